@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from socket import gethostname
 
 from sqlalchemy.engine import make_url
 
@@ -32,6 +33,7 @@ from consent_engine.backup.manifest import FORMAT, KEY_FILE, REDIS, ArchiveKept,
 from consent_engine.config.data_folder import ARCHIVE_FILE, LOG_KEY_FILE, is_new, kept_log_key, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import ArchiveUnavailable, SettingsError
+from consent_engine.ports.archive import BackupMade
 from consent_engine.wiring import archive_of, is_archive_of
 
 PAGES = 2_000
@@ -91,7 +93,19 @@ def back_up(settings: Settings, source: str | None, folder: Path, tell: Tell, *,
             database, copied.servers, archive, files,
         )  # fmt: skip
         write(part, manifest)
+    if not archive.unasked:
+        _note(settings, BackupMade(copied.at, f"{gethostname()}:{folder.resolve()}"), tell)
     return manifest
+
+
+def _note(settings: Settings, made: BackupMade, tell: Tell) -> None:
+    """Have the archive keep where a backup is: an erasure names those that still have the person."""
+    try:
+        with closing(archive_of(settings)) as archive:
+            archive.must_stand = True
+            archive.backed_up(made)
+    except ArchiveUnavailable:
+        tell("the archive cannot be asked: an erasure will not name this backup")
 
 
 def _keep(path: Path, text: str) -> None:

@@ -28,6 +28,7 @@ from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue, Shelf
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
+from consent_engine.engine.erasing import Eraser
 from consent_engine.engine.evidence import EvidenceFiles, Hands, Receipts
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
 from consent_engine.engine.inspection import InspectionFiles
@@ -99,6 +100,7 @@ class Engine:
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)
         self.reveals = Revealer(store, registry, self.run)
         self.evidence = EvidenceFiles(store, self.reveals, registry.now, hands)
+        self.eraser = Eraser(store, secret, registry.now)
         self.receipts = Receipts(store, Seal(secret), terms.reporting, registry.now)
         self.inspections = InspectionFiles(store, self.inspector, terms, registry.now, hands)
         self.call_ms = pace.call_ms

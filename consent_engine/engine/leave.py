@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.decide.leaving import LATER_MS, QUIET_MS, at_rest, wants_more
 from consent_engine.domain.effects import LEAVES, WAKE_LINE, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.round_trips import Step, drive, load, prove, save
@@ -34,6 +36,7 @@ from consent_engine.ports import (
     LineChange,
     Owner,
     RecordChange,
+    Recorded,
     Store,
     needed,
 )
@@ -239,7 +242,7 @@ class Mover:
                 gone.append(each)
             elif left.due:
                 dues.append((each, left.due))
-        if keys := [(key, each.record.id) for each in gone for key in _reserved(each)]:
+        if keys := [(key, each.record.id) for each in gone for key in reserved(each.record)]:
             self._store.reservations.forget(keys)
         if gone:
             self._count(word, len(gone))
@@ -281,8 +284,8 @@ _NAMED = {
 }  # fmt: skip
 
 
-def _reserved(leased: Leased) -> set[str]:
+def reserved(record: Recorded | Line) -> set[str]:
     """Return the keys that are reserved for a record while the store has it."""
-    if leased.order is not None:
-        return {request_key(leased.order.id)}
-    return {request_key(leased.call.id), *leased.call.recording_keys} if leased.call is not None else set()
+    if isinstance(record, Order):
+        return {request_key(record.id)}
+    return {request_key(record.id), *record.recording_keys} if isinstance(record, Call) else set()

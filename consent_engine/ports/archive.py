@@ -61,6 +61,22 @@ class Kept(NamedTuple, Generic[R]):
     fields: Mapping[str, str]
 
 
+class Erasure(NamedTuple):
+    """The erasure of a person, as it is kept. line: a keyed hash of the number · ground: never with a number in it"""
+
+    at: Millis
+    line: str
+    by: str
+    ground: str
+
+
+class BackupMade(NamedTuple):
+    """A backup that was made here: the instant of its data, and the folder, with the host it is on."""
+
+    at: Millis
+    place: str
+
+
 MOST_OF_A_LINE = 5_000
 """Most records of a kind that are read of one number."""
 
@@ -109,6 +125,17 @@ class Archive(Protocol):
     def note_reconciled(self, found: Reconciliation) -> None:
         """Keep that a CDR file was compared."""
 
+    def erase(self, erasure: Erasure) -> Mapping[Owner, int]:
+        """Delete the person parts and receipts of all records of a line that the store let go, so that no copy is left
+        in the database's files where that is SQLite's, and keep that it was done. Return how many had one, by kind.
+        """
+
+    def backed_up(self, made: BackupMade) -> None:
+        """Keep that a backup was made."""
+
+    def backups(self) -> list[BackupMade]:
+        """Return the backups that were made, newest first."""
+
     def expire(self, now: Millis, most: int) -> Expired:
         """Delete the records past retention, at most `most` records of each kind; repeat until nothing is deleted."""
 
@@ -144,6 +171,11 @@ class Retirement(Protocol):
 
     def fill(self, cell: int, archive: str) -> None:
         """Bind a cell that has its data again, durably."""
+
+    def rewrite(self, record: str) -> str:
+        """Have the server that keeps a record write its append-only file anew, without what was deleted; return why it
+        did not, "" where it did, or keeps none.
+        """
 
     def name(self, installation: str, archive: str) -> None:
         """Give data that are whole again, durably, the name that they had, and bind them to their archive."""

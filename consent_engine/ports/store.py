@@ -110,6 +110,9 @@ class Inbox(Protocol):
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         """Keep unmatched messages as evidence."""
 
+    def forget(self, line: str, number: str) -> int:
+        """Delete the unmatched messages of a line, or with this number in them. Returns how many there were."""
+
     def trim(self) -> int:
         """Delete unmatched messages and evidence of liftings and permits past their retention, and the oldest of more
         than a million. Returns how many were deleted."""

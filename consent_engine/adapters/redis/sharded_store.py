@@ -188,6 +188,10 @@ class ShardedInbox(OfCells, Inbox):
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         self._cells.stores[0].inbox.unmatched(entries, prove=prove)
 
+    def forget(self, line: str, number: str) -> int:
+        cells = {0, self._cells.number(line)}
+        return sum(self._cells.stores[cell].inbox.forget(line, number) for cell in cells)
+
     def trim(self) -> int:
         return sum(self._cells.reached(lambda cell: cell.inbox.trim()))
 
@@ -238,6 +242,9 @@ class ShardedRetirement(OfCells, Retirement):
 
     def fill(self, cell: int, archive: str) -> None:
         self._cells.stores[cell].retirement.fill(cell, archive)
+
+    def rewrite(self, record: str) -> str:
+        return self._cells.stores[self._cells.number(record)].retirement.rewrite(record)
 
     def name(self, installation: str, archive: str) -> None:
         self._cells.stores[0].retirement.name(installation, archive)

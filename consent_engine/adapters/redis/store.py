@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from time import monotonic, sleep
 
 from msgspec import Struct
 
@@ -19,11 +20,15 @@ from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal, entry_at
+from consent_engine.errors import SettingsError
 from consent_engine.ports import Claim, Inbox, Owner, Posted, Reservations, Retirement, Store, Stored
 from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.store import lost
 
 MOST_KEPT = 1_000_000
+PIECE = 1_000
+REWRITTEN_S, LOOK_S = 120.0, 0.05
+"""For how long the rewriting of an append-only file is waited for, and how often it is looked at."""
 
 
 class PackedMessages(Struct, omit_defaults=True):
@@ -73,6 +78,17 @@ class RedisInbox(OfCell, Inbox):
         for entry in entries:
             calls.script("keep_entry", [self._cell.unmatched], [entry, LOOK_BACK])
         self._wire.send(calls, prove=prove, repeat=True)
+
+    def forget(self, line: str, number: str) -> int:
+        stream, after, gone = self._cell.unmatched, "-", 0
+        while True:
+            [rows] = self._wire.ask(("XRANGE", stream, after, "+", "COUNT", PIECE))
+            theirs = [at for at, fields in rows if any(each in fields["m"] for each in (line, number))]
+            if theirs:
+                gone += int(self._wire.ask(("XDEL", stream, *theirs), prove=True)[0])
+            if len(rows) < PIECE:
+                return gone
+            after = f"({rows[-1][0]}"
 
     def trim(self, most: int = MOST_KEPT) -> int:
         """Delete as the port says, in pieces of some thousands, so that no other client has to wait."""
@@ -169,6 +185,24 @@ class RedisRetirement(OfCell, Retirement):
 
     def fill(self, cell: int, archive: str) -> None:
         self._wire.ask(("HSET", self._cell.journaled, "of", archive), prove=True)
+
+    def rewrite(self, record: str) -> str:
+        end = monotonic() + REWRITTEN_S
+        began = False
+        while monotonic() < end:
+            [info] = self._wire.ask(("INFO", "persistence"))
+            if not info["aof_enabled"]:
+                return ""
+            if info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"]:  # before ours: it may hold what went
+                sleep(LOOK_S)
+                continue
+            if began:
+                return "" if info["aof_last_bgrewrite_status"] == "ok" else "the server could not write it"
+            [answer] = self._wire.send(Calls([("BGREWRITEAOF",)], alone=0))
+            if isinstance(answer, SettingsError):
+                return "this user of Redis may not: run BGREWRITEAOF as one who may"
+            began = not isinstance(answer, Exception)
+        return "it takes longer: see INFO persistence"
 
     def name(self, installation: str, archive: str) -> None:
         self._wire.ask(

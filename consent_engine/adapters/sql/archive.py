@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, inspect, select
+from sqlalchemy import ColumnElement, Connection, Select, func, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -20,12 +20,15 @@ from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, P
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.rows import columns_of
 from consent_engine.adapters.sql.tables import (
+    BACKUPS,
     CALLS,
+    ERASURES,
     META,
     OFFERS,
     ORDERS,
     RECONCILED,
     RECORDS,
+    RESTRICTIONS,
     SCHEMA,
     SIZE,
     TILED,
@@ -44,7 +47,7 @@ from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded
-from consent_engine.ports.archive import Archive, Expired
+from consent_engine.ports.archive import Archive, BackupMade, Erasure, Expired
 from consent_engine.ports.queries import Reconciliation
 
 
@@ -113,8 +116,11 @@ class SqlRecords(SqlKept[Report | Ending]):
             raise BrokenRecord("an archived record of an unknown kind")
         return Owner(row.kind)
 
+    def of_kind(self, owner: Owner) -> ColumnElement[bool]:
+        return RECORDS.c.kind == owner.value
+
     def rows_of(self, owner: Owner) -> Select[Any]:
-        return self.rows.where(RECORDS.c.kind == owner.value)
+        return self.rows.where(self.of_kind(owner))
 
 
 log = logging.getLogger(__name__)
@@ -276,6 +282,34 @@ class SqlArchive(SqlKept[Order], Archive):
     def note_reconciled(self, found: Reconciliation) -> None:
         with self.asking() as connection:
             connection.execute(self.insert(RECONCILED).values(found._asdict()).on_conflict_do_nothing())
+
+    # -- erasing ---------------------------------------------------------------------------------------------------
+
+    def erase(self, erasure: Erasure) -> Mapping[Owner, int]:
+        line = erasure.line
+        with self.asking() as connection:
+            hold(connection)
+            connection.execute(self.insert(ERASURES).values(erasure._asdict()).on_conflict_do_nothing())
+            found = dict[Owner, int]()
+            for owner in OWNERS.values():
+                if owner is not Owner.LINE:
+                    found[owner] = self.table_of(owner).erase_in(connection, owner, line)
+            connection.execute(update(RESTRICTIONS).where(RESTRICTIONS.c.line == line).values(receipt=None))
+        if self._engine.dialect.name == "sqlite":  # whose connections overwrite what they delete; its log is emptied
+            with self.asking() as connection:
+                [busy, *_] = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            if busy:
+                raise ArchiveUnavailable("erased, but readers hold the archive's write-ahead log: run it once more")
+        return found
+
+    def backed_up(self, made: BackupMade) -> None:
+        with self.asking() as connection:
+            connection.execute(self.insert(BACKUPS).values(made._asdict()).on_conflict_do_nothing())
+
+    def backups(self) -> list[BackupMade]:
+        with self.asking() as connection:
+            rows = connection.execute(select(BACKUPS.c.at, BACKUPS.c.place).order_by(BACKUPS.c.at.desc()))
+            return [BackupMade(at, place) for at, place in rows]
 
     # -- deleting --------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,14 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Select,
     Table,
     delete,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.exc import DataError, IntegrityError
@@ -225,6 +227,17 @@ class SqlKept(Generic[K]):
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
         """Return the fields of a row as the store had them. Raises BrokenRecord."""
         return fields_of(row.record, row.person, row.effects)
+
+    def erase_in(self, connection: Connection, owner: Owner, line: str) -> int:
+        """Delete the person parts and receipts of a line's records of a kind; return how many had one."""
+        kept = self.table.c
+        theirs = self.of_kind(owner), kept.line == line, kept.gone, kept.person.is_not(None)
+        erased = {"person": None, **({"receipt": None} if "receipt" in kept else {})}
+        return connection.execute(update(self.table).where(*theirs).values(erased)).rowcount
+
+    def of_kind(self, owner: Owner) -> ColumnElement[bool]:
+        """Return the condition that a row has a record of a kind."""
+        return true()
 
     def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         """Delete person parts and whole records that are past their retention. Return how many of each."""

@@ -16,6 +16,8 @@ log               all entries (domain/seal.py), numbered densely from 0, and the
 log_tiles         the log's tree (domain/log/tiles.py), as far as `log_tiled` in archive_meta says
 log_checkpoints   what was signed of it, under each name that it had
 log_misgivings    the first refusal of each witness, for ever
+erasures          the persons who were erased, as keyed hashes of their numbers: when, by whom, on which ground
+backups           the backups that were made: when, and where they are
 archive_meta      the schema's number, the archive's own id and owner, the log's size and its marks
 """
 
@@ -216,6 +218,15 @@ MISGIVINGS = Table(
     Column("size", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
 )
+ERASURES = Table(
+    "erasures",
+    TABLES,
+    Column("at", BigInteger, primary_key=True),
+    Column("line", String(28), primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("ground", Text, nullable=False),
+)
+BACKUPS = Table("backups", TABLES, Column("at", BigInteger, primary_key=True), Column("place", Text, primary_key=True))
 META = Table(
     "archive_meta", TABLES, Column("name", String(20), primary_key=True), Column("value", Text, nullable=False)
 )

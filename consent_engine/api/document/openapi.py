@@ -35,6 +35,7 @@ FACTS: Mapping[str, str] = {
     "backdated": "field",
     "proposal_replaced": "by, hash",
     "not_ready": "reasons",
+    "still_open": "open",
     "busy": "while too many orders wait to be asked in time",
 }
 """Further facts of a problem, by its code."""

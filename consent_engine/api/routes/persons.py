@@ -1,13 +1,20 @@
-"""What a person may ask of the data about them, over HTTP: their receipt."""
+"""What a person may ask of the data about them, over HTTP: their receipt, and to be erased."""
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations, answered
-from consent_engine.api.schemas.forms import FindReceipt
+from consent_engine.api.schemas.forms import EraseNumber, FindReceipt
+from consent_engine.api.schemas.views import ErasureView
 from consent_engine.api.service.brakes import LooksForReceipts
+from consent_engine.api.service.callers import ADMIN
+from consent_engine.api.service.service import front_of
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.receipt import ReceiptNotFound, TooManyLooks
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.erasing import StillOpen
+from consent_engine.ports import ApiKey
 
 operations = Operations("persons", "/v1")
 RECEIPT = {
@@ -26,3 +33,15 @@ async def receipt(request: Request, form: FindReceipt) -> Response:
     Needs no key."""
     looks: LooksForReceipts = request.app.state.receipts
     return answered(msgspec.json.encode(await looks.find(request, form.number, form.last_four)))
+
+
+@operations.add("POST", "/erasures", ADMIN, "Erase a person", ErasureView, problems=(StillOpen,))
+async def erase(request: Request, caller: ApiKey, form: EraseNumber) -> ErasureView:
+    """Erase the person who has a number: the person parts of all records, the number on its line, its unmatched
+    messages and receipts. What stays, and why, is in the answer, and the backups that still have the person. While
+    anything of the number is not over: 409 `still_open`, and nothing was erased. May be repeated. Role: admin."""
+
+    def erased(engine: Engine) -> ErasureView:
+        return ErasureView.of(engine.eraser.erase(Msisdn(form.msisdn), form.ground, caller.name))
+
+    return await front_of(request).ask_long(erased)

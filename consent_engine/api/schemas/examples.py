@@ -90,6 +90,7 @@ FORMS: dict[str, Any] = {
     "CancelStuck": {"lane": "sms", "reason": "gateway answered 503", "why": "the gateway is given up"},
     "AskAgain": {"reason": "gateway answered 404", "plan": "5g-smart-199"},
     "FindReceipt": {"number": "7QK2M9RT", "last_four": "8000"},
+    "EraseNumber": {"msisdn": "+8613800138000", "ground": "the subscriber asked for it at the hotline on 2026-12-01"},
     "RevealOrder": {"reason": "the regulator asks for this order"},
     "ExportOrders": {"reason": "sales calls them again", "state": "undeliverable", "cause": "gateway answered 422"},
     "StopOrGo": {"to": "gateway", "name": "kannel", "reason": "its operator works on it until 18:00"},
@@ -208,6 +209,12 @@ VIEWS: dict[str, Any] = {
     "ReportReceipt": {
         "number": "MMZYCG69", "state": "open", "received_at": "2025-08-01T16:00:00.000+08:00",
         "answer_by": "2025-08-16T23:59:59.999+08:00",
+    },
+    "ErasureView": {
+        "at": "2026-12-01T16:00:00.000+08:00", "by": "data-protection", "ground": "the subscriber asked for it",
+        "erased": {"orders": 2, "calls": 2, "endings": 0, "reports": 1}, "messages": 1, "file": "",
+        "backups": [{"at": "2026-12-01T03:00:00.000+08:00", "place": "db-1:/backups/2026-12-01"}],
+        "stays": {"log": "the public log has hashes alone, and is never changed: every proof given before holds"},
     },
     "CodeSent": {"minutes": 10, "ticket": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"},
     "ReportList": {"reports": [_REPORT_VIEW], "cursor": ""},

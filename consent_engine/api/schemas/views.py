@@ -12,6 +12,7 @@ from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.segments import segments
+from consent_engine.engine.erasing import ERASED, Erased
 
 _INSTANTS = frozenset({"received_at", "written_by", "started", "last", "stamped"})
 """The fields of an event's detail that are instants."""
@@ -65,6 +66,32 @@ class ProofView(View):
     number: int = Field(description="its number in the log, from 0")
     proof: list[str] = Field(description="hashes in base64, from its sibling up to the root of the checkpoint")
     checkpoint: str = Field(description="the signed note of the newest checkpoint")
+
+
+class BackupView(View):
+    """A backup that was made here."""
+
+    at: str = Field(description="the instant of its data")
+    place: str = Field(description="the host and the folder")
+
+
+class ErasureView(View):
+    """The report of an erasure."""
+
+    at: str
+    by: str
+    ground: str
+    erased: dict[str, int] = Field(description="how many records had a person part, by kind")
+    messages: int = Field(description="unmatched messages that were deleted")
+    file: str = Field(description="why Redis did not write its append-only file anew; empty: it did, or keeps none")
+    backups: list[BackupView] = Field(description="made here before, they still have the person")
+    stays: dict[str, str] = Field(description="what stays, and why")
+
+    @classmethod
+    def of(cls, done: Erased) -> "ErasureView":
+        backups = [BackupView(at=instant(each.at), place=each.place) for each in done.backups]
+        counts = {ERASED[owner]: count for owner, count in done.erased.items()}
+        return cls.shown(done, at=instant(done.at), erased=counts, backups=backups)
 
 
 class PlanRef(View):

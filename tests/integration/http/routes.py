@@ -70,6 +70,7 @@ ROUTES = {
     ("GET", "/v1/plans/{code}/proposal"): set(),
     ("POST", "/v1/plans/{code}/approve"): set(),
     ("POST", "/v1/plans/{code}/attest"): set(),
+    ("POST", "/v1/erasures"): set(),
     ("GET", "/metrics"): {Role.OPS},
 }
 BODIES = {
@@ -92,6 +93,7 @@ BODIES = {
     "/v1/callable": {"msisdn": OTHER},
     "/v1/permits": {"carrier": "mobile", "msisdns": [OTHER]},
     "/v1/refusals": {"msisdn": OTHER, "channel": "web"},
+    "/v1/erasures": {"msisdn": "+8613600136000", "ground": "asked for it"},
     "/v1/refusals/search": {"msisdn": OTHER},
     "/v1/refusals/held": {"ids": [f"{'0' * 28}.mobile.1"], "refusal": True},
     "/v1/plans/{code}/attest": {"channel": "app", "reason": "looked at it"},

@@ -1,0 +1,225 @@
+"""Erasing a person: all that is known of a number goes, and what must stay is named, with the reason.
+
+The person parts of records stand in fields of their own, of which the chains have salted hashes alone: so every proof
+holds without them. What is settled leaves the store first, as it would by itself later; of its line only what bars it
+stays, under the keyed hash that names it. Then SQL deletes the person parts. Each step may be repeated: an erasure that
+was interrupted, or met a message that came meanwhile, is the same request again.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.call.review import UNDECIDED
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.decide.leaving import wants_more
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis
+from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
+from consent_engine.domain.line.restriction import OF_ORDERS
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.retention import Evidence
+from consent_engine.engine.change_order import MOST_RACES
+from consent_engine.engine.leave import LEFT, reserved
+from consent_engine.engine.scribe import as_of_now, bring
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Refused, StoreUnavailable
+from consent_engine.ports import (
+    OWNERS,
+    PARTS,
+    Archive,
+    By,
+    Commit,
+    CommitResult,
+    Kept,
+    Leave,
+    LineChange,
+    Owner,
+    Recorded,
+    Snapshot,
+    Store,
+)
+from consent_engine.ports.archive import MOST_OF_A_LINE, BackupMade, Erasure
+from consent_engine.ports.records import EVERY_MESSAGE
+
+log = logging.getLogger(__name__)
+STAYS: Mapping[str, str] = {
+    "refusals": "what bars this number stays under a keyed hash of it, without the number: it is never called again",
+    "records": "states, instants, decisions and hashes stay until their retention ends: they prove that nothing was "
+    "done without a consent, and name no person",
+    "log": "the public log has hashes alone, and is never changed: every proof given before holds",
+    "evidence": "evidence files and receipts that were handed out before are with those who have them",
+    "outside": "gateways, BSS, and the store of recordings keep data of their own: have them erased there",
+    "replicas": "replicas of Redis and of SQL rewrite their files by themselves; PostgreSQL overwrites deleted rows at "
+    "its next VACUUM, and its write-ahead log ages out",
+}
+"""What an erasure leaves, and why."""
+
+
+ERASED: Mapping[Owner, str] = {OWNERS[kind]: name for kind, name in PARTS.items()}
+"""The names of the kinds of records, in a report."""
+
+
+class StillOpen(Refused, code="still_open"):
+    """Something of the number is not over: an order, an ending, a call, a report, a reply; `open` says what."""
+
+
+class Erased(Struct, frozen=True):
+    """The report of an erasure.
+
+    erased: how many records had a person part, by kind · messages: unmatched ones that were deleted · file: why the
+    server did not write its append-only file anew, "" where it did · backups: those that were made here before, and
+    still have the person · stays: see `STAYS`
+    """
+
+    at: Millis
+    by: str
+    ground: str
+    erased: Mapping[Owner, int]
+    messages: int
+    file: str
+    backups: Sequence[BackupMade]
+    stays: Mapping[str, str]
+
+
+class _Whole(NamedTuple):
+    """A line with all of its records that the store has, and its fields as the store has them."""
+
+    line: Line
+    records: Sequence[Recorded]
+    fields: Mapping[str, str]
+    now: Millis
+
+
+class Eraser:
+    """Erases persons from one store. now: the store's clock"""
+
+    def __init__(self, store: Store, secret: str, now: Callable[[], Millis]) -> None:
+        self._store = store
+        self._secret = secret
+        self._now = now
+
+    def erase(self, msisdn: Msisdn, ground: str, by: str) -> Erased:
+        """Erase the person who has a number; proven durable before this returns.
+
+        Raises StillOpen while anything of the number is not over; StoreUnavailable, and ArchiveUnavailable, also where
+        SQL is behind: the same request again is safe.
+        """
+        line, store = line_id(self._secret, msisdn), self._store
+        as_of_now(store)
+        if (archive := store.bound_archive()) is None:
+            raise ArchiveUnavailable("there is no archive to erase from")
+        self._emptied(line, archive)
+        as_of_now(store)  # the line is written out as it is now
+        erasure = Erasure(self._now(), line, by, ground)
+        erased = archive.erase(erasure)
+        messages = store.inbox.forget(line, str(msisdn).removeprefix("+86"))
+        file = store.retirement.rewrite(line)
+        log.info("line %s: erased by %s", line, by)
+        return Erased(erasure.at, by, ground, erased, messages, file, archive.backups(), STAYS)
+
+    def _emptied(self, line: str, archive: Archive) -> None:
+        """Have the store let go of a line's records, and of all that it says of the person."""
+        for _ in range(MOST_RACES):
+            if (whole := self._whole(line, archive)) is None:
+                continue
+            if not (whole.fields or whole.records):
+                return
+            self._let_go(whole.records, archive)
+            leaves = [Leave(OWNERS[type(each)], each.id, each.version, tuple(each.effects)) for each in whole.records]
+            own = _rest(whole)
+            [saved] = self._store.records.commit([Commit(LEFT, (own, *leaves), guard=EVERY_MESSAGE)], prove=True)
+            if saved.word in {CommitResult.OK, CommitResult.SAME}:
+                if keys := [(key, each.id) for each in whole.records for key in reserved(each)]:
+                    self._store.reservations.forget(keys)
+                return
+        raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+    def _whole(self, line: str, archive: Archive) -> _Whole | None:
+        """Read a line with its records; None where another write came in between. Raises StillOpen."""
+        names: dict[str, Sequence[str]] = {}
+        served = set[str]()
+        for kind, part in PARTS.items():
+            kept: Sequence[Kept[Recorded]] = archive.recall(kind, [line], By.LINE).get(line, [])
+            if len(kept) > MOST_OF_A_LINE:
+                raise BrokenRecord(f"this number has more than {MOST_OF_A_LINE} records of a kind: see to it by hand")
+            names[part] = [each.id for each in kept]
+            served |= {each.record.doc.call_id for each in kept if isinstance(each.record, Order) and _on(each.record)}
+        fields = self._store.journal.lines([line])[line]
+        found = self._store.records.look(lines=[line], **names)
+        here, records = found.line(line), _records(found)
+        if found.unreadable:
+            raise BrokenRecord("a record of this number cannot be read: see consent doctor")
+        stands = {*(_open(each, served) for each in records), *_of_line(here, fields.unread)} - {""}
+        if said := ", ".join(sorted(stands)):
+            raise StillOpen(f"this is not over yet: {said}: erase the person once it is, or end it first", open=said)
+        same = here.version == int(fields.fields.get("v", 0))
+        return _Whole(here, records, fields.fields, found.now) if same else None
+
+    def _let_go(self, records: Sequence[Recorded], archive: Archive) -> None:
+        """Mark records as gone in SQL. Raises ArchiveUnavailable where it does not have one of them."""
+        for owner in {OWNERS[type(each)] for each in records}:
+            heads = {each.id: (each.version, each.head) for each in records if OWNERS[type(each)] is owner}
+            there = archive.let_go(owner, heads)
+            if missing := [name for name in heads if name not in there]:
+                there |= bring(self._store, owner, missing)
+            if there != set(heads):
+                raise ArchiveUnavailable("SQL does not take a record of this number: see consent doctor")
+
+
+def _records(found: Snapshot) -> list[Recorded]:
+    return [*found.orders.values(), *found.calls.values(), *found.endings.values(), *found.reports.values()]
+
+
+def _on(order: Order) -> bool:
+    """Whether an order switched a service on."""
+    return Evidence.of(order) is Evidence.SERVICE
+
+
+def _open(record: Recorded, served: Set[str]) -> str:
+    """Return what is not over, "" where this record is. served: the calls in which a service was sold: should one fail
+    its review, the service is taken back, for which the number is needed
+    """
+    more = wants_more(record.effects, WAKE_ARCHIVE)
+    match record:
+        case Order():
+            return "an order" if more or not record.state.settled else ""
+        case Ending():
+            return "the ending of a service" if more or not record.is_over else ""
+        case Call():
+            reviewed = record.verdict not in UNDECIDED or record.id not in served
+            return "a call" if more or record.state is CallState.UP else "" if reviewed else "the review of a call"
+        case Report():
+            return "a report" if more or not record.over_at else ""
+
+
+def _of_line(line: Line, unread: Sequence[str]) -> list[str]:
+    """Return what of the line itself is not over."""
+    held = any(each.is_undecided for each in line.restrictions)
+    said = {"an unread message": bool(unread), "a reply that a person must read": held}
+    said["work that is due"] = wants_more(line.effects, WAKE_LINE)
+    return [noun for noun, stands in said.items() if stands]
+
+
+def _rest(whole: _Whole) -> LineChange | Leave:
+    """Return the line without the person: with what bars it, its chain, and the rewards that were granted; none where
+    nothing of that stands.
+    """
+    line = whole.line
+    kept = [each for each in (*line.restrictions, *line.ended) if each.kind not in OF_ORDERS]
+    rewarded = {each.field for each in line.reported if each.granted_at}
+    if not (kept or rewarded or line.publics):
+        return Leave(Owner.LINE, line.id, line.version, tuple(line.effects))
+    named = {f"r:{each.name}": each for each in kept}
+    stays = {"v", "seen", "mac", *rewarded, *named, *(f"e{n}" for n in range(len(line.publics)))}
+    fields = {name: "" for name in whole.fields if name not in stays and name[:2] != "f:"}
+    wordless = {name: replace(each, text="", left_out=0, newest_text="") for name, each in named.items() if each.text}
+    fields |= {name: each.encode() for name, each in wordless.items()}
+    ends = any(each.until for each in kept) or bool(rewarded)
+    put = (Put(WAKE_LINE, whole.now + STRANGER_MS),) if ends and WAKE_LINE not in line.effects else ()
+    return LineChange(line.id, line.version, fields, put)
