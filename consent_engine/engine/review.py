@@ -39,7 +39,7 @@ from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Held
 
 class Review(NamedTuple):
     """A reviewer's verdict on a call. passed: also of a second look that lets it continue · second: whether it is one ·
-    agent: the agent's number that the reviewer's key is bound to
+    agent: the agent's number that the reviewer's key is bound to · heard, unplayed: as of `Reviewed`
     """
 
     call: str
@@ -49,13 +49,15 @@ class Review(NamedTuple):
     note: str = ""
     second: bool = False
     agent: str = ""
+    heard: int | None = None
+    unplayed: bool = False
 
     def event(self, now: Millis) -> CallEvent:
         """Return the verdict as an event of the call."""
         op = f"review-{uuid.uuid4().hex}"
         if self.second:
-            return SecondLook(now, op, self.by, int(not self.passed), self.note)
-        return Reviewed(now, op, self.by, int(self.passed), self.reasons, self.note)
+            return SecondLook(now, op, self.by, int(not self.passed), self.note, self.heard, int(self.unplayed))
+        return Reviewed(now, op, self.by, int(self.passed), self.reasons, self.note, self.heard, int(self.unplayed))
 
 
 def reviewing(said: Review) -> Step[Call]:

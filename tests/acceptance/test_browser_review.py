@@ -28,6 +28,12 @@ def comes(page, ref):
     page.wait_for_function(there, arg=ref)
 
 
+def hears(page):
+    """Play a part of the recording: nothing passes unheard."""
+    page.keyboard.press("Space")
+    page.wait_for_function("() => secondsHeard() > 0")
+
+
 def looks_again(home, browser):
     """Uphold the failed verdict as another reviewer; return that reviewer's tab."""
     other = Tab(browser, home, "reviewer-b", language="en-GB")
@@ -36,11 +42,36 @@ def looks_again(home, browser):
     other.page.keyboard.press("c")
     other.page.wait_for_selector("#second:visible")
     assert "reviewer-a failed it: the price was not told" in other.page.locator("#first-said").inner_text()
+    assert "Uphold (cancels what is open)" in other.page.locator("#uphold").inner_text()
+    other.page.keyboard.press("u")
+    other.page.wait_for_selector("#given:visible")
     with other.page.expect_response("**/second"):
-        other.page.keyboard.press("u")
+        other.page.keyboard.press("c")  # what was given is sent before anything else is looked at
     assert other.complaints == []
     other.close()
     return other
+
+
+def tells_how_much_was_heard(home):
+    [first, *_] = home.ask("GET", "/v1/reviews?verdict=passed&limit=200&wait=true", role="admin")[1]["calls"]
+    assert first["reviews"][0]["heard"] > 0
+    unheard = home.ask("POST", f"/v1/reviews/{first['id']}", {"verdict": "pass"}, role="reviewer-a")
+    assert unheard[1]["errors"][0]["code"] == "not_heard"
+
+
+def passes_seven_and_takes_one_back(page, keys):
+    """Pass what is heard, while a key pressed again before a verdict is given is no verdict on the next call."""
+    page.route(OF_ONE_CALL, lambda route: (keys.press("p"), route.continue_()))
+    for n in range(1, CALLS - 2):
+        keys.press("p")
+        comes(page, f"rec-{7000 + n}")
+        hears(page)
+    page.unroute(OF_ONE_CALL)
+    keys.press("p")
+    comes(page, "rec-7008")
+    keys.press("z")
+    comes(page, "rec-7007")  # a slip is taken back: nothing of it was sent
+    assert page.locator("#given").is_hidden()
 
 
 def test_ten_reviews_by_keyboard_and_one_is_looked_at_again(home, browser):
@@ -62,15 +93,16 @@ def test_ten_reviews_by_keyboard_and_one_is_looked_at_again(home, browser):
     assert [url for url in tab.asked if url.endswith("/rec-7000.wav")]
     page.locator("#heard").focus()
     comes(page, "rec-7000")
-    page.route(OF_ONE_CALL, lambda route: (keys.press("p"), route.continue_()))
-    for n in range(1, CALLS - 2):
-        keys.press("p")
-        comes(page, f"rec-{7000 + n}")  # a key pressed again before the verdict is given is no verdict on the next call
-    page.unroute(OF_ONE_CALL)
+    keys.press("s")
+    assert "1.25" in page.locator("#speed").inner_text()
+    passes_seven_and_takes_one_back(page, keys)
     keys.down("p")
     comes(page, "rec-7008")
     keys.down("p")  # as a key that is held down says it again: it decides nothing
     keys.up("p")
+    keys.press("p")
+    assert "先播放" in page.locator("#wrong").inner_text()
+    hears(page)
     keys.press("f")
     page.wait_for_selector("#reasons input:focus")
     keys.press("Escape")
@@ -83,13 +115,14 @@ def test_ten_reviews_by_keyboard_and_one_is_looked_at_again(home, browser):
         keys.press(key)
     page.wait_for_selector("#why", state="hidden")
     keys.press("c")  # while the page looks for the next call; SQL does not have the verdict yet
-    page.wait_for_selector("#second:visible")
+    page.wait_for_selector("#same:visible")
     page.wait_for_selector("#coverage svg.covered[aria-label$='10 条已听，0 条未听']")
     assert home.ask("GET", "/v1/reviews", role="admin")[1]["calls"] == [], "all were heard"
-    keys.press("u")
-    page.wait_for_function("() => document.getElementById('wrong').textContent.includes('同一位')")
+    assert page.locator("#uphold").is_hidden()
+    assert "同一位" in page.locator("#same").inner_text()
     tab.close()
     other = looks_again(home, browser)
     until("cancelled", lambda: home.state(orders[-1]) == "cancelled")
+    tells_how_much_was_heard(home)
     assert [each for each in tab.complaints if "403" not in each] == []
     assert not [url for url in (*tab.asked, *other.asked) if "1380000" in url]

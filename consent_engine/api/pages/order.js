@@ -95,9 +95,10 @@ function besideOf({ call: made, ending, complaints }) {
     const violations = made.violations.map((code) => word(`violation.${code}`)).join(word("ops.between"));
     add(made.started_at, "order.call_began", violations ? "alarm" : "", [word("detail.agent"), made.agent], [word("detail.caller_number"), made.from], [word("ops.violation"), violations]);
     add(made.ended_at, "evidence.call.ended", "", [word("detail.outcome"), made.outcome && word(`outcome.${made.outcome}`)], [word("desk.recording"), made.recording?.ref]);
-    for (const { at, second, passed, reasons, note, by: who } of made.reviews) {
+    for (const { at, second, passed, reasons, note, by: who, heard, unplayed } of made.reviews) {
       add(at, second ? "evidence.call.second_look" : "evidence.call.reviewed", passed ? "" : "alarm", [word("detail.outcome"), word(passed ? "review.pass" : second ? "review.uphold" : "review.fail")],
-        [word("detail.reason"), [...reasons.map((each) => word(`reviewed.${each}`)), note].filter(Boolean).join(word("ops.between"))], by(who));
+        [word("detail.reason"), [...reasons.map((each) => word(`reviewed.${each}`)), note].filter(Boolean).join(word("ops.between"))],
+        [word("review.heard"), unplayed ? word("review.not_played") : heard === null ? "" : word("review.heard_s", { n: heard })], by(who));
     }
   }
   if (ending) {

@@ -3,6 +3,8 @@
 const QUEUE_EVERY_S = 10;
 const QUEUE_PAGE = 25;
 const SEEK_S = 5;
+const UNDO_MS = 10_000;
+const SPEEDS = [1, 1.25, 1.5, 2];
 const player = byId("player");
 const MOST_LOOKS = 5; // at an empty queue that may have missed something: SQL is behind
 const MOST_PAGES = 20; // one whose calls were all heard since is empty, and goes on
@@ -11,6 +13,9 @@ let queue = []; // as it was told
 let heard = null; // what is heard now: {call, own, recording, sold}
 let before = Promise.resolve(); // the end of what changes the queue or the call that is heard: one thing at a time
 let judged = 0; // when the last verdict of this page was given
+const heardOf = new Map(); // seconds by call: who goes away and comes back has heard them
+let unplayed = false; // whether the recording cannot be played
+let given = null; // a verdict that can still be taken back: {id, ref, path, body, timer}
 let asked = 0; // how many of these a person asked for that are not done yet
 
 /** Do it after all that was begun before: no answer that comes late undoes what was asked for since. */
@@ -53,7 +58,7 @@ async function loadQueue() {
     say(byId("fresh"), word("ops.away"));
     return NaN;
   }
-  queue = answer.body.calls;
+  queue = answer.body.calls.filter((each) => each.id !== given?.id);
   showQueue(answer.body.cursor !== "");
   sayAsOf(byId("queue"), answer.body);
   return Date.parse(answer.body.as_of);
@@ -70,7 +75,7 @@ async function open(id) {
 }
 
 function showHeard() {
-  const { call: it, own, recording, sold } = heard;
+  const { call: it, own, same, recording, sold } = heard;
   byId("heard").hidden = byId("told-card").hidden = false;
   showFacts(byId("facts"), [
     [word("ops.called_at"), dateAndClock(it.started_at)], [word("ops.agent"), it.agent], [word("ops.carrier"), word(`carrier.${it.carrier}`)],
@@ -80,14 +85,23 @@ function showHeard() {
   player.hidden = !recording;
   byId("nowhere").hidden = Boolean(recording);
   byId("unplayed").hidden = true;
+  unplayed = false;
+  byId("listening").hidden = !recording;
   if (recording) player.src = recording;
   else player.removeAttribute("src");
+  showListening();
   const first = it.reviews[0];
   byId("first-said").hidden = it.verdict !== "contested";
   if (first) say(byId("first-said"), word("review.first_said", { by: first.by, reasons: [...first.reasons.map((each) => word(`reviewed.${each}`)), first.note].filter(Boolean).join(word("ops.between")) }));
+  const looksAgain = it.verdict === "contested";
   byId("own").hidden = !own;
+  byId("same").hidden = own || !same || !looksAgain;
   byId("first").hidden = own || it.verdict !== "pending";
-  byId("second").hidden = own || it.verdict !== "contested";
+  byId("second").hidden = own || same || !looksAgain;
+  const states = sold.map(({ state }) => state).filter(Boolean);
+  const isOn = states.some((state) => !CANCELLABLE.includes(state) && !FAILED.includes(state));
+  say(byId("fail-told"), word(states.some((state) => CANCELLABLE.includes(state)) ? "review.fail_freezes" : "review.fail"));
+  say(byId("uphold-told"), word(isOn ? "review.uphold_ends" : "review.uphold_cancels"));
   askWhy(false);
   showSold(it, sold);
   showWords(heard.transcript, heard.altered);
@@ -140,7 +154,7 @@ function seekTo(seconds) {
   play();
 }
 
-const play = () => player.src && player.play().catch(() => { byId("unplayed").hidden = false; });
+const play = () => player.src && player.play().catch(() => {}); // what cannot be played fires "error"
 
 /** The reasons of a failed review; the focus goes there and back. */
 function askWhy(open) {
@@ -149,30 +163,97 @@ function askWhy(open) {
   byId("reasons").querySelector("input").focus();
 }
 
-/** One verdict at a time: a key that is pressed twice decides nothing about the next call. */
-function decide(...verdict) {
-  if (!asked && heard) onRequest(() => decided(...verdict));
+/** How many seconds of the recording were played: those that were heard twice count once. */
+function secondsHeard() {
+  if (!heard) return 0;
+  const ranges = Array.from({ length: player.played.length }, (_, n) => player.played.end(n) - player.played.start(n));
+  const { id } = heard.call;
+  heardOf.set(id, Math.max(heardOf.get(id) ?? 0, Math.ceil(ranges.reduce((sum, s) => sum + s, 0))));
+  return heardOf.get(id);
 }
 
+function showListening() {
+  const all = heard?.call.recording?.seconds || Math.floor(player.duration || 0);
+  say(byId("heard-told"), word(all ? "review.heard_of" : "review.heard_so_far", { heard: span(1000 * secondsHeard()), all: span(1000 * all) }));
+  say(byId("speed"), word("review.speed", { n: player.playbackRate }));
+}
+
+function nextSpeed() {
+  player.playbackRate = player.defaultPlaybackRate = SPEEDS[(SPEEDS.indexOf(player.playbackRate) + 1) % SPEEDS.length];
+  showListening();
+}
+
+/** One verdict at a time: a key that is pressed twice decides nothing about the next call. */
+function decide(path, body, done) {
+  if (asked || !heard) return;
+  const seconds = secondsHeard();
+  const passes = body.verdict === "pass" || body.uphold === false;
+  if (passes && heard.recording && !unplayed && !seconds) return say(byId("wrong"), word("problem.not_heard"));
+  onRequest(() => decided(path, { ...body, heard: seconds, unplayed }, done));
+}
+
+/** A verdict is sent some seconds after it was given, or with the next one: until then it can be taken back. */
 async function decided(path, body, done) {
-  const id = heard.call.id;
-  const answer = await call("POST", `/v1/reviews/${id}${path}`, body);
-  if (!answer.ok) return say(byId("wrong"), wrongField(answer));
+  const { id, recording } = heard.call;
   const at = queue.findIndex((each) => each.id === id);
   const following = queue[at + 1] ?? queue.find((each) => each.id !== id);
+  const trouble = await send();
+  given = { id, ref: recording?.ref ?? "", path, body, timer: setTimeout(() => inTurn(sent), UNDO_MS) };
   heard = null;
   player.pause();
   askWhy(false);
   byId("heard").focus(); // not in a reason that is hidden now: there, no key is a command
-  judged = now();
-  coverage(true);
-  await loadQueue();
+  queue = queue.filter((each) => each.id !== id);
   byId("heard").hidden = byId("told-card").hidden = true;
   if (following) await open(following.id);
-  announce(word(done));
-  say(byId("fresh"), word(done));
+  else await loadQueue();
+  if (trouble) say(byId("wrong"), trouble);
+  const told = word("review.given", { ref: given.ref, done: word(done), s: UNDO_MS / 1000 });
+  byId("given").hidden = false;
+  say(byId("given-told"), told);
+  announce(told);
   (following ? byId("heard") : byId("queue-told")).focus();
 }
+
+/** Send the verdict that was given; return what is wrong, if anything. */
+async function send() {
+  if (!given) return "";
+  const { id, ref, path, body, timer } = given;
+  clearTimeout(timer);
+  const answer = await call("POST", `/v1/reviews/${id}${path}`, body);
+  given = null;
+  byId("given").hidden = true;
+  judged = now();
+  coverage(true);
+  return answer.ok ? "" : word("order.named", { name: ref }) + wrongField(answer);
+}
+
+async function sent() {
+  const trouble = await send();
+  say(byId("wrong"), trouble);
+  say(byId("fresh"), word(trouble ? "review.not_saved" : "review.saved"));
+  await loadQueue();
+}
+
+function undo() {
+  if (!given || asked) return;
+  const { id, timer } = given;
+  clearTimeout(timer);
+  given = null;
+  byId("given").hidden = true;
+  onRequest(async () => {
+    await loadQueue();
+    await open(id);
+    byId("heard").focus();
+  });
+}
+
+/** Who leaves the page has given the verdict: it is sent all the same. */
+addEventListener("pagehide", () => {
+  if (!given) return;
+  const { id, path, body } = given;
+  fetch(`/v1/reviews/${id}${path}`, { method: "POST", keepalive: true, body: JSON.stringify(body), headers: { "X-CSRF-Token": PAGE.csrf, "Content-Type": "application/json" } });
+});
 
 async function moved(by) {
   const at = queue.findIndex((each) => each.id === heard?.call.id);
@@ -183,6 +264,8 @@ async function moved(by) {
 }
 
 async function looked(verdict) {
+  const trouble = await send();
+  say(byId("wrong"), trouble);
   verdictWanted = verdict;
   queue = [];
   heard = null;
@@ -199,7 +282,7 @@ const KEYS = {
   " ": () => (player.paused ? play() : player.pause()),
   ArrowLeft: () => player.src && (player.currentTime = Math.max(0, player.currentTime - SEEK_S)),
   ArrowRight: () => player.src && (player.currentTime += SEEK_S),
-  j: () => move(1), k: () => move(-1),
+  j: () => move(1), k: () => move(-1), s: () => player.src && nextSpeed(), z: undo,
   c: () => look(verdictWanted === "pending" ? "contested" : "pending"),
   p: () => shown("pass") && byId("pass").click(), f: () => shown("fail") && byId("fail").click(),
   u: () => shown("uphold") && byId("uphold").click(), l: () => shown("free") && byId("free").click(),
@@ -234,7 +317,10 @@ byId("why").addEventListener("submit", (event) => {
   if (!reasons.length) return say(byId("wrong"), word("review.choose_one"));
   decide("", { verdict: "fail", reasons, note: byId("note").value }, "review.done_fail");
 });
-player.addEventListener("error", () => { byId("unplayed").hidden = !player.src; });
+player.addEventListener("error", () => { byId("unplayed").hidden = !(unplayed = Boolean(player.src)); });
+for (const event of ["timeupdate", "loadedmetadata"]) player.addEventListener(event, showListening);
+byId("speed").addEventListener("click", nextSpeed);
+byId("undo").addEventListener("click", undo);
 for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => look(button.dataset.verdict));
 
 look("pending");

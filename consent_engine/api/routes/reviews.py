@@ -16,7 +16,6 @@ from consent_engine.api.schemas.reviews import (
     PressureView,
     ReviewCall,
     WaitingList,
-    check_note,
 )
 from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.callers import FULL_NUMBERS, OPS, OPS_OR_AUDITOR, REVIEWER, REVIEWER_OR_AUDITOR
@@ -108,9 +107,13 @@ async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
 async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: str) -> CallView:
     """The first review. `fail` freezes the call's open orders until another reviewer has looked. Not of one's own call
     (403 `own_call`), only once (409 `already_reviewed`), only of a recorded call (409 `not_reviewable`), archived or
-    not. Role: reviewer."""
-    form.check()
-    said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note, agent=caller.agent)
+    not. `heard` is kept with the verdict; where /review plays recordings, nothing passes unheard (422 `not_heard`)
+    unless `unplayed`. Role: reviewer."""
+    form.check(played_here=bool(request.app.state.recording_url))
+    said = Review(
+        call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note, agent=caller.agent,
+        heard=form.heard, unplayed=form.unplayed,
+    )  # fmt: skip
     return await _recorded(request, caller, said)
 
 
@@ -122,8 +125,11 @@ async def second(request: Request, caller: ApiKey, form: LookAgain, call_id: str
     """The second review of a failed one: if upheld, the call's open orders are cancelled (`review_failed`); else they
     continue. By another reviewer (403 `same_reviewer`), only once (409 `not_contested`); without one within a day the
     failure is upheld. Role: reviewer."""
-    check_note(form.note)
-    said = Review(call_id, caller.name, not form.uphold, (), form.note, second=True, agent=caller.agent)
+    form.check_heard(passes=not form.uphold, played_here=bool(request.app.state.recording_url))
+    said = Review(
+        call_id, caller.name, not form.uphold, (), form.note, second=True, agent=caller.agent, heard=form.heard,
+        unplayed=form.unplayed,
+    )  # fmt: skip
     return await _recorded(request, caller, said)
 
 

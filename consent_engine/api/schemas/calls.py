@@ -47,13 +47,18 @@ class ReviewView(View):
     second: bool
     reasons: list[str]
     note: str
+    heard: int | None = Field(description="seconds of the recording that were played; null: not said")
+    unplayed: bool = Field(description="the recording could not be played")
 
     @classmethod
     def of(cls, event: Reviewed | SecondLook) -> "ReviewView":
         second = isinstance(event, SecondLook)
         passed = not event.upheld if isinstance(event, SecondLook) else bool(event.passed)
         reasons = [] if isinstance(event, SecondLook) else list(event.reasons)
-        return cls(at=instant(event.at), by=event.by, passed=passed, second=second, reasons=reasons, note=event.note)
+        return cls(
+            at=instant(event.at), by=event.by, passed=passed, second=second, reasons=reasons, note=event.note,
+            heard=event.heard, unplayed=bool(event.unplayed),
+        )  # fmt: skip
 
 
 class CallView(View):

@@ -174,7 +174,8 @@ _CALL_VIEW: dict[str, Any] = {
     "verdict": "contested", "reviews": [
         {
             "at": "2025-08-01T16:00:00.000+08:00", "by": "reviewer-bj", "passed": False, "second": False,
-            "reasons": ["price_not_told"], "note": "the price after the promotion",
+            "reasons": ["price_not_told"], "note": "the price after the promotion", "heard": 214,
+            "unplayed": False,
         }
     ],
 }  # fmt: skip

@@ -20,25 +20,41 @@ _Reason = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Note = Annotated[str, Field(max_length=MOST_NOTE)]
 
 
-class ReviewCall(StrictForm):
-    """The first review of a call. A failed one names its reasons."""
+class Listened(StrictForm):
+    """How much of a recording was heard."""
 
-    verdict: Literal["pass", "fail"]
-    reasons: list[_Reason] = Field([], max_length=MOST_REASONS, examples=[["price_not_told"]])
+    heard: int | None = Field(None, ge=0, le=86_400, description="seconds of the recording that were played")
+    unplayed: bool = Field(default=False, description="the recording cannot be played")
     note: _Note = ""
 
-    def check(self) -> None:
-        """Raise Malformed for a failed review without reasons, and for a note that `check_note` refuses."""
-        if self.verdict == "fail" and not self.reasons:
-            raise Malformed([FieldError("reasons", "missing", "must be given: why the call failed")])
+    def check_heard(self, *, passes: bool, played_here: bool) -> None:
+        """Raise Malformed for a call that passes though nothing of its recording was played, and for a note that
+        `check_note` refuses. played_here: recordings are played on /review
+        """
+        if passes and played_here and not self.heard and not self.unplayed:
+            raise Malformed([FieldError("heard", "not_heard", "must be given: nothing of the recording was played")])
         check_note(self.note)
 
 
-class LookAgain(StrictForm):
-    """The second look at a failed review: upheld, or the sale goes on."""
+class ReviewCall(Listened):
+    """The first review of a call. A failed one names its reasons; where recordings are played on /review
+    (CONSENT_RECORDING_URL), one that passes was heard, or cannot be played.
+    """
+
+    verdict: Literal["pass", "fail"]
+    reasons: list[_Reason] = Field([], max_length=MOST_REASONS, examples=[["price_not_told"]])
+
+    def check(self, *, played_here: bool) -> None:
+        """Raise Malformed for a failed review without reasons, and as `check_heard` does."""
+        if self.verdict == "fail" and not self.reasons:
+            raise Malformed([FieldError("reasons", "missing", "must be given: why the call failed")])
+        self.check_heard(passes=self.verdict == "pass", played_here=played_here)
+
+
+class LookAgain(Listened):
+    """The second look at a failed review: upheld, or the sale goes on, which is to be heard as a first review is."""
 
     uphold: bool
-    note: _Note = ""
 
 
 class LetGoOn(StrictForm):

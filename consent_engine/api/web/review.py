@@ -14,6 +14,7 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import MAY_OPEN, POLICY
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.review import Reviewed
 from consent_engine.domain.call.transcript import Transcribed, decode_lines, hints
 from consent_engine.domain.msisdn import Msisdn, hidden
 from consent_engine.domain.offer.plan import Plan
@@ -59,20 +60,22 @@ class HeardView(View):
 
     call: CallView
     own: bool = Field(description="the reader's own call: another reviewer must hear it")
+    same: bool = Field(description="the reader failed it: another reviewer must look again")
     recording: str = Field(description="address of the recording; empty: no address of recordings is set")
     sold: list[SoldView]
     transcript: TranscriptView | None = Field(description="null: none was posted, or its words were erased")
     altered: bool = Field(description="the words stored are not those that were posted: they are not shown")
 
     @classmethod
-    def of(cls, call: Call, sold: Sequence[SoldView], recording: str, *, own: bool) -> "HeardView":
+    def of(cls, call: Call, sold: Sequence[SoldView], recording: str, caller: ApiKey) -> "HeardView":
         try:
             words, altered = _words(call, sold), False
         except ValueError:  # the call is heard all the same
             words, altered = None, True
         return cls(
             call=CallView.of(call, whole=False),
-            own=own,
+            own=caller.is_own(call),
+            same=any(each.by == caller.name for each in call.events if isinstance(each, Reviewed)),
             recording=recording,
             sold=list(sold),
             transcript=words,
@@ -122,7 +125,7 @@ def look(engine: Engine, call_id: str, caller: ApiKey, template: str) -> HeardVi
     """Return a call with the plans sold in it. Raises CallNotFound."""
     call = engine.calls.show(call_id)
     recording = template.replace("{ref}", quote(call.recording.ref, safe="")) if call.recording and template else ""
-    return HeardView.of(call, _sold(engine, call), recording, own=caller.is_own(call))
+    return HeardView.of(call, _sold(engine, call), recording, caller)
 
 
 def _sold(engine: Engine, call: Call) -> list[SoldView]:

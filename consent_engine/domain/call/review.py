@@ -30,7 +30,9 @@ UNDECIDED = frozenset({Verdict.PENDING, Verdict.CONTESTED})
 
 
 class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
-    """The first review. by: the reviewer's key · passed: 1 or 0 · reasons: for a failure · note: no phone number"""
+    """The first review. by: the reviewer's key · passed: 1 or 0 · reasons: for a failure · note: no phone number ·
+    heard: how many seconds of the recording were played; None: not said · unplayed: 1 where it cannot be played
+    """
 
     at: Millis
     op: str
@@ -38,16 +40,22 @@ class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
     passed: int
     reasons: tuple[str, ...] = ()
     note: str = ""
+    heard: int | None = None
+    unplayed: int = 0
 
 
 class SecondLook(Struct, frozen=True, array_like=True, tag="second_look"):
-    """Another reviewer's look at a failed review. upheld: 1 where the failure stands, 0 where the sale goes on"""
+    """Another reviewer's look at a failed review. upheld: 1 where the failure stands, 0 where the sale goes on · heard,
+    unplayed: as of the first
+    """
 
     at: Millis
     op: str
     by: str
     upheld: int
     note: str = ""
+    heard: int | None = None
+    unplayed: int = 0
 
 
 class CommandHeard(Struct, frozen=True, array_like=True, tag="command_heard"):
