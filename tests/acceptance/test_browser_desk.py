@@ -91,6 +91,49 @@ def test_an_order_takes_few_keys_and_its_call_keeps_what_was_read_and_when(home,
     assert instants == sorted(instants)
 
 
+def test_in_a_call_the_desk_shows_what_is_next_and_knows_what_key_and_plan_say(home, browser):
+    first = home.place(7309)[1]["id"]
+    made = home.command("keys", "add", "zhang", "--role", "agent", "--agent", "A7001")
+    home.keys["zhang"] = made.stdout.split()[-1]
+    desk = Tab(browser, home, "zhang")
+    desk.sign_in("/desk")
+
+    def is_primary(wanted):
+        shown = desk.page.locator("button.main:visible")
+        shown.and_(desk.page.locator(wanted)).wait_for()
+        assert shown.count() == 1
+
+    is_primary("#check")
+    desk.page.keyboard.type("13800007309")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#begin:focus")
+    assert "已有未完成的订单：5G" in desk.page.locator("#dial-said").inner_text(), "said before anybody is called"
+    assert first not in desk.page.content(), "another agent's"
+    is_primary("#begin")
+    assert desk.page.locator("#agent[readonly]").input_value() == "A7001"
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#plan:focus")
+    assert desk.page.locator("#dial").is_hidden(), "what is finished folds"
+    assert "中国移动" in desk.page.locator("#call-now").inner_text()
+    desk.page.locator("#plan").select_option("data-pack-10gb")
+    is_primary("#stamp")
+    desk.page.keyboard.press("F9")
+    assert "没有宣读" in desk.page.locator("#wrong").inner_text()
+    desk.page.locator("#script").focus()
+    read_aloud(desk)
+    assert desk.page.locator("#wrong").inner_text() == "", "its cause is gone"
+    is_primary("#now-agreed")
+    desk.page.keyboard.press("F9")
+    is_primary("#place")
+    desk.page.keyboard.press("Enter")
+    desk.page.locator("#facts dd", has_text="流量").wait_for()
+    is_primary("#end-call")
+    hang_up(desk, "rec-7309-b")
+    is_primary("#next")
+    assert desk.complaints == []
+    desk.close()
+
+
 def test_a_softphone_opens_the_desk_in_the_call_and_ends_it(home, desk):
     started = desk.page.evaluate("() => new Date(Date.now() - 60000).toISOString()")
     facts = f"msisdn=13800007302&call=rec-phone&started={started}&agent=A2048&carrier=mobile&plan=data-pack-10gb"

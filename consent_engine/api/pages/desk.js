@@ -3,6 +3,30 @@
 // kept in this window's session storage, so that a reload asks the same again.
 let plans = [];
 let permit = "";
+let already = []; // the open orders of the number: {plan, name, order}
+const names = new Map(); // of plans, by their codes
+const planName = (code) => names.get(code) ?? code;
+
+/** The one button that is next; the others step back. */
+function primary() {
+  const asks = !current?.id ? (permit ? "begin" : "check") : current.violations.length ? "end-call" : !byId("plan").value || unread().length ? "stamp" : byId("agreed").value ? "place" : "now-agreed";
+  const next = byId("watching").hidden ? asks : current?.id ? "end-call" : "next";
+  for (const id of ["check", "begin", "stamp", "now-agreed", "place", "end-call", "next"]) byId(id).classList.toggle("main", id === next);
+}
+
+/** What the key and this browser know of the agent. */
+function known() {
+  byId("agent").value ||= PAGE.agent || (localStorage.getItem("agent") ?? "");
+  byId("agent").readOnly = Boolean(PAGE.agent);
+  if (localStorage.getItem("carrier") in PAGE.carriers) byId("carrier").value = localStorage.getItem("carrier");
+}
+
+async function learnNames() {
+  const answer = await call("GET", "/v1/plans");
+  for (const { code, name } of answer.ok ? answer.body.items : []) names.set(code, name);
+  byId("mine-list").replaceChildren();
+  showMine();
+}
 
 // -- 1. may I call? --------------------------------------------------------------------------------------------------
 
@@ -12,6 +36,7 @@ function closeSteps() {
   if (current?.id) return; // what has begun goes on, whatever is typed into the first step
   for (const id of ["call-step", "plan-step", "place-step"]) byId(id).disabled = true;
   permit = "";
+  already = [];
   showScript(null);
   byId("dial-said").replaceChildren();
 }
@@ -29,8 +54,9 @@ async function dial(event) {
   say(byId("refused"), "");
   say(byId("call-said"), "");
   const msisdn = byId("msisdn").value.trim();
-  const { answer, row } = await askPermit(msisdn);
+  const [{ answer, row }, found] = await Promise.all([askPermit(msisdn), call("POST", "/desk/open", { msisdn })]);
   closeSteps();
+  already = found.ok ? found.body.orders : [];
   const malformed = answer.status === 422;
   blame(byId("msisdn"), malformed ? numberTrouble(msisdn, word("problem.invalid_msisdn")) : "");
   const { called, outbound } = PAGE.carriers[carrier()];
@@ -40,12 +66,14 @@ async function dial(event) {
   else text = `${word(`dial.${row.denied}`)}${row.since ? word("desk.since", { at: dateAndClock(row.since) }) : ""}`;
   const good = Boolean(row.permit);
   if (!malformed) byId("dial-said").replaceChildren(make("strong", { className: `verdict ${good ? "good" : "bad"}`, title: called }, text));
+  if (already.length && !malformed) byId("dial-said").append(make("p", { className: "warn" }, word("desk.open_already", { plans: already.map(({ name }) => name).join(word("ops.between")) })));
   if (!good) return byId("msisdn").focus();
   permit = row.permit;
   byId("caller").value = outbound;
-  byId("agent").value ||= localStorage.getItem("agent") ?? "";
+  byId("agent").value ||= PAGE.agent || (localStorage.getItem("agent") ?? "");
   byId("call-step").disabled = false;
   (byId("agent").value ? byId("begin") : byId("agent")).focus();
+  primary();
   saveDraft();
 }
 
@@ -55,7 +83,8 @@ async function openPlans() {
   const answer = await call("GET", "/v1/plans");
   plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === current.body.carrier && plan.sale === "on_sale") : [];
   say(byId("plan-said"), answer.ok ? (plans.length ? "" : word("desk.no_plans")) : wrong(answer));
-  const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.reads.zh.price ?? ""}`));
+  const has = (code) => (already.some(({ plan }) => plan === code) ? word("desk.has_already") : "");
+  const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.reads.zh.price ?? ""}${has(plan.code)}`));
   byId("plan").replaceChildren(make("option", { value: "" }, word("desk.choose")), ...choices);
   byId("call-step").disabled = true;
   byId("plan-step").disabled = current.violations.length > 0;
@@ -140,7 +169,7 @@ async function place(event) {
 /** Nobody agrees to what was not read to them: the script has the focus, and what is left is named. */
 function sayUnread() {
   const left = unread();
-  byId("wrong").replaceChildren(make("strong", {}, word("desk.unread", { n: left.length })));
+  byId("wrong").replaceChildren(make("strong", { id: "unread" }, word("desk.unread", { n: left.length })));
   announce(word("desk.unread", { n: left.length }));
   byId("script").focus();
 }
@@ -194,6 +223,7 @@ function clearForms() {
   byId("wrong").replaceChildren();
   closeSteps();
   dropDraft();
+  known();
 }
 
 /** An empty form for the next call. */
@@ -215,7 +245,7 @@ function keep(placed) {
 function showMine() {
   const mine = kept.read("mine") ?? [];
   byId("mine").hidden = mine.length === 0;
-  const label = (each) => `${clock(each.created_at)} · ${each.plan} · ${word("desk.tail", { digits: each.msisdn.slice(-4) })} · `;
+  const label = (each) => `${clock(each.created_at)} · ${planName(each.plan)} · ${word("desk.tail", { digits: each.msisdn.slice(-4) })} · `;
   fit(byId("mine-list"), mine, (each) => each.id,
     (each) => make("li", {}, label(each), make("button", { type: "button", className: "link", title: each.id, onclick: () => look(each.id) }, `…${each.id.slice(-6)}`), " ", make("span", { className: "badge" })),
     (item, each) => showState(item.querySelector(".badge"), each.state));
@@ -302,13 +332,17 @@ function agree() {
   byId("wrong").replaceChildren();
   blame(byId("agreed"), "");
   saveDraft();
+  primary();
   byId("place").focus();
 }
 
 byId("dial").addEventListener("submit", dial);
 byId("carrier").addEventListener("change", closeSteps);
 byId("msisdn").addEventListener("input", closeSteps);
-byId("plan").addEventListener("change", choose);
+byId("plan").addEventListener("change", () => {
+  byId("wrong").replaceChildren(); // it was of the plan before
+  choose();
+});
 byId("begin").addEventListener("click", () => byId("started").value || setInstant("started", now()), { capture: true });
 byId("now-agreed").addEventListener("click", agree);
 byId("placing").addEventListener("submit", place);
@@ -324,7 +358,8 @@ document.addEventListener("keydown", (event) => {
 showMine();
 // After a reload: what was not answered is asked again, as it was; what was watched is watched on.
 async function begin() {
-  loadMine();
+  known();
+  loadMine().then(learnNames);
   showCall();
   if (kept.read("placing")) return send(kept.read("placing"));
   if (await handedOver()) return;

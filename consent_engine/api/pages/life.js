@@ -25,6 +25,7 @@ function watch(found, focus) {
   kept.write("watching", found.id);
   byId("asking").hidden = true;
   byId("watching").hidden = false;
+  primary();
   // The second half of a double click on "place" must not press what stands there now.
   for (const id of ["acts", "next"]) byId(id).inert = true;
   setTimeout(() => ["acts", "next"].forEach((id) => (byId(id).inert = false)), SETTLE_MS);
@@ -76,7 +77,7 @@ function show(found, life = beside) {
   showTimeline(byId("timeline"), order, true);
   showFacts(byId("facts"), [
     [word("ops.order"), order.id, `/orders/${order.id}`], [word("ops.number"), order.msisdn],
-    [word("ops.plan"), `${order.plan.code} v${order.plan.version}`],
+    [word("ops.plan"), `${planName(order.plan.code)} v${order.plan.version}`],
   ]);
   showSms();
   const resends = resendsOf(order);
@@ -156,6 +157,7 @@ function leave() {
   kept.write("watching", null);
   byId("watching").hidden = true;
   byId("asking").hidden = false;
+  primary();
 }
 
 byId("next").addEventListener("click", () => nextCall());

@@ -12,8 +12,9 @@ function keepCall(call) {
 
 function showCall() {
   byId("call-bar").hidden = !current?.id;
+  primary();
   if (!current?.id) return;
-  const facts = { for: span(now().getTime() - Date.parse(current.body.started_at)), digits: current.body.to.slice(-4) };
+  const facts = { for: span(now().getTime() - Date.parse(current.body.started_at)), digits: current.body.to.slice(-4), carrier: word(`carrier.${current.body.carrier}`) };
   say(byId("call-now"), word("desk.call_up", facts));
   say(byId("call-wrong"), current.violations.length ? word("desk.call_wrong", { what: current.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")) }) : "");
 }
@@ -26,6 +27,7 @@ async function beginCall(event) {
   for (const id of ["agent", "started"]) blame(byId(id), missing.includes(id) ? word("desk.fill", { name: labelOf(byId(id)) }) : "");
   if (missing.length) return byId(missing[0]).focus();
   localStorage.setItem("agent", byId("agent").value.trim());
+  localStorage.setItem("carrier", carrier());
   const body = { from: byId("caller").value, to: byId("msisdn").value.trim(), carrier: carrier(), agent: byId("agent").value.trim(), started_at: instantOf("started") };
   if (permit) body.permit = permit;
   const same = current && JSON.stringify(current.body) === JSON.stringify(body);

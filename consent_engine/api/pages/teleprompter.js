@@ -40,6 +40,10 @@ function showStamps() {
   byId("stamp").disabled = !unread().length;
   byId("unstamp").disabled = !stamps.length;
   say(byId("stamped"), word("desk.stamped", { n: stamps.length, of: lines.length }));
+  const told = byId("unread"); // what was said of unread lines goes when they are read
+  if (told && unread().length) say(told, word("desk.unread", { n: unread().length }));
+  else told?.remove();
+  primary();
 }
 
 function stamp() {

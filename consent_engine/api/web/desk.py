@@ -1,14 +1,19 @@
-"""The data of /desk for an agent: the orders placed with the agent's key since midnight, in short."""
+"""The data of /desk for an agent: the orders placed with the agent's key since midnight, and what a number has open."""
 
 from pydantic import Field
 from starlette.requests import Request
 
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import Operations, visitor_of
+from consent_engine.api.schemas.forms import Number
 from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.api.service.callers import AGENT, is_own
 from consent_engine.api.service.service import front_of
+from consent_engine.domain.admission.fields import StrictForm
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.texts.confirmation_fields import elements
+from consent_engine.domain.texts.words import CHINESE
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import ApiKey
 from consent_engine.ports.queries import OrderFilter
@@ -26,6 +31,48 @@ class OwnOrders(View):
     orders: list[OrderRow]
     since: str = Field(description="when the day began")
     cut: bool = Field(description="more orders were placed today than were looked at")
+
+
+class Asked(StrictForm):
+    """A number that is to be dialled."""
+
+    msisdn: Number
+
+
+class OpenOrderView(View):
+    """An open order of a number: another for the same plan would be refused."""
+
+    plan: str
+    name: str
+    order: str | None = Field(description="its id; null: another agent placed it")
+
+
+class OpenOrders(View):
+    """The open orders of one number."""
+
+    orders: list[OpenOrderView]
+
+
+@operations.add("POST", "/desk/open", AGENT)
+async def open_orders(request: Request, caller: ApiKey, form: Asked) -> OpenOrders:
+    """What a number has been asked already, before it is dialled. Role: agent."""
+    return await front_of(request).ask(lambda engine: look_open(engine, Msisdn(form.msisdn), caller))
+
+
+def look_open(engine: Engine, msisdn: Msisdn, caller: ApiKey) -> OpenOrders:
+    """Return the open orders of a number."""
+    entries = [each for each in engine.line(msisdn).entries if each.is_open]
+    found = engine.records.look([each.order for each in entries]).orders if entries else {}
+    shown = [
+        OpenOrderView(
+            plan=order.doc.plan,
+            name=elements(order.doc.carrier, order.doc.offer.tariff, CHINESE).name,
+            order=order.id if is_own(order, caller) else None,
+        )
+        for order in found.values()
+        if not order.state.settled
+    ]
+    return OpenOrders(orders=shown)
 
 
 @operations.add("GET", "/desk/mine", AGENT)

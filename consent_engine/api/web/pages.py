@@ -112,7 +112,11 @@ async def desk(request: Request) -> Response:
         for name, each in CARRIERS.items()
     }
     most, outcomes = request.app.state.resend_max, [each.value for each in CallOutcome]
-    return await behind_sign_in(request, "desk.html", resend_max=most, carriers=carriers, outcomes=outcomes)
+
+    async def of_key(session: Session) -> Mapping[str, Any]:
+        return {"agent": session.caller.agent}
+
+    return await behind_sign_in(request, "desk.html", of_key, resend_max=most, carriers=carriers, outcomes=outcomes)
 
 
 @operations.add("GET", "/assets/{name}", PUBLIC)
