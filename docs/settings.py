@@ -103,6 +103,9 @@ MEANS = {
     "the data folder",
     "witnesses": "Witnesses that cosign the log, `URL KEY`, with commas between; more than half must sign in time",
     "tsa_url": "An RFC 3161 time stamp authority, which stamps each checkpoint; needs the extra `tsa`",
+    "pdf_key": "A PKCS #12 file with the certificate that signs the PDF of an order's evidence (PAdES); needs the "
+    "extra `pdf`",
+    "pdf_passphrase": "What opens that file",
     "traces": "The address of an OpenTelemetry collector, `http://HOST:4318/v1/traces`; needs the extra `traces`",
 }
 
@@ -117,7 +120,7 @@ GROUPS = {
     ),
     "For compliance: reviews, reports, retention, calendar": (
         f"review_command review_sample recording_url report_codes {_each('reward')} keep_service keep_no_service "
-        "keep_records time_zone calendar log_key log_dir witnesses tsa_url"
+        "keep_records time_zone calendar log_key log_dir witnesses tsa_url pdf_key pdf_passphrase"
     ),
     "For several carriers": f"{_each('gateway')} {_each('sender')}",
     "For many machines, and for watching them": "durability cells log_format log_level metrics_addr traces",

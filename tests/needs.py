@@ -139,6 +139,14 @@ def time_stamps() -> None:
         _lacks("rfc3161-client is not installed: the extra `tsa`")
 
 
+def signed_pdf() -> None:
+    """Check for what draws and signs PDF files: the extra `pdf`, and Pango under it."""
+    try:
+        import_module("weasyprint"), import_module("pyhanko.sign")
+    except (ImportError, OSError):
+        _lacks("WeasyPrint and pyHanko are not installed, or no Pango: the extra `pdf`")
+
+
 def openid_provider() -> ModuleType:
     """Return a module that is an OpenID provider, made by others."""
     try:

@@ -134,6 +134,8 @@ class Settings(_OfEachCarrier):
     log_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = None
     witnesses: Annotated[tuple[Witness, ...], BeforeValidator(urls.witnesses)] | None = None
     tsa_url: Annotated[str, AfterValidator(urls.tsa_url)] | None = None
+    pdf_key: ExistingFile | None = None
+    pdf_passphrase: SecretStr | None = None
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
     """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
     unknown: tuple[str, ...] = ()

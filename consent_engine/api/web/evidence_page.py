@@ -7,12 +7,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from consent_engine.adapters.signed_pdf import Press
 from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
 from consent_engine.api.service.callers import visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.pages import behind_sign_in
+from consent_engine.api.web.rendering import KINDS, asset
 from consent_engine.engine.evidence import encoded
+from consent_engine.errors import OrderNotFound
 from consent_engine.ports import ApiKey
 from consent_engine.verify import Broken, verify
 
@@ -22,13 +25,36 @@ operations = Operations(whose=visitor_of)
 @operations.add("GET", "/orders/{order_id}/evidence", PUBLIC)
 async def evidence(request: Request, order_id: str) -> Response:
     """For auditors. It has the full number and the subscriber's words: who opened it is recorded first."""
+    return (await _shown(request, order_id))[0]
+
+
+@operations.add("GET", "/orders/{order_id}/evidence.pdf", PUBLIC)
+async def printed(request: Request, order_id: str) -> Response:
+    """The page as a PDF, signed (PAdES), with the evidence file in it; where a certificate is set, else 404."""
+    press: Press | None = request.app.state.press
+    if press is None:
+        raise OrderNotFound("no certificate is set that would sign a PDF: see CONSENT_PDF_KEY")
+    page, made = await _shown(request, order_id)
+    if not made:
+        return page
+    files = {each: (KINDS[each.rpartition(".")[2]], asset(each)[0]) for each in ("pages.css", "icon.svg")}
+    pdf = await press(bytes(page.body).decode(), files, (f"evidence-{order_id}.json", made))
+    name = {"Content-Disposition": f'attachment; filename="evidence-{order_id}.pdf"', "Cache-Control": "no-store"}
+    return Response(pdf, headers=name, media_type="application/pdf")
+
+
+async def _shown(request: Request, order_id: str) -> tuple[Response, bytes]:
+    """Return the page, and the file that it shows; none where nobody may see it."""
+    made = b""
 
     async def shown(session: Session) -> Mapping[str, Any]:
-        file = json.loads(await evidence_of(request, session.caller, order_id))
+        nonlocal made
+        made = await evidence_of(request, session.caller, order_id)
+        file, pdf = json.loads(made), request.app.state.press is not None
         lacks = [f"{each}  ".split(" ")[:3] for each in file["account"]["missing"]]
-        return {"file": file, "account": file["account"], "broken": _broken(file), "lacks": lacks}
+        return {"file": file, "account": file["account"], "broken": _broken(file), "lacks": lacks, "pdf": pdf}
 
-    return await behind_sign_in(request, "evidence.html", shown)
+    return await behind_sign_in(request, "evidence.html", shown), made
 
 
 def _broken(file: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from starlette.applications import Starlette
 
+from consent_engine.adapters.signed_pdf import press_of
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
@@ -43,6 +44,8 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.flow = Recent(flow.LOOKED_S)
     app.state.held = Recent(held.LOOKED_S)
     app.state.recording_url = settings.recording_url
+    opens = settings.pdf_passphrase.get_secret_value() if settings.pdf_passphrase else ""
+    app.state.press = press_of(settings.pdf_key, opens) if settings.pdf_key else None
     app.state.own = Recent(desk.LOOKED_S)
     app.state.resend_max = settings.resend_max
     for part in PAGES:

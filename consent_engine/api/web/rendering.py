@@ -148,7 +148,7 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
 }
 """The pages behind the sign-in, and the roles that may open them."""
 OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}")
-EVIDENCE_OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}/evidence")
+EVIDENCE_OF_AN_ORDER = re.compile(r"/orders/[0-9a-f]{28}/evidence(\.pdf)?")
 
 
 def whose(path: str) -> frozenset[Role]:

@@ -29,7 +29,7 @@ def done(door):
 
 
 def looks(door):
-    return [(each.order, each.by, each.reason) for each in door.engine.reveals.happened()]
+    return [(each.what, each.by, each.reason) for each in door.engine.reveals.happened()]
 
 
 def test_the_file_is_for_auditors_and_who_got_it_is_recorded_in_it(door, done):

@@ -179,7 +179,24 @@ def test_a_wrong_key_is_told_in_both_languages(door):
 
 
 _LATIN = r"[A-Za-z]{2,}"
-_NAMES = {"API", "SMS", "BSS", "RQ", "TD", "SHA", "CLI", "pid", "consent", "keys", "add", "ce", "English", "APP", "Esc"}
+_NAMES = {
+    "API",
+    "SMS",
+    "BSS",
+    "RQ",
+    "TD",
+    "SHA",
+    "CLI",
+    "pid",
+    "consent",
+    "keys",
+    "add",
+    "ce",
+    "English",
+    "APP",
+    "Esc",
+    "PDF",
+}
 """Words in Latin letters that a Chinese page may have: ids, commands, and names without another form."""
 _MARKS = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
 
