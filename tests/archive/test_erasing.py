@@ -15,6 +15,7 @@ from consent_engine.domain.admission.report_request import DecideReport, MakeRep
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import Delivery
 from consent_engine.engine import audit
 from consent_engine.engine.erasing import StillOpen
 from consent_engine.engine.evidence import encoded
@@ -247,3 +248,19 @@ def test_who_is_called_again_after_the_erasure_is_a_person_again(desk):
     erase(desk)
     call = desk.start()
     assert desk.engine.calls.show(call.id).person.msisdn == desk.engine.line(Msisdn(NUMBER)).msisdn == NUMBER
+
+
+def test_what_comes_late_for_an_erased_person_makes_nobody_fail_and_brings_no_number_back_of_its_own(desk):
+    order = settled(desk)
+    erase(desk)
+    desk.report(order, Delivery.DELIVERED, segments=2, segment=1)
+    desk.run()
+    assert DIGITS not in redis_of(desk) + sql_of(desk)
+    assert desk.engine.reveals.reveal(desk.engine.show(order.id), "admin-1", "admin", "asked").person.msisdn == ""
+    desk.clock.forward(hours=1)
+    desk.run()
+    as_of_now(desk.engine.store)
+    assert DIGITS not in redis_of(desk) + sql_of(desk)
+    desk.say("是")
+    desk.run()
+    assert desk.engine.show(order.id).state is order.state
