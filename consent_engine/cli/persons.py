@@ -12,7 +12,10 @@ _NUMBER = typer.Argument(metavar="NUMBER", help="The number of the receipt, as t
 _DIGITS = typer.Argument(metavar="DIGITS", help="The last four digits of the number that the SMS came to.")
 
 
-def receipt(number: Annotated[str, _NUMBER], digits: Annotated[str, _DIGITS]) -> None:
+def receipt(
+    number: Annotated[str, _NUMBER], digits: Annotated[str, _DIGITS],
+    *, every: Annotated[bool, typer.Option("--all", help="All receipts of that number.")] = False,
+) -> None:  # fmt: skip
     """Print a receipt, as its subscriber gets it at /receipt, in JSON: the record of one order, refusal or complaint,
     with the fields of ISO/IEC TS 27560.
     """
@@ -22,7 +25,10 @@ def receipt(number: Annotated[str, _NUMBER], digits: Annotated[str, _DIGITS]) ->
 
     asked = read(FindReceipt, {"number": number, "last_four": digits})
     with opened() as engine:
-        found = engine.receipts.find(asked.number, asked.last_four)
+        receipts = engine.receipts
+        found: object = receipts.find(asked.number, asked.last_four)
+        if every:
+            found = receipts.of_number(receipts.code_for(asked.number, asked.last_four).msisdn)
     out(f"{msgspec.json.format(msgspec.json.encode(found)).decode()}\n")
 
 

@@ -2,7 +2,7 @@
 
 Its fields are those of a consent receipt of ISO/IEC TS 27560:2023, its states and kinds are terms of W3C's Data Privacy
 Vocabulary (DPV). It is about one matter alone, has the number only as its last digits, and none of the subscriber's own
-words: agents, gateways and the BSS know the number of the receipt, too.
+words: agents, gateways and the BSS know the number of the receipt, too. All of a number's take a code sent to it.
 """
 
 from collections.abc import Iterator, Mapping

@@ -43,7 +43,7 @@ class Seal:
     """Makes and checks seals, under one secret."""
 
     def __init__(self, secret: str) -> None:
-        self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
+        self.line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
         self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
         self._line_key = mac(secret.encode(), b"line record")
         self._receipt_of = partial(keyed, secret, "receipt")
@@ -92,7 +92,7 @@ class Seal:
         return line
 
     def _is_line(self, line: str, msisdn: str) -> bool:
-        return line == self._line_of(Msisdn(msisdn))
+        return line == self.line_of(Msisdn(msisdn))
 
 
 def opened(kind: type[K], fields: Mapping[str, str], seal: Seal | None) -> K:

@@ -12,14 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report, ReportTerms
 from consent_engine.domain.call.transcript import SAID
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.hashing import digest
+from consent_engine.domain.line.holder import has_changed
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.proof_code import CodeAsked
+from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.log.checkpoint import Note, Signer
 from consent_engine.domain.log.witness import Witness, quorum
+from consent_engine.domain.msisdn import DIGITS, Msisdn
 from consent_engine.domain.offer.versions import Listed, Sale, versions_of
 from consent_engine.domain.order.event import publics_of
 from consent_engine.domain.order.order import Order
@@ -28,9 +35,9 @@ from consent_engine.domain.seal import Seal
 from consent_engine.engine.inspector import Revealer
 from consent_engine.engine.publishing import proof
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import Store
+from consent_engine.ports import By, R, Store
 from consent_engine.ports.public_log import PublicLog
-from consent_engine.ports.queries import OrderKept, StandingRestriction
+from consent_engine.ports.queries import OrderKept, Receipted, StandingRestriction
 from consent_engine.verify import (
     FORMAT,
     Broken,
@@ -110,7 +117,7 @@ class EvidenceFiles:
 
 
 class Receipts:
-    """Finds receipts, in SQL alone. seal: that of the records · terms: for how long data are kept, and the days"""
+    """Finds receipts. seal: that of the records · terms: for how long data are kept, and the days"""
 
     def __init__(self, store: Store, seal: Seal, terms: ReportTerms, now: Callable[[], Millis]) -> None:
         self._store = store
@@ -122,10 +129,60 @@ class Receipts:
         """Return the receipt with this number, of a subscriber whose number ends with these digits. Raises
         ReceiptNotFound, which does not say what was wrong, and ArchiveUnavailable.
         """
-        now = self._now()
+        return self._written(self._found(number, digits), self._writer(digits))
+
+    def code_for(self, number: str, digits: str) -> CodeAsked:
+        """Return the code by which the subscriber with this receipt is known to have the number still. Raises
+        ReceiptNotFound, also where the number was erased, or has another holder; and as `find` does.
+        """
+        match found := self._found(number, digits):
+            case OrderKept(order=order):
+                msisdn, carrier, since = order.person.msisdn, order.doc.carrier, order.doc.placed_at
+            case Report():
+                msisdn, carrier, since = found.person.msisdn, found.received.carrier, found.received.received_at
+            case StandingRestriction():
+                msisdn, carrier, since = found.msisdn, found.restriction.carrier, found.restriction.since
+        if not msisdn or has_changed(self._line(msisdn).history, since):
+            raise ReceiptNotFound(NO_RECEIPT)
+        return CodeAsked(Msisdn(msisdn), carrier if carrier in CARRIERS else next(iter(CARRIERS)))
+
+    def of_number(self, msisdn: Msisdn) -> list[Receipt]:
+        """Return the receipts of a number's present holder, of the last 24 months, newest first; restrictions that
+        stand come last. Raises ArchiveUnavailable, and BrokenRecord for a line that cannot be read.
+        """
+        write, line = self._writer(msisdn[-DIGITS:]), self._line(msisdn)
+        endings = {each.doc.order: each for each in self._all(Ending, line.id)}
+        began: list[tuple[Millis, Receipt]] = [
+            (each.doc.placed_at, write.of_order(each, endings.get(each.id))) for each in self._all(Order, line.id)
+        ]
+        began += [(each.received.received_at, write.of_report(each)) for each in self._all(Report, line.id)]
+        began.sort(key=lambda each: each[0], reverse=True)
+        theirs = [
+            receipt for at, receipt in began
+            if at >= write.now - LASTS_MS and not has_changed(line.history, at)
+        ]  # fmt: skip
+        return theirs + [write.of_refusal(line.id, each) for each in line.restrictions if each.kind in LASTING]
+
+    def _all(self, kind: type[R], line: str) -> list[R]:
+        archive = self._store.bound_archive()
+        kept = archive.recall(kind, [line], By.LINE).get(line, []) if archive else []
+        return [each.record for each in kept if each.record is not None]
+
+    def _line(self, msisdn: str) -> Line:
+        line = self._seal.line_of(Msisdn(msisdn))
+        return self._store.records.look(lines=[line]).line(line)
+
+    def _writer(self, digits: str) -> Writer:
+        return Writer(self._now(), digits, self._terms.days, self._terms.keep)
+
+    def _found(self, number: str, digits: str) -> Receipted:
         name = self._seal.receipt(number, digits)
-        found = self._store.queries.evidence.receipted(name, now - LASTS_MS)
-        write = Writer(now, digits, self._terms.days, self._terms.keep)
+        found = self._store.queries.evidence.receipted(name, self._now() - LASTS_MS)
+        if found is None:
+            raise ReceiptNotFound(NO_RECEIPT)
+        return found
+
+    def _written(self, found: Receipted, write: Writer) -> Receipt:
         match found:
             case OrderKept():
                 return write.of_order(found.order, found.ending)
@@ -133,7 +190,9 @@ class Receipts:
                 return write.of_report(found)
             case StandingRestriction():
                 return write.of_refusal(found.line, found.restriction)
-        raise ReceiptNotFound("no receipt with this number and these digits, of the last 24 months")
+
+
+NO_RECEIPT = "no receipt with this number and these digits, of the last 24 months"
 
 
 def file_of(

@@ -20,6 +20,7 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.proof_code import (
     FIELD,
     MINUTES,
+    CodeAsked,
     CodesUsedUp,
     Counted,
     next_code,
@@ -44,17 +45,6 @@ from consent_engine.ports.registry import Codes
 
 _ASKER = 12
 """Hex digits that tell the few requesters of one line apart."""
-
-
-class CodeAsked(Struct, frozen=True):
-    """A request for the code of a number, by a person who claims it; the carrier's sender sends it. network: the source
-    of the request, as far as that is known
-    """
-
-    msisdn: Msisdn
-    carrier: str
-    language: str = "zh"
-    network: str = ""
 
 
 def may_send(asked: CodeAsked, secret: str) -> Step[None]:

@@ -28,11 +28,10 @@ from consent_engine.domain.admission.report_request import (
 from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, RewardNotDue
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.proof_code import MINUTES, CodesUsedUp, CodeWrong, TooManyCodes
+from consent_engine.domain.line.proof_code import MINUTES, CodeAsked, CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.report_book import CodeAsked
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.ports import ApiKey, ReportFilter
 

@@ -90,6 +90,7 @@ FORMS: dict[str, Any] = {
     "CancelStuck": {"lane": "sms", "reason": "gateway answered 503", "why": "the gateway is given up"},
     "AskAgain": {"reason": "gateway answered 404", "plan": "5g-smart-199"},
     "FindReceipt": {"number": "7QK2M9RT", "last_four": "8000"},
+    "ProveReceipt": {"number": "7QK2M9RT", "last_four": "8000", "code": "123456", "ticket": ""},
     "EraseNumber": {"msisdn": "+8613800138000", "ground": "the subscriber asked for it at the hotline on 2026-12-01"},
     "RevealOrder": {"reason": "the regulator asks for this order"},
     "ExportOrders": {"reason": "sales calls them again", "state": "undeliverable", "cause": "gateway answered 422"},

@@ -314,6 +314,13 @@ class FindReceipt(StrictForm):
     last_four: Annotated[str, Field(pattern=r"^[0-9]{4}$", examples=["8000"])]
 
 
+class ProveReceipt(FindReceipt):
+    """The same, with the code that was sent to that number, and the ticket of the person who asked for it."""
+
+    code: str = Field(max_length=20, examples=["123456"])
+    ticket: str = Field("", max_length=64)
+
+
 class EraseNumber(StrictForm):
     """A person whose data are to be erased, and the ground: their own request, an order of a court."""
 

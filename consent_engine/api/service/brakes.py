@@ -11,15 +11,15 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.line.proof_code import CodesUsedUp
+from consent_engine.domain.line.proof_code import CodeAsked, CodesUsedUp
 from consent_engine.domain.receipt import Receipt, TooManyLooks
-from consent_engine.engine.report_book import CodeAsked
+from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
 
 MOST_CODES, CODES_S = 10, 600.0
 """Most codes for one address, in this many seconds."""
-MOST_LOOKS, LOOKS_S = 5, 3_600.0
-"""Most looks for one receipt: who knows its number alone would try its four digits for years."""
+MOST_LOOKS, LOOKS_S = 8, 3_600.0
+"""Most looks for one receipt: who knows its number alone would try its four digits for weeks, hour by hour."""
 MOST_ADDRESSES = 10_000
 _NETWORK_BITS, _SITE_BITS, SITE = {4: 32, 6: 64}, {4: 24, 6: 48}, 4
 """An IPv4 address or an IPv6 /64 counts as one address; a /24 or /48, all of which one customer may hold, may request
@@ -106,9 +106,33 @@ class LooksForReceipts:
 
     async def find(self, request: Request, number: str, digits: str) -> Receipt:
         """Return a receipt. Raises TooManyLooks, ReceiptNotFound and ArchiveUnavailable."""
+        self._count(request, number)
+        return await front_of(request).ask(lambda engine: engine.receipts.find(number, digits))
+
+    async def send_code(self, request: Request, number: str, digits: str, language: str = "zh") -> str:
+        """Send a code to the number of a receipt's subscriber; return the ticket of the person who asked. Raises as
+        `find` and `send_code` do.
+        """
+        self._count(request, number)
+        asked = await front_of(request).ask(lambda engine: engine.receipts.code_for(number, digits))
+        return await send_code(request, replace(asked, language=language))
+
+    async def whole(self, request: Request, number: str, digits: str, code: str, ticket: str) -> list[Receipt]:
+        """Return all receipts of the number, which its holder proved by the code. Raises as `find` does, and
+        CodeWrong.
+        """
+        self._count(request, number)
+
+        def proven(engine: Engine) -> list[Receipt]:
+            msisdn = engine.receipts.code_for(number, digits).msisdn
+            engine.reports.prove(msisdn, code, ticket)
+            return engine.receipts.of_number(msisdn)
+
+        return await front_of(request).ask(proven)
+
+    def _count(self, request: Request, number: str) -> None:
         self._by_address.count(request.client.host if request.client else "")
         self._by_number.count(number)
-        return await front_of(request).ask(lambda engine: engine.receipts.find(number, digits))
 
 
 async def send_code(request: Request, asked: CodeAsked) -> str:

@@ -3,7 +3,7 @@
 Neither its number nor the digits are ever in a URL: the form is posted, and the answer is the receipt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -19,17 +19,22 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.api.web.rendering import posted_form, sheet, when
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, keeping_language, language_of, words
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.line.restriction import EVERY_CARRIER
 from consent_engine.domain.receipt import Receipt, ReceiptNotFound, TooManyLooks
 from consent_engine.errors import ConsentError, Forbidden, Malformed, StoreUnavailable
 
 operations = Operations()
-FIELDS = ("number", "last_four")
+FIELDS = ("number", "last_four", "code", "ticket")
 MOST_POSTED = 4 * KIB
 _MESSAGES: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
     Malformed: ("receipt.look_at", HTTPStatus.UNPROCESSABLE_ENTITY),
     ReceiptNotFound: ("receipt.none", HTTPStatus.NOT_FOUND),
     TooManyLooks: ("receipt.too_many", HTTPStatus.TOO_MANY_REQUESTS),
+    CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
+    CodesUsedUp: ("report.used_up", HTTPStatus.TOO_MANY_REQUESTS),
+    TooManyCodes: ("report.too_many", HTTPStatus.TOO_MANY_REQUESTS),
     Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
     StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
 }
@@ -42,38 +47,63 @@ async def receipt(request: Request) -> Response:
 
 @operations.add("POST", "/receipt", PUBLIC)
 async def posted(request: Request) -> Response:
-    """Show the receipt, as a page or as a file; on an error, show the form with the error."""
+    """Show the receipt, as a page or as a file; or send a code, and show all of the number. On an error, show the form
+    with the error.
+    """
     fields = await posted_form(request, MOST_POSTED, 10)
-    form = {name: fields.get(name, "").strip()[:40] for name in FIELDS}
+    form, step = {name: fields.get(name, "").strip()[:64] for name in FIELDS}, fields.get("as", "")
     sessions: Sessions = request.app.state.sessions
-    looks: LooksForReceipts = request.app.state.receipts
     try:
         sessions.same_origin(request)
-        asked = read(FindReceipt, form)
-        found = await looks.find(request, asked.number, asked.last_four)
+        if step == "code":
+            form["ticket"] = await _sent(request, form)
+            return _page(request, form, step=step)
+        found = await _found(request, form, step)
     except tuple(_MESSAGES) as error:
         said, status = next(result for kind, result in _MESSAGES.items() if isinstance(error, kind))
-        answer = _page(request, form, status, said)
+        answer = _page(request, form, status, said, step="all" if step == "all" else "")
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             answer.headers["Retry-After"] = "60"
         return answer
-    if fields.get("as") == "json":
-        named = f'attachment; filename="receipt-{found.receipt_id}.json"'
+    if step == "json":
+        named = f'attachment; filename="receipt-{found[0].receipt_id}.json"'
         headers = {"Content-Disposition": named, "Cache-Control": "no-store"}
-        return Response(msgspec.json.format(msgspec.json.encode(found)), 200, headers, "application/json")
-    return _page(request, form, found=found)
+        return Response(msgspec.json.format(msgspec.json.encode(found[0])), 200, headers, "application/json")
+    return _page(request, form, found=found, step=step)
+
+
+def _asked(form: Mapping[str, str]) -> FindReceipt:
+    """Read the form. Raises Malformed."""
+    return read(FindReceipt, {name: form[name] for name in ("number", "last_four")})
+
+
+async def _sent(request: Request, form: Mapping[str, str]) -> str:
+    """Send a code to the receipt's number; return the ticket."""
+    looks: LooksForReceipts = request.app.state.receipts
+    asked = _asked(form)
+    return await looks.send_code(request, asked.number, asked.last_four, language_of(request))
+
+
+async def _found(request: Request, form: Mapping[str, str], step: str) -> list[Receipt]:
+    looks: LooksForReceipts = request.app.state.receipts
+    asked = _asked(form)
+    if step == "all":
+        return await looks.whole(request, asked.number, asked.last_four, form["code"], form["ticket"])
+    return [await looks.find(request, asked.number, asked.last_four)]
 
 
 def _page(
     request: Request, form: Mapping[str, str], status: int = HTTPStatus.OK, said: str = "",
-    found: Receipt | None = None,
+    found: Sequence[Receipt] = (), step: str = "",
 ) -> HTMLResponse:  # fmt: skip
+    """Return the page. step: `code`, one was sent just now; `all`, it is about all of the number"""
     template, style, policy = sheet("receipt.html", "tariffs.css", "report.css", "receipt.css")
     language = language_of(request)
     t = words(language)
+    problem = t[said].format(hotline=" / ".join(each.hotline for each in CARRIERS.values())) if said else ""
     html = template.render(
         t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
-        other_lang=HTML_LANG, style=style, problem=t[said] if said else "", form=form, receipt=found,
+        other_lang=HTML_LANG, style=style, problem=problem, form=form, receipts=found, step=step,
         every=EVERY_CARRIER, when=partial(when, front_of(request).days),
     )  # fmt: skip
     headers = {

@@ -24,10 +24,9 @@ from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, MakeReport, ReportMade
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import Days
-from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
+from consent_engine.domain.line.proof_code import CodeAsked, CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.report_book import CodeAsked
 from consent_engine.errors import ConsentError, FieldError, Forbidden, Malformed, StoreUnavailable
 
 operations = Operations()

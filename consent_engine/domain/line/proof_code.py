@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import Refused
 
 FIELD = "code"
@@ -44,6 +45,17 @@ class CodesUsedUp(TooManyCodes, code="codes_used_up"):
     """No code is sent for a longer while: a number, an address or all of them together had their share. The reporter
     can call the hotline, where no code is asked for.
     """
+
+
+class CodeAsked(Struct, frozen=True):
+    """A request for the code of a number, by a person who claims it; the carrier's sender sends it. network: the source
+    of the request, as far as that is known
+    """
+
+    msisdn: Msisdn
+    carrier: str
+    language: str = "zh"
+    network: str = ""
 
 
 class Replaced(Struct, frozen=True, array_like=True):

@@ -185,7 +185,7 @@ _CHINESE: dict[str, str] = {
         "线索已转{{ forwarded }}，并已登记不再向您营销。"
     ),
     PAID: "举报{{ report }}的奖励{{ reward_amount }}已到账，无需您操作或提供验证码。",
-    CODE: "验证码{{ otp }}，{{ minutes }}分钟内有效，仅供您本人在我公司举报页面填写。非本人操作请忽略。",
+    CODE: "验证码{{ otp }}，{{ minutes }}分钟内有效，仅供您本人在我公司举报或凭证页面填写。非本人操作请忽略。",
 }
 
 _ENGLISH_OFFICIAL = (
@@ -327,7 +327,7 @@ _ENGLISH: dict[str, str] = {
     PAID: "the reward for report {{ report }}, {{ reward_amount }}, is in your account. You need not do anything. ",
     CODE: (
         "verification code {{ otp }}, valid {{ minutes }} minutes, only for you to enter on our report "
-        "page. Not you? Ignore this. "
+        "or receipt page. Not you? Ignore this. "
     ),
 }
 # fmt: on

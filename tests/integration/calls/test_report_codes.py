@@ -7,9 +7,8 @@ import pytest
 
 from consent_engine.api.service.brakes import Brake
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
+from consent_engine.domain.line.proof_code import CodeAsked, CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.report_book import CodeAsked
 from tests.conftest import NUMBER, OTHER
 from tests.integration.api_door import is_problem
 from tests.integration.calls.desk import instant

@@ -25,7 +25,9 @@ GENERATOR = ("openapi-python-client==0.29.1", "ruamel.yaml==0.19.1", "shellingha
 VERSIONS = {("GET", "/tariffs/{code}.json"), ("GET", "/tariffs/{code}/{version}.json")}
 PUBLIC = {("GET", path) for path in ("/healthz", "/readyz", "/tariffs", "/tariffs.json", "/docs", "/openapi.json")}
 
-CODES = {("POST", "/v1/reports/code"), ("GET", "/v1/log/proof"), ("POST", "/v1/receipts")}
+CODES = {("POST", "/v1/reports/code"), ("GET", "/v1/log/proof"), ("POST", "/v1/receipts")} | {
+    ("POST", "/v1/receipts/code"), ("POST", "/v1/receipts/all"),
+}  # fmt: skip
 
 
 @pytest.fixture

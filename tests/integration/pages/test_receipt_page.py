@@ -13,6 +13,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind, name_of, receipt_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.receipt import LASTS_MS, ReceiptNotFound, TooManyLooks
+from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, is_problem, order, reply
 
 LAST = NUMBER[-4:]
@@ -178,3 +179,44 @@ def test_nobody_finds_a_receipt_by_trying(door, answered):
         look("BBBB0000", LAST, "203.0.113.1")
     clock[0] += brakes.LOOKS_S
     assert look(done.receipt, LAST, "203.0.113.1").state == "order.notified"
+
+
+def coded(door):
+    line = door.engine.line(Msisdn(NUMBER))
+    return door.engine.outside.code_of(line.id, line.code.seed)
+
+
+def test_with_a_code_sent_to_the_number_all_of_its_records_are_shown(door, answered, sent):
+    done = answered("是")
+    door.place(order(plan="data-pack-10gb", call={"recording_id": "rec-other"}), key="key-2")
+    door.engine.refuse(RefusalAsked(Msisdn(NUMBER), "unicom", "ops", "ops-1"))
+    alone = post(door, done.receipt)
+    assert alone.text.count("<article") == 1
+    asked = post(door, done.receipt, **{"as": "code"})
+    assert (asked.status_code, "<article" in asked.text) == (200, False)
+    door.work(Lane.SMS)
+    assert coded(door) in sent[-1]
+    ticket = re.search('name="ticket" value="([^"]*)"', asked.text)[1]
+    wrong = post(door, done.receipt, **{"as": "all", "code": "000000", "ticket": ticket})
+    assert (wrong.status_code, "<article" in wrong.text, 'name="code"' in wrong.text) == (422, False, True)
+    whole = post(door, done.receipt, **{"as": "all", "code": coded(door), "ticket": ticket})
+    assert whole.status_code == 200
+    assert whole.text.count("<article") == 3
+    assert "中国联通" in whole.text
+    assert NUMBER[3:] not in whole.text
+
+
+def test_all_records_over_http_need_the_code_and_go_to_no_later_holder(door, answered):
+    done = answered("是")
+    found = {"number": done.receipt, "last_four": LAST}
+    ticket = door.call("POST", "/v1/receipts/code", None, found).json()["ticket"]
+    refused = door.call("POST", "/v1/receipts/all", None, found | {"code": "000000", "ticket": ticket})
+    is_problem(refused, 422, "code_wrong")
+    got = door.call("POST", "/v1/receipts/all", None, found | {"code": coded(door), "ticket": ticket})
+    assert [each["receipt_id"] for each in got.json()] == [done.receipt]
+    now = CHINA.instant(door.engine.registry.now())
+    event = {"msisdn": NUMBER, "event": "assigned", "at": now}
+    assert door.call("POST", "/v1/lines/events", "ops", event).status_code in {200, 201}
+    is_problem(door.call("POST", "/v1/receipts/code", None, found), 404, "receipt_not_found")
+    assert door.engine.receipts.of_number(Msisdn(NUMBER)) == []
+    assert get(door, done.receipt).status_code == 200, "the first holder has the SMS, and this one record"

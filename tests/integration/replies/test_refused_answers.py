@@ -3,8 +3,8 @@
 import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Rejected
+from consent_engine.domain.line.proof_code import CodeAsked
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.report_book import CodeAsked
 from tests.conftest import NUMBER
 
 ANSWERS = {
