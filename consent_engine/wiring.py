@@ -8,11 +8,12 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
+from urllib.parse import urlsplit
 
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.log_folder import LogFolder
-from consent_engine.adapters.outbound import poster, stamper
+from consent_engine.adapters.outbound import certificate_ends, poster, stamper
 from consent_engine.adapters.redis.client import PATIENCE_S, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis.keys import Cell
@@ -375,3 +376,17 @@ def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
 def call_bound(settings: Settings) -> timedelta:
     """Return how long a call in flight may still last."""
     return settings.call_timeout + timedelta(seconds=1)
+
+
+def certificates(settings: Settings) -> dict[str, float]:
+    """Return when the certificates end that are ours to renew, in seconds since 1970: of CONSENT_PUBLIC_URL (`public`),
+    and of a Redis at rediss:// (`orders`). A server that shows none is left out.
+    """
+    found = {}
+    for name, url, scheme, port in (
+        ("public", settings.public_url, "https", 443), ("orders", settings.redis_url, "rediss", 6379),
+    ):  # fmt: skip
+        parts = urlsplit(url or "")
+        if parts.scheme == scheme and (ends := certificate_ends(parts.hostname or "", parts.port or port)):
+            found[name] = ends
+    return found

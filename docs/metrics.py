@@ -11,8 +11,10 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from consent_engine.api.app import create_app
+from consent_engine.api.service.prometheus import Metrics
 from consent_engine.config.settings import Settings
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
+from consent_engine.ports.archive import BackupMade
 from consent_engine.wiring import installation
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -31,8 +33,10 @@ def families() -> list[Metric]:
             front.repeated["simulated"] += 1
             front.rejected["simulated", "received_at"] += 1
             registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
-            app.state.metrics.answered("GET", "/healthz", 200, 0.001)
-            text = asyncio.run(app.state.metrics.page()).decode()
+            found.archive.backed_up(BackupMade(1, "here"))
+            metrics = Metrics(front, certificates=lambda: {"public": 1.0})
+            metrics.answered("GET", "/healthz", 200, 0.001)
+            text = asyncio.run(metrics.page()).decode()
             text += generate_latest(found.engine().performer.measures.registry).decode()
             front.close()
     return [each for each in text_string_to_metric_families(text) if not each.name.startswith(NOT_OURS)]

@@ -22,6 +22,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import SettingsError
+from consent_engine.ports.registry import WorkerReport
 from tests import needs
 from tests.pages import alarm, alarms
 from tests.waiting import HANGS_S, until
@@ -191,9 +192,9 @@ def test_a_worker_is_alive_when_it_was_heard_from(tmp_path):
         }
         settings = Settings.load(environ | {"CONSENT_BSS": "simulated"}, env_file=None)
         registry = RedisRegistry(Wire(connect(server.url), proves=False, replicas=0))
-        registry.announce("another-host-7-ab12", "pid 7")
+        registry.announce("another-host-7-ab12", WorkerReport())
         assert not alive(settings, "host-1")
-        registry.announce("host-1-7-ab12", "pid 7")
+        registry.announce("host-1-7-ab12", WorkerReport())
         assert alive(settings, "host-1")
         assert not alive(settings, "host")
 

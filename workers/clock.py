@@ -20,6 +20,7 @@ from consent_engine.engine.slice import TICK_S
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth
 from consent_engine.ports.endpoints import BSS, EndpointKnown
+from consent_engine.ports.registry import WorkerReport
 from workers.jobs import SLICE_S, result_of
 
 log = logging.getLogger(__name__)
@@ -177,7 +178,8 @@ class Clock(threading.Thread):
         for lane, depth in depths.items():
             if depth.due:
                 engine.queue.wake(lane, depth.due)
-        engine.registry.announce(self._worker, self._report(engine))
+        flying, troubles = engine.performer.in_flight(), self.troubles.total()
+        engine.registry.announce(self._worker, WorkerReport(os.getpid(), tuple(self._lanes), flying, troubles))
         for lane, depth in depths.items():
             engine.performer.measures.late(lane, depth.late / 1000)
         engine.performer.measures.report(engine.registry)
@@ -213,10 +215,6 @@ class Clock(threading.Thread):
             self._expire_at = 0.0  # there may be more
             template = "past retention: person parts of %d records, %d orders, %d calls, %d reports and endings deleted"
             log.info(template, done.persons, done.orders, done.calls, done.records)
-
-    def _report(self, engine: Engine) -> str:
-        lanes, flying = ",".join(self._lanes), engine.performer.in_flight()
-        return f"pid {os.getpid()}: {lanes}; by its clock: {flying} in flight, {self.troubles.total()} troubles"
 
     def _silent(self, depths: Mapping[Lane, LaneDepth]) -> list[Lane]:
         """Return the lanes to perform now: those found silent, for some ticks, while they have effects due."""

@@ -82,7 +82,7 @@ TROUBLES = {
     "gateway": ("the gateway is away", "ConsentOutside"),
     "redis": ("Redis is killed, and stays away", "ConsentStoreUnreachable"),
     "worker": ("one of two workers is killed, and stays away", ""),
-    "workers": ("no worker is left", "ConsentNoWorkers"),
+    "workers": ("no worker is left", "ConsentWorkers"),
     "disk": ("the disk of Redis is full", "ConsentStoreUnreachable"),
 }
 

@@ -29,6 +29,7 @@ from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
+from consent_engine.ports.registry import WorkerReport
 from consent_engine.wiring import archive_of, installation
 
 WORKS_S = 2.0
@@ -169,7 +170,7 @@ def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = Fals
     try:
         with installation(settings, own=True) as found:
             engine = found.engine()
-            engine.registry.announce("here", "-")
+            engine.registry.announce("here", WorkerReport())
             then, broken = doctor(named, data.parent), _broken(load.notes, engine)
     except ConsentError as error:
         return Seen(str(error).replace(str(data), "DATA"), "", before, doctor(named, data.parent))

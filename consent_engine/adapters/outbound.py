@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from weakref import WeakKeyDictionary
 
+from cryptography.x509 import load_pem_x509_certificate
 from yarl import URL
 
 from consent_engine import DISTRIBUTION
@@ -29,6 +31,8 @@ LONGEST_AFTER = 600_000
 """The longest Retry-After (ms) that is honoured."""
 CONNECTIONS = 256
 """The largest number of a client's calls at once; each has a connection of its own."""
+CERTIFICATE_S = 3.0
+"""How long a server may take to show its certificate."""
 _TROUBLE = (BrokenAnswer, OSError, ValueError)
 """All errors that the other side can cause in a call."""
 
@@ -311,3 +315,14 @@ def flag(prefix: str, raw: Mapping[str, str], key: str) -> bool:
     if value not in {"true", "false"}:
         raise SettingsError(f"{prefix}{key} must be true or false")
     return value == "true"
+
+
+def certificate_ends(host: str, port: int) -> float | None:
+    """Return when the certificate ends that a server shows, in seconds since 1970; None where none is shown. It is not
+    checked: one that has expired has an end, too.
+    """
+    try:
+        shown = ssl.get_server_certificate((host, port), timeout=CERTIFICATE_S)
+        return load_pem_x509_certificate(shown.encode()).not_valid_after_utc.timestamp()
+    except (OSError, ValueError):
+        return None

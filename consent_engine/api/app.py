@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
@@ -53,7 +54,7 @@ from consent_engine.domain.log.witness import quorum
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
 from consent_engine.process import gc_tuning
-from consent_engine.wiring import Installation
+from consent_engine.wiring import Installation, certificates
 
 log = logging.getLogger(__name__)
 PARTS = (
@@ -89,7 +90,7 @@ def create_app(
     metrics_socket: where metrics are served without a key
     """
     front = Front(engines, settings, bounds)
-    metrics = Metrics(front, quorum(settings.witnesses or ()))
+    metrics = Metrics(front, quorum(settings.witnesses or ()), partial(certificates, settings))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

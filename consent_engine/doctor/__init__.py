@@ -1,5 +1,6 @@
 """`consent doctor`: everything wrong with an installation that can be reached, and the command to type for it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -44,7 +45,7 @@ from consent_engine.errors import (
 from consent_engine.ports import Endpoint, Store
 from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.store import lost
-from consent_engine.wiring import is_archive_of, log_as_kept, terms
+from consent_engine.wiring import certificates, is_archive_of, log_as_kept, terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings"]
 
@@ -160,6 +161,7 @@ def _server(patient: _Patient) -> Iterator[Finding]:
         yield from _masters(patient)
     yield from setup.host(patient.settings, patient.registry.now)
     yield from setup.gateway_clocks(patient.registry.lags())
+    yield from setup.certified(certificates(patient.settings), time.time())
 
 
 def _masters(patient: _Patient) -> Iterator[Finding]:
@@ -280,6 +282,7 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
         yield good(f"the archive answers: {known:,} orders{more}")
         now, ask, first = patient.registry.now(), SqlQueries(archive), patient.settings.review == "before"
         yield from reviews.reviews(ask.restrictions.tally(Kind.REVIEW), ask.calls.waiting(), now, review_first=first)
+        yield from work.backups(archive.last_backup(), now)
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:

@@ -35,6 +35,8 @@ from consent_engine.wiring import outside
 OVERDUE_MS = 5 * 60_000
 """A check of a page that is overdue by this much shows that no worker makes it."""
 SHOW = "consent plans show"
+SOON_DAYS = 14
+"""Certificates that end sooner are to be renewed now."""
 
 
 def publication(
@@ -210,6 +212,18 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
         free = shutil.disk_usage(folder).free
         text = f"{free >> 20} MiB free in the data folder"
         yield bad(text, f"df -h {quote(str(folder))}: make room") if free < LEAST_DISK else good(text)
+
+
+def certified(ends: Mapping[str, float], now: float) -> Iterator[Finding]:
+    """Name certificates that expire soon, while gateways and engine still accept them. now: seconds since 1970"""
+    for server, at in ends.items():
+        of = "CONSENT_PUBLIC_URL" if server == "public" else "Redis"
+        days = int((at - now) // 86_400)
+        said = f"the certificate of {of} expires in {days} days" if at > now else f"the certificate of {of} has expired"
+        if days < SOON_DAYS:
+            yield bad(said, "renew it where it was made, and have its server read it again")
+        else:
+            yield good(said)
 
 
 def gateway_clocks(lags: Mapping[str, Lag]) -> Iterator[Finding]:

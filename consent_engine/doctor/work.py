@@ -12,13 +12,15 @@ from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.engine.undeliverable import Unreached
 from consent_engine.ports import Endpoint, Lanes, Registry, Store
-from consent_engine.ports.registry import LANE, Pause
+from consent_engine.ports.registry import LANE, Pause, WorkerReport
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)
 """After this time the workers' clocks do a lane's work themselves: older work shows that they do not keep up."""
 LATE_MS = 60_000
 HOUR_MS = 3_600_000
+BACKUP_MS = 26 * HOUR_MS
+"""After this time a nightly backup was left out."""
 MOST_UNMATCHED = 1_000
 FEW_UNMATCHED = 10
 REASON_SHOWN = 60
@@ -54,9 +56,9 @@ def _paused(standing: Mapping[Endpoint, Pause], now: Millis) -> Iterator[Finding
         )
 
 
-def _lanes(lanes: Lanes, heard: Iterable[str], paused: Container[str]) -> Iterator[Finding]:
+def _lanes(lanes: Lanes, heard: Iterable[WorkerReport], paused: Container[str]) -> Iterator[Finding]:
     """Find lanes whose work waits. Of a paused one that is said already: more workers would not help."""
-    served = {lane for announcement in heard for lane in Lane if lane.value in lanes_of(announcement)}
+    served = {lane for report in heard for lane in report.lanes}
     for lane, depth in lanes.depths().items():
         wait = depth.waiting - depth.parked  # parked effects wait for a person
         if served and lane not in served and wait:
@@ -114,6 +116,12 @@ def dead(causes: Iterable[Unreached], now: Millis) -> Iterator[Finding]:
         )
 
 
+def backups(last: Millis, now: Millis) -> Iterator[Finding]:
+    """Warn where a nightly backup was left out. last: the instant of the newest one, or of the first order; 0: none"""
+    if last and now - last > BACKUP_MS:
+        yield warn(f"nothing was backed up for {_ago(now - last)}", "consent backup FOLDER; each night, by a timer")
+
+
 def _ago(passed: Millis) -> str:
     """Return a duration in one unit.
 
@@ -125,15 +133,6 @@ def _ago(passed: Millis) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def lanes_of(announcement: str) -> list[str]:
-    """Return the lanes in a worker's announcement.
-
-    >>> lanes_of("pid 7: inbound,sms; by its clock: 0 in flight, 0 troubles")
-    ['inbound', 'sms']
-    """
-    return announcement.partition(": ")[2].partition(";")[0].split(",")
 
 
 def _stuck(store: Store) -> Iterator[Finding]:

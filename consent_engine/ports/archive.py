@@ -136,6 +136,9 @@ class Archive(Protocol):
     def backups(self) -> list[BackupMade]:
         """Return the backups that were made, newest first."""
 
+    def last_backup(self) -> Millis:
+        """Return the instant of the newest backup; without one, that of the first order; 0 without any."""
+
     def expire(self, now: Millis, most: int) -> Expired:
         """Delete the records past retention, at most `most` records of each kind; repeat until nothing is deleted."""
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.clocks import Heard, Lag
-from consent_engine.domain.effects import Millis
+from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version
@@ -98,6 +98,15 @@ class ApiKey(Struct, frozen=True):
         or named after.
         """
         return bool({self.name, self.agent} & {call.began.placed_by, call.began.agent} - {""})
+
+
+class WorkerReport(Struct, frozen=True, array_like=True):
+    """A worker's report of itself. in_flight, troubles: calls and errors of its clock"""
+
+    pid: int = 0
+    lanes: tuple[Lane, ...] = ()
+    in_flight: int = 0
+    troubles: int = 0
 
 
 class FlowStep(Enum):
@@ -215,10 +224,10 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
 
     # -- live workers, and the results of all processes ----------------------------------------------------------------
 
-    def announce(self, worker: str, report: str) -> None:
-        """Note that a worker is alive. report: its state, as JSON"""
+    def announce(self, worker: str, report: WorkerReport) -> None:
+        """Note that a worker is alive."""
 
-    def workers(self, within: int) -> dict[str, str]:
+    def workers(self, within: int) -> dict[str, WorkerReport]:
         """Return the workers heard from within so many milliseconds, each with its own report."""
 
     def count(self, flow: Mapping[str, int]) -> None:

@@ -185,6 +185,9 @@ consent_log_unsigned_seconds 4000
 consent_log_unwitnessed_seconds 4000
 consent_log_refused 1
 consent_workers_alive 0
+consent_lane_workers{lane="sms"} 1
+consent_backup_timestamp_seconds 1000000000
+consent_certificate_expires_timestamp_seconds{server="public"} 1000000000
 consent_lane_oldest_due_seconds{lane="activation"} 300
 consent_lane_parked{lane="sms"} 3
 consent_held_oldest_seconds 80000
@@ -243,6 +246,9 @@ consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_archive_up 1
 consent_journal_oldest_seconds 0
 consent_workers_alive 2
+consent_lane_workers{lane="sms"} 2
+consent_backup_timestamp_seconds 4000000000
+consent_certificate_expires_timestamp_seconds{server="public"} 4000000000
 consent_lane_oldest_due_seconds{lane="activation"} 0
 consent_lane_parked{lane="sms"} 0
 consent_held_oldest_seconds 0

@@ -36,6 +36,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import IdempotencyConflict, NotOurArchive
 from consent_engine.ports import LiftResult
+from consent_engine.ports.registry import WorkerReport
 from consent_engine.wiring import installation
 from tests import needs
 from tests.archive.house import SEAL, SHORT, emptied
@@ -438,7 +439,7 @@ def test_nothing_is_written_where_it_is_not_the_emptied_redis_of_this_database(r
     real.client.hset("ce:meta", "archive", "0" * 32)
     refused("another installation's database")
     real.client.delete("ce:meta")
-    real.engine.registry.announce("alive", "sms")
+    real.engine.registry.announce("alive", WorkerReport())
     real.client.hset("ce:workers", "alive", f"{real.client.time()[0]}000|sms")
     refused("stop APIs and workers")
     assert real.client.keys("ce:*:order:*") == []

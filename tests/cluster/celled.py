@@ -19,6 +19,7 @@ from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.slice import Pace
 from consent_engine.ports import Archive, Endpoint, Outside, Store
 from consent_engine.ports.endpoints import EndpointKnown
+from consent_engine.ports.registry import WorkerReport
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World
 from tests.plans import priced, undated
@@ -107,7 +108,7 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     assert engine.registry.claim_turn("publication", "gone", 30_000)
     engine.registry.count({"gateway|test|calls": 1})
     assert engine.registry.know(Endpoint("gateway", "test"), EndpointKnown(), EndpointKnown(accepted=7))
-    engine.registry.announce("gone", "a worker of long ago")
+    engine.registry.announce("gone", WorkerReport())
     engine.registry.check("test-secret", strict=False, cells=len(world.names))
     return made
 

@@ -159,11 +159,13 @@ def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(
         try:
             assert ready.wait(20)
             before = list(acknowledged)
-            back_up(settings(tmp_path / "data"), None, tmp_path / "backup", silent)
+            made = back_up(settings(tmp_path / "data"), None, tmp_path / "backup", silent)
             assert len(acknowledged) > len(before), "nobody waited for it"
         finally:
             stop.set()
             works.join(20)
+        with town_on(server.url, tmp_path / "data") as town:
+            assert town.engine.store.archive.last_backup() == made.at, "doctor and alert tell its age"
     there = settings(tmp_path / "new")
     put_back(there, tmp_path / "backup", silent)
     assert whole(examine(there, Wanted(all=True), silent)) == []

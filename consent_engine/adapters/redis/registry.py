@@ -24,7 +24,7 @@ from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Versi
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry
 from consent_engine.ports.endpoints import Endpoint, EndpointKnown
-from consent_engine.ports.registry import NOTHING, FlowStep, Pause, PauseEvent, Pauses, Reveal, Reveals
+from consent_engine.ports.registry import NOTHING, FlowStep, Pause, PauseEvent, Pauses, Reveal, Reveals, WorkerReport
 
 
 def proof_of(secret: str) -> str:
@@ -47,7 +47,7 @@ def proposal_of(row: str) -> Proposal:
 PAUSED, HAPPENED = "ce:{0}:paused", "ce:{0}:pauses"
 MOST_KEPT = 10_000
 _PAUSE = msgspec.json.Decoder(Pause)
-_KNOWN = msgspec.json.Decoder(EndpointKnown)
+_KNOWN, _REPORT = msgspec.json.Decoder(EndpointKnown), msgspec.json.Decoder(WorkerReport)
 _EVENT = msgspec.json.Decoder(PauseEvent)
 
 
@@ -259,16 +259,16 @@ class RedisRegistry(Registry):
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         return max(int(at or 0) for at in self._one("HMGET", f"{self._prefix}signedout", *names))
 
-    def announce(self, worker: str, report: str) -> None:
-        self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{report}")
+    def announce(self, worker: str, report: WorkerReport) -> None:
+        self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{compact(report)}")
 
-    def workers(self, within: int) -> dict[str, str]:
+    def workers(self, within: int) -> dict[str, WorkerReport]:
         """Return workers as the port says, and delete those that were silent for an hour."""
         now, heard = self.now(), {}
         for worker, kept in self._one("HGETALL", f"{self._prefix}workers").items():
             at, _, report = kept.partition("|")
             if now - int(at) <= within:
-                heard[worker] = report
+                heard[worker] = _REPORT.decode(report)
             elif now - int(at) > FORGOTTEN_MS:
                 self._one("HDEL", f"{self._prefix}workers", worker)
         return heard

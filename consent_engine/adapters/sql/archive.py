@@ -311,6 +311,12 @@ class SqlArchive(SqlKept[Order], Archive):
             rows = connection.execute(select(BACKUPS.c.at, BACKUPS.c.place).order_by(BACKUPS.c.at.desc()))
             return [BackupMade(at, place) for at, place in rows]
 
+    def last_backup(self) -> Millis:
+        newest, first = select(func.max(BACKUPS.c.at)), select(func.min(ORDERS.c.placed_at))
+        with self.asking() as connection:
+            found = func.coalesce(newest.scalar_subquery(), first.scalar_subquery(), 0)
+            return int(connection.execute(select(found)).scalar_one())
+
     # -- deleting --------------------------------------------------------------------------------------------------
 
     def expire(self, now: Millis, most: int) -> Expired:

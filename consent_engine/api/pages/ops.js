@@ -29,11 +29,9 @@ function showFunnel(board) {
 const lagOf = (board) => Date.parse(board.at) - Date.parse(board.as_of);
 
 /** What a worker says of itself, in the page's words. */
-function workerTold(told) {
-  const found = /^pid (\d+): ([\w,]*); by its clock: (\d+) in flight, (\d+) troubles$/.exec(told);
-  if (!found) return told;
-  const lanes = found[2].split(",").map((lane) => word(`lane.${lane}`)).join(word("ops.between"));
-  return word(found[3] === "0" && found[4] === "0" ? "ops.worker" : "ops.worker_behind", { lanes, flying: found[3], troubles: found[4] });
+function workerTold({ lanes: served, in_flight: flying, troubles }) {
+  const lanes = served.map((lane) => word(`lane.${lane}`)).join(word("ops.between"));
+  return word(flying || troubles ? "ops.worker_behind" : "ops.worker", { lanes, flying, troubles });
 }
 
 function showLanes(board) {
@@ -50,7 +48,7 @@ function showLanes(board) {
     () => make("li", {}, make("span", { className: "mono" }), " ", make("span", { className: "muted" })),
     (item, worker) => {
       say(item.children[0], worker.name);
-      say(item.children[1], workerTold(worker.told));
+      say(item.children[1], workerTold(worker));
     });
   say(byId("scribe"), board.as_of ? word("ops.scribe", { n: (lagOf(board) / 1000).toFixed(1) }) : word("ops.scribe_unknown"));
   byId("scribe").classList.toggle("bad", lagOf(board) > 10000);

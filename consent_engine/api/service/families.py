@@ -25,7 +25,7 @@ from consent_engine.engine.sales_outcomes import WEEK, Over, PressureWatch
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Endpoint, OpenReports, Registry, ServerMemory, Tally
 from consent_engine.ports.endpoints import GATEWAY
-from consent_engine.ports.registry import LANE
+from consent_engine.ports.registry import LANE, WorkerReport
 
 Rows = Iterable[tuple[Sequence[str], float]]
 """Rows of a family: the values of its labels, and the metric's value."""
@@ -202,6 +202,20 @@ def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
     yield gauge("consent_agents_pressing", text, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
     text = "Services switched on in the last seven days, today included, that were taken back within a week"
     yield GaugeMetricFamily("consent_services_ended_within_week", text, value=seen.ended_soon)
+
+
+def of_certificates(ends: Mapping[str, float]) -> Metric:
+    text = "When the certificate of CONSENT_PUBLIC_URL, or of a Redis at rediss://, expires"
+    return gauge(
+        "consent_certificate_expires_timestamp_seconds", text, ("server",), (((n,), at) for n, at in ends.items())
+    )
+
+
+def of_workers(reports: Sequence[WorkerReport]) -> Iterator[Metric]:
+    yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=len(reports))
+    serve = Counter(lane for each in reports for lane in each.lanes)
+    rows = (((lane.value,), serve[lane]) for lane in Lane)
+    yield gauge("consent_lane_workers", "Worker processes heard from that serve the lane", ("lane",), rows)
 
 
 _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (

@@ -22,6 +22,7 @@ from consent_engine.api.service.families import (
     clocks_seen,
     counter,
     gauge,
+    of_certificates,
     of_clocks,
     of_codes,
     of_dialled,
@@ -32,6 +33,7 @@ from consent_engine.api.service.families import (
     of_reports,
     of_reviews,
     of_rooms,
+    of_workers,
     reviews_seen,
     rooms_of,
     unshown,
@@ -49,10 +51,13 @@ from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Endpoint, LaneDepth, OpenReports, ServerMemory, Tally, Waiting
 from consent_engine.ports.queries import Queries
+from consent_engine.ports.registry import WorkerReport
 
 T = TypeVar("T")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+CERTIFICATES_S, CERTIFICATES_WAIT_S = 600.0, 0.5
+"""How old the knowledge of certificates may be, and how long a scrape waits for it, in seconds."""
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
 """Routes whose answers last as long as a reader watches: their duration says nothing."""
 _LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
@@ -72,7 +77,9 @@ class Look:
     """by day; none while SQL cannot be asked"""
     dialled: Mapping[str, Summed]
     """the sums of calls by day; none while SQL cannot be asked"""
-    workers: int
+    workers: Sequence[WorkerReport]
+    backed_up: Millis | None
+    """None: SQL cannot be asked"""
     outside: list[Health]
     archive: bool
     writes: bool
@@ -100,8 +107,12 @@ class Look:
 class Metrics:
     """The metrics of this process."""
 
-    def __init__(self, front: Front, witnesses: int = 0) -> None:
+    def __init__(
+        self, front: Front, witnesses: int = 0, certificates: Callable[[], Mapping[str, float]] = dict
+    ) -> None:
         self._front = front
+        self._certificates = certificates
+        self._ends: Recent[Mapping[str, float]] = Recent(CERTIFICATES_S)
         self._witnesses = witnesses
         self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
         self._pressing = PressureWatch()
@@ -131,7 +142,16 @@ class Metrics:
                 )
         except (StoreUnavailable, TimeoutError):
             look = None
-        return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._own(look)]))
+        of_all = [*self._kept.collect(), *self._own(look), of_certificates(await self._certificate_ends())]
+        return prometheus_client.generate_latest(_Once(of_all))
+
+    async def _certificate_ends(self) -> Mapping[str, float]:
+        """Return those that are known at once: a server that takes its time is told of at the next scrape."""
+        try:
+            async with asyncio.timeout(CERTIFICATES_WAIT_S):
+                return await self._ends.of("", lambda: asyncio.to_thread(self._certificates))
+        except TimeoutError:
+            return {}
 
     def _own(self, look: Look | None) -> Iterator[Metric]:
         of = ("method", "route", "status")
@@ -191,7 +211,10 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_publication(look.unshown)
     if look.reviews is not None:
         yield from of_reviews(look.reviews, look.at)
-    yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
+    yield from of_workers(look.workers)
+    if look.backed_up:
+        text = "The instant of the last backup; without one, that of the first order"
+        yield GaugeMetricFamily("consent_backup_timestamp_seconds", text, value=look.backed_up / 1000)
 
 
 def _of_log(log: LogSeen | None) -> Iterator[Metric]:
@@ -211,7 +234,7 @@ def look_at(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Look
     """
     now = engine.registry.now()
     placed, dialled = _of_days(engine, now)
-    workers = len(engine.registry.workers(HEARD_WITHIN_MS))
+    workers = [*engine.registry.workers(HEARD_WITHIN_MS).values()]
     clocks = clocks_seen(engine.registry)
     outside = health_of(engine.registry, targets_of(engine.outside), now)
     return Look(
@@ -219,6 +242,7 @@ def look_at(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Look
         placed,
         dialled,
         workers,
+        _counted(engine, lambda _: engine.store.archive.last_backup() if engine.store.archive else None),
         outside,
         _archive_up(engine),
         _is_writable(engine),

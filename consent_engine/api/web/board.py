@@ -99,7 +99,10 @@ def look(engine: Engine, as_of: AsOf) -> dict[str, Any]:
             {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
             for lane, d in engine.lanes.depths().items()
         ],
-        "workers": [{"name": n, "told": t} for n, t in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())],
+        "workers": [
+            {"name": name, "lanes": each.lanes, "in_flight": each.in_flight, "troubles": each.troubles}
+            for name, each in sorted(engine.registry.workers(HEARD_WITHIN_MS).items())
+        ],
         "outside": _outside(engine, now),
         "retrying": _retrying(engine, now),
         "paused": [PauseRow.of(each).model_dump() for each in engine.pauses.standing()],

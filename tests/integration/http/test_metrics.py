@@ -1,11 +1,14 @@
 """Metrics, as Prometheus reads them: with a key, or at an address of their own; they contain no personal data."""
 
+import asyncio
 import runpy
 import socket
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from time import time
 
 import httpx
 import pytest
@@ -16,6 +19,8 @@ from consent_engine.api import app as application
 from consent_engine.api.app import create_app
 from consent_engine.api.http.bodies import Bounds
 from consent_engine.api.http.protocol import BoundedHttp
+from consent_engine.api.service.prometheus import Metrics
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.domain.hashing import HEADER
 from consent_engine.domain.lifecycle import State
@@ -24,8 +29,12 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Endpoint, ServerMemory
-from consent_engine.wiring import Installation
+from consent_engine.ports.archive import BackupMade
+from consent_engine.ports.registry import WorkerReport
+from consent_engine.wiring import Installation, certificates
+from tests.certificates import Shown
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, order, reply, server
+from tests.waiting import until
 
 WAIT = 60
 ROOT = Path(__file__).parents[3]
@@ -98,7 +107,7 @@ def test_lanes_orders_and_workers_are_as_the_store_has_them(door):
     for n in range(3):
         door.place(order(msisdn=f"+86138{n:08d}"), f"key-{n}")
     door.engine.cancel(door.place(key="key-9").json()["id"], "me", "no")
-    door.engine.registry.announce("w1", "idle")
+    door.engine.registry.announce("w1", WorkerReport(7, (Lane.SMS,)))
     found = samples(scraped(door))
     assert found["consent_lane_due", "sms"] == 3
     assert found["consent_lane_oldest_due_seconds", "sms"] > 0
@@ -107,7 +116,8 @@ def test_lanes_orders_and_workers_are_as_the_store_has_them(door):
     assert found["consent_orders", "today", "agreed"] == 3
     assert found["consent_orders", "today", "cancelled"] == 1
     assert {key[2] for key in found if key[0] == "consent_orders"} == set(State)
-    assert found["consent_workers_alive",] == 1
+    assert found["consent_workers_alive",] == found["consent_lane_workers", "sms"] == 1
+    assert found["consent_lane_workers", "timer"] == 0
     assert found["consent_store_up",] == 1
 
 
@@ -233,6 +243,26 @@ def test_an_aof_that_cannot_be_written_is_not_ok():
     assert ServerMemory.of(said) == ServerMemory("a", 7, 9, 3)
     for name in ("aof_last_write_status", "aof_last_bgrewrite_status"):
         assert not ServerMemory.of(said | {name: "err"}).aof_works
+
+
+def test_the_ends_of_certificates_and_the_age_of_the_backup_are_told(door, tmp_path):
+    with Shown.at(tmp_path, 5) as shown:
+        here = Settings.load({"CONSENT_PUBLIC_URL": f"https://127.0.0.1:{shown.port}"}, env_file=None)
+        page = Metrics(door.app.state.front, certificates=partial(certificates, here))
+
+        def told():
+            return samples(asyncio.run(page.page()).decode()).get(
+                ("consent_certificate_expires_timestamp_seconds", "public")
+            )
+
+        ends = until("it was asked for", told)
+    assert ends == pytest.approx(time() + 5 * 86_400, abs=600)
+    assert ("consent_backup_timestamp_seconds",) not in samples(scraped(door)), "there is nothing to lose yet"
+    door.place()
+    placed = samples(scraped(door))["consent_backup_timestamp_seconds",]
+    assert placed == pytest.approx(time(), abs=600)
+    door.engine.store.archive.backed_up(BackupMade(1_764_000_000_000, "here"))
+    assert samples(scraped(door))["consent_backup_timestamp_seconds",] == 1_764_000_000
 
 
 def test_without_rqs_server_the_rest_is_told(door):

@@ -28,6 +28,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUnavailable
 from consent_engine.ports import WebhookCall
+from consent_engine.ports.registry import WorkerReport
 from tests.archive.house import broken
 from tests.integration.api_door import FULL_SECRET, NUMBER, OTHER, SECRET, is_problem, logged, order, reply
 from tests.integration.http.process import api_command
@@ -301,13 +302,13 @@ def test_alive_needs_nothing(door):
 def test_ready_says_what_is_missing(door):
     said = is_problem(door.call("GET", "/readyz"), 503, "not_ready")
     assert said["reasons"] == ["no worker was heard from within 15 s"]
-    door.engine.registry.announce("w1", "idle")
-    door.engine.registry.announce("w2", "idle")
+    door.engine.registry.announce("w1", WorkerReport())
+    door.engine.registry.announce("w2", WorkerReport())
     assert door.call("GET", "/readyz").json() == {"status": "ready", "workers": 2, "archive": True}
 
 
 def test_a_server_that_does_not_keep_what_it_is_told_is_not_ready(door):
-    door.engine.registry.announce("w1", "idle")
+    door.engine.registry.announce("w1", WorkerReport())
     door.redis.config_set("appendfsync", "everysec")
     try:
         said = is_problem(door.call("GET", "/readyz"), 503, "not_ready")
@@ -318,7 +319,7 @@ def test_a_server_that_does_not_keep_what_it_is_told_is_not_ready(door):
 
 def test_a_frozen_store_is_503_at_the_door_and_not_ready_and_all_goes_on_once_it_thaws(door):
     door.serve(replace(door.installation, patience_s=PATIENCE_S).engine)
-    door.engine.registry.announce("w1", "idle")
+    door.engine.registry.announce("w1", WorkerReport())
     assert door.place().status_code == 201
     pid = door.redis.info("server")["process_id"]
     body = json.dumps(reply()).encode()
@@ -341,7 +342,7 @@ def test_a_request_waits_less_than_three_seconds_for_a_store_and_longer_than_a_p
 
 
 def test_an_archive_that_is_away_stands_in_the_answer_and_is_no_reason_not_to_serve(door):
-    door.engine.registry.announce("w1", "idle")
+    door.engine.registry.announce("w1", WorkerReport())
     assert door.call("GET", "/readyz").json()["archive"] is True
     door.serve(door.installation.engine)
     with broken(door.archive):

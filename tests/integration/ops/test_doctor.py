@@ -56,7 +56,10 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Commit, Endpoint, LiftResult, LineChange, OrderChange, Owner
-from tests.conftest import NUMBER, OTHER, World
+from consent_engine.ports.registry import WorkerReport
+from consent_engine.wiring import certificates
+from tests.certificates import Shown
+from tests.conftest import NUMBER, OTHER, START, World
 from tests.memory import a_store
 
 EVERYTHING = Wanted(all=True)
@@ -1025,13 +1028,13 @@ def of_work(world):
     return [each for each in found if each.level is not Level.GOOD]
 
 
-def at_work(world, lanes="inbound,activation,sms,timer"):
-    world.engine.registry.announce("w", f"pid 1: {lanes}; by its clock: 0 in flight, 0 troubles")
+def at_work(world, *lanes):
+    world.engine.registry.announce("w", WorkerReport(1, lanes or tuple(Lane)))
 
 
 def test_nobody_at_work_is_told_and_so_is_a_lane_that_nobody_works_for(world):
     assert [f.do for f in of_work(world)] == ["consent serve, or python -m workers"]
-    at_work(world, "inbound,sms")
+    at_work(world, Lane.INBOUND, Lane.SMS)
     world.place()
     assert [f.do for f in of_work(world)] == ["python -m workers --lanes timer"]
 
@@ -1046,6 +1049,23 @@ def test_a_lane_that_a_person_stopped_is_no_lane_that_wants_more_workers(world):
     assert (found.level, found.do) == (Level.WARN, "consent resume lane sms --reason TEXT")
     world.engine.pauses.resume(Endpoint("lane", "sms"), "ops-1", "done")
     assert [each.do for each in of_work(world)] == ["python -m workers"]
+
+
+@pytest.mark.parametrize(("days", "level", "said"), [
+    (-1, Level.BAD, "has expired"), (13.5, Level.BAD, "expires in 13 days"), (90.5, Level.GOOD, "expires in 90 days"),
+])  # fmt: skip
+def test_a_certificate_is_named_two_weeks_before_it_expires(tmp_path, days, level, said):
+    with Shown.at(tmp_path, days) as shown:
+        here = Settings.load({"CONSENT_PUBLIC_URL": f"https://127.0.0.1:{shown.port}"}, env_file=None)
+        [found] = setup.certified(certificates(here), time())
+    assert (found.level, found.what) == (level, f"the certificate of CONSENT_PUBLIC_URL {said}")
+    assert certificates(here) == {}, "a server that is away shows none"
+
+
+def test_the_age_of_the_last_backup_is_named_once_a_night_was_left_out():
+    assert [*work.backups(0, START)] == [], "there is nothing to lose yet"
+    assert [*work.backups(START, START + 25 * 3_600_000)] == []
+    assert [each.what for each in work.backups(START, START + 27 * 3_600_000)] == ["nothing was backed up for 27 h"]
 
 
 def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(world):
@@ -1090,7 +1110,7 @@ def test_what_is_parked_needs_no_worker_for_its_lane(world):
     world.clock.forward(seconds=601)
     world.run(Lane.ACTIVATION)
     assert world.engine.show(order.id).effects[ACTIVATE].parked
-    at_work(world, "inbound,sms,timer")
+    at_work(world, Lane.INBOUND, Lane.SMS, Lane.TIMER)
     [found] = of_work(world)
     assert "on the stuck list" in found.what
     assert found.level is Level.WARN

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,8 +45,10 @@ from consent_engine.engine.metrics import Measures
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.errors import OrderNotFound
 from consent_engine.ports import Commit, Endpoint, OrderChange
+from consent_engine.ports.archive import BackupMade
 from consent_engine.wiring import installation
 from tests import needs
+from tests.certificates import Shown
 from tests.conftest import NUMBER, Clock, World
 from tests.integration.rq_house import Gateway
 from tests.pages import alarms
@@ -112,6 +114,7 @@ class Night:
     worlds: list[World] = field(default_factory=list)
     after: dict[str, Callable[[], object]] = field(default_factory=dict)
     """what happens by itself once a command has printed its expected result"""
+    ends: ExitStack = field(default_factory=ExitStack)
 
     def text(self, command):
         """Return a command as this machine needs it: the page's port, files and names are only examples."""
@@ -196,6 +199,7 @@ class Night:
         return made
 
     def close(self):
+        self.ends.close()
         for world in self.worlds:
             world.runner.close()
         for process in reversed(self.running):
@@ -280,6 +284,22 @@ def lane_late(night):
     order = world.place()
     world.client.zincrby(DUE[Lane.SMS], -120_000, f"o:{order.id}:sms.confirmation.1")
     until("they were heard", lambda: world.engine.registry.workers(15_000))
+
+
+def one_worker(night):
+    night.start("python -m workers")
+
+
+def no_backup(night):
+    archive = night.engine().store.bound_archive()
+    archive.backed_up(BackupMade(night.world().clock() - 72 * 3_600_000, "here"))
+
+
+def expiring(night):
+    """Show a certificate that lasts for five days where subscribers and gateways come; then one for ninety."""
+    shown = night.ends.enter_context(Shown.at(night.folder, days=5))
+    night.environ["CONSENT_PUBLIC_URL"] = f"https://127.0.0.1:{shown.port}"
+    night.after["consent doctor"] = lambda: shown.renew(days=90)
 
 
 def _heard(night, outcomes, seconds=0.1):
@@ -565,8 +585,9 @@ SITUATIONS = {
     "First, always": nothing_wrong,
     "ConsentDown": nothing_wrong,
     "ConsentStoreUnreachable": store_away,
-    "ConsentNoWorkers": nothing_wrong,
-    "ConsentLaneLate": lane_late,
+    "ConsentWorkers: none": nothing_wrong,
+    "ConsentWorkers: late": lane_late,
+    "ConsentWorkers: few": one_worker,
     "ConsentOutside: down": outside_down,
     "ConsentOutside: refusing": outside_refusing,
     "ConsentOutside: failing": outside_failing,
@@ -585,6 +606,8 @@ SITUATIONS = {
     "ConsentPersonNeeded: reports": report_overdue,
     "ConsentPersonNeeded: codes": api,
     "ConsentPersonNeeded: pressure": unheard,
+    "ConsentUpkeep: backup": no_backup,
+    "ConsentUpkeep: certificate": expiring,
     "ConsentClock": clock_behind,
     "ConsentArchiveDown: archive": archive_lost,
     "ConsentArchiveDown: journal": journal_behind,

@@ -33,7 +33,7 @@ def test_a_worker_takes_jobs_performs_and_announces_itself(place_of_work: Works)
     assert place_of_work.call()["ref"] == f"{order}.confirmation.1"
     place_of_work.becomes(order, "awaiting_reply")
     heard = until("it is heard", lambda: place_of_work.engine.registry.workers(5_000))
-    assert [f"pid {worker.process.pid}" in told for told in heard.values()] == [True]
+    assert [(each.pid, set(each.lanes)) for each in heard.values()] == [(worker.process.pid, set(Lane))]
 
     def said() -> list[dict[str, int]]:
         place_of_work.place()  # the clock may have performed the one before
