@@ -208,6 +208,8 @@ def test_systemd_reads_the_units(unit, tmp_path):
     text = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", unit.read_text(), flags=re.M)
     copy = tmp_path / unit.name
     copy.write_text(text)
+    (tmp_path / f"{unit.name}.d").mkdir()
+    shutil.copy(DEPLOY / "systemd" / "consent-secrets.conf", tmp_path / f"{unit.name}.d")
     instance = str(copy).replace("@.", "@1.")
     told = ran(analyze, "verify", "--man=no", "--recursive-errors=no", instance)
     assert unit.name not in told, told
@@ -275,7 +277,10 @@ def typed_under_systemd(folder, command, **environ):
     )
     shim.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; printenv\n')
     shim.chmod(0o755)
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "CONSENT_BSS_HTTP__SECRET").write_text("a secret\n")
     text = COMMAND.read_text("utf-8").replace("/etc/consent/consent.env", str(settings))
+    text = text.replace("/etc/consent/secrets", str(folder / "secrets"))
     run = subprocess.run(
         ["/bin/sh", "-c", text, "consent", *command],
         env={"PATH": f"{folder}:/usr/bin:/bin"} | environ, capture_output=True, text=True, check=True,
@@ -296,6 +301,7 @@ def test_under_systemd_a_command_has_the_units_settings_user_and_folder(tmp_path
         "a b",
         "CONSENT_SECRET=a$b 'c' =",
         "CONSENT_GATEWAY=http_json",
+        "CONSENT_BSS_HTTP__SECRET=a secret",
         "CONSENT_QUIET_HOURS=22:00-08:00 Asia/Shanghai",
         "LOGNAME=mei",
     }

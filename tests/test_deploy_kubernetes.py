@@ -1,6 +1,9 @@
-"""deploy/kubernetes: checked by Kubernetes' own schemas and by rules of ours. There is no cluster for these tests."""
+"""deploy/kubernetes: put together by Kustomize, checked by Kubernetes' own schemas and by rules of ours, without a
+cluster.
+"""
 
 import re
+import subprocess
 from pathlib import Path
 
 import kubernetes_validate
@@ -11,15 +14,19 @@ from consent_engine.api.service import prometheus
 from consent_engine.config.settings import Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.domain.effects import Lane
+from tests import needs
+from tests.waiting import HANGS_S
 from workers.__main__ import _options
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "kubernetes"
 OLDEST, NEWEST = "1.30", "1.37"
 ALL = [
     (path.name, document)
-    for path in sorted(FOLDER.glob("*.yaml"))
+    for path in sorted(FOLDER.rglob("*.yaml"))
+    if path.name != "kustomization.yaml"
     for document in yaml.safe_load_all(path.read_text("utf-8"))
 ]
+OVERLAYS = ("one-redis", "cluster")
 PODS = [each for _, each in ALL if each["kind"] == "Deployment"]
 SCALED = [each for _, each in ALL if each["kind"] == "ScaledObject"]
 LANES = [lane.value for lane in Lane]
@@ -38,6 +45,33 @@ def of(kind, name="consent"):
 @pytest.mark.parametrize("manifest", [m for _, m in ALL if m["kind"] != "ScaledObject"], ids=named)
 def test_a_manifest_keeps_the_schema(manifest, version):
     kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def kustomization(overlay):
+    return yaml.safe_load((FOLDER / overlay / "kustomization.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_is_put_together_and_says_who_counts_the_workers(overlay):
+    told = subprocess.run(
+        [needs.program("kustomize", "kustomize"), "build", FOLDER / overlay],
+        capture_output=True, text=True, timeout=HANGS_S, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    built = list(yaml.safe_load_all(told.stdout))
+    for each in (each for each in built if each["kind"] != "ScaledObject"):
+        kubernetes_validate.validate(each, NEWEST, strict=True)
+    whole = [
+        named(each) for _, each in ALL if each["kind"] != "Secret" and (each not in SCALED or overlay == "cluster")
+    ]
+    assert sorted(map(named, built)) == sorted(whole)
+    counted = {
+        each["metadata"]["name"] for each in built if each["kind"] == "Deployment" and "replicas" in each["spec"]
+    }
+    counted |= {each["spec"]["scaleTargetRef"]["name"] for each in built if each["kind"] == "ScaledObject"}
+    assert counted == {f"consent-worker-{lane}" for lane in LANES}
+    [settings] = [each["data"] for each in built if each["kind"] == "ConfigMap"]
+    assert settings == settings_of(overlay)
 
 
 def test_the_schemas_can_say_no():
@@ -61,7 +95,7 @@ def test_a_pod_may_do_little(deployment):
     assert container["resources"]["limits"]["memory"]
     assert container["resources"]["requests"]["cpu"]
     assert re.fullmatch(r"[a-z0-9./-]+:\d+\.\d+\.\d+", container["image"])
-    assert "livenessProbe" in container
+    assert {"startupProbe", "livenessProbe"} <= set(container), "a slow start is no reason to be killed"
     longest = Settings.load({}, env_file=None).call_timeout.total_seconds()
     assert pod["terminationGracePeriodSeconds"] > longest
     assert {kind for source in container["envFrom"] for kind in source} == {"configMapRef", "secretRef"}
@@ -127,14 +161,21 @@ def test_each_lane_is_scaled_on_its_own_oldest_age_by_a_metric_that_is_published
     assert sorted(scaled["metadata"]["name"] for scaled in SCALED) == sorted(f"consent-worker-{n}" for n in LANES)
 
 
-def test_the_engine_starts_on_these_settings():
-    config, secret = of("ConfigMap")["data"], of("Secret")["stringData"]
+def settings_of(overlay):
+    patches = [yaml.safe_load(each["patch"])["data"] for each in kustomization(overlay).get("patches", ())]
+    return {name: value for data in [of("ConfigMap")["data"], *patches] for name, value in data.items()}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_engine_starts_on_these_settings(overlay):
+    config, secret = settings_of(overlay), of("Secret")["stringData"]
+    if overlay == "one-redis":
+        secret = {**secret, "CONSENT_REDIS_URL": "redis://redis.stores:6379/0"}
     assert not set(config) & set(secret)
     assert not [name for name in config if "SECRET" in name or "REDIS" in name]
     loaded = Settings.load({**config, **secret}, env_file=None)
     assert loaded.unknown == ()
-    assert loaded.cells > 1
-    assert loaded.redis_url.startswith("redis+cluster://")
+    assert (loaded.cells > 1) == loaded.redis_url.startswith("redis+cluster://")
     assert loaded.archive_url.startswith("postgresql"), "one archive for all pods: a file in each would be many"
     assert not warnings(loaded)
 
@@ -154,6 +195,14 @@ def test_nothing_comes_in_or_goes_out_that_is_not_named():
     assert all(each["metadata"]["namespace"] == "consent" for _, each in ALL if each["kind"] != "Namespace")
 
 
+def test_traces_and_a_gateways_own_port_are_let_out():
+    rules = [rule for _, each in ALL if each["kind"] == "NetworkPolicy" for rule in each["spec"].get("egress", ())]
+    assert {443, 4318, 5432, 6379, 13013} <= {port["port"] for rule in rules for port in rule["ports"]}
+    assert all(rule["to"] for rule in rules)
+
+
 def test_the_readme_names_every_file():
     told = (FOLDER / "README.md").read_text("utf-8")
-    assert [path.name for path in FOLDER.glob("*.yaml") if path.name not in told] == []
+    files = [path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"]
+    assert [path.name for path in files if path.name not in told] == []
+    assert [name for name in OVERLAYS if f"-k {name}" not in told] == []

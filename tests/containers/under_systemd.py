@@ -14,6 +14,16 @@ BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sb
 """systemd wants version 2 of cgroups, and finds it empty where the machine still has version 1."""
 DONE = re.compile(r"^(useradd|python3 -m venv|/opt/consent/bin/pip) ", re.M)
 """Commands of the README that the image has already done, in the same words."""
+CREDENTIALS = f"""
+install -d -m 0700 /etc/consent/secrets
+(umask 077; echo {SECRET} >/etc/consent/secrets/CONSENT_SECRET)
+for unit in consent-api.service consent-worker@.service; do
+    install -d "/etc/systemd/system/$unit.d"
+    cp deploy/systemd/consent-secrets.conf "/etc/systemd/system/$unit.d/"
+done
+systemctl daemon-reload
+"""
+"""The secret in a file that root alone reads, as the README says beside its blocks."""
 SIMULATOR = (
     f"CONSENT_HTTP_JSON__SECRET={SECRET} "
     "exec /opt/consent/bin/python -m consent_engine.simulator --engine http://127.0.0.1:8080"
@@ -87,7 +97,6 @@ def _installed(made: Machine) -> None:
     filled = {
         "CONSENT_REDIS_URL": "redis://127.0.0.1:6379/0",
         "CONSENT_RQ_URL": "redis://127.0.0.1:6380/0",
-        "CONSENT_SECRET": SECRET,
         "CONSENT_HTTP_JSON__SECRET": SECRET,
         "CONSENT_BSS_HTTP__SECRET": SECRET,
         "CONSENT_HTTP_JSON__URL": "http://127.0.0.1:8900/sms",
@@ -98,5 +107,6 @@ def _installed(made: Machine) -> None:
     }
     lines = "\n".join(f"{name}={value}" for name, value in filled.items())
     made.typed(f"cd /repo\n{unit}\ncat >>/etc/consent/consent.env <<'X'\n{lines}\nX")
+    made.typed(f"cd /repo\n{CREDENTIALS}")
     made.docker.ran("exec", "--detach", made.name, "sh", "-c", SIMULATOR)
     made.typed(f"systemctl enable{start}")

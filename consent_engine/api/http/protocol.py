@@ -62,6 +62,8 @@ class Exchange(RequestResponseCycle):
         self.on_response()
 
 
+LAST_S = 0.2
+"""How long an idle connection waits for a last request, when the API ends."""
 MOST_HEAD = 16 * 1024
 """Bytes of a request's line and headers, of a trailer, or of a chunk's extension."""
 _OFFERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
@@ -115,6 +117,7 @@ class BoundedHttp(HttpToolsProtocol):
     _in_head = True
     _offered = False
     _refusal = b""
+    _ends = False
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -236,13 +239,24 @@ class BoundedHttp(HttpToolsProtocol):
         self.cycle = Exchange(
             self.scope, self.transport, self.flow, self.logger, self.access_logger, self.access_log,
             self.server_state.default_headers, asyncio.Event(), self.expect_100_continue,
-            version != "1.0" and self.parser.should_keep_alive(), self.on_response_complete,
+            version != "1.0" and self.parser.should_keep_alive() and not self._ends, self.on_response_complete,
         )  # fmt: skip
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def shutdown(self) -> None:
+        """Close the connection once its request is answered. One that waits for the next is kept for a moment: a proxy
+        that has just sent it would not know whether it was done, and must not send a POST once more.
+        """
+        self._ends = True
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.loop.call_later(LAST_S, super().shutdown)
+        else:
+            super().shutdown()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
