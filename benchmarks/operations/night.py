@@ -64,12 +64,12 @@ def options() -> argparse.Namespace:
 
 
 def built(folder: Path, seed: int) -> Town:
-    """Build a town whose gateway is behind a proxy of its own, and whose API shows metrics."""
+    """Build a town whose gateway is behind a proxy of its own, and whose API and workers show metrics."""
     town = build(folder, dict(SETTINGS), seed, WINDOW_S, faults=False)
     town.ports |= dict(zip(("gateway", "control", "metrics"), free_ports(3), strict=True))
     town.environ["CONSENT_HTTP_JSON__URL"] = f"http://127.0.0.1:{town.ports['gateway']}/sms"
     town.environ["CONSENT_PUBLICATION"] = "stated"
-    for part in town.parts["api"]:
+    for part in town.parts["api"] + town.parts["worker"]:
         part.environ = town.environ | {"CONSENT_METRICS_ADDR": f"127.0.0.1:{town.ports['metrics']}"}
     proxy = ["--to", f"127.0.0.1:{town.ports['ledger']}", "--port", str(town.ports["gateway"])]
     command = [sys.executable, "-m", "tests.fault_proxy", *proxy, "--control", str(town.ports["control"])]
@@ -129,8 +129,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="consent-night-", ignore_cleanup_errors=True) as folder:
         town = built(Path(folder), args.seed)
-        target = f"127.0.0.1:{town.ports['metrics']}"
-        with small_disk(Path(folder, "redis"), wanted="disk" in args.only), watching(Path(folder, "w"), target) as seen:
+        targets = [f"127.0.0.1:{town.ports['metrics'] + n}" for n in range(8)]  # of the API, and behind it of workers
+        with (
+            small_disk(Path(folder, "redis"), wanted="disk" in args.only),
+            watching(Path(folder, "w"), targets) as seen,
+        ):
             try:
                 figures = asyncio.run(play(args, town, seen))
             finally:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,14 +91,17 @@ def missing() -> list[str]:
 
 
 @contextmanager
-def watching(folder: Path, target: str) -> Iterator[Watching]:
-    """Scrape and evaluate as deploy/ does; end both programs with the block."""
+def watching(folder: Path, targets: Sequence[str]) -> Iterator[Watching]:
+    """Scrape and evaluate as deploy/ does; end both programs with the block. targets: of the API, then of workers"""
     folder.mkdir()
     prometheus, manager, telephone, gossip = free_ports(4)
     made = Watching(prometheus, Telephone(telephone))
     told = yaml.safe_load((RULES / "prometheus.yml").read_text("utf-8"))
     told["rule_files"] = [str(RULES / "alerts.yml")]
-    told["scrape_configs"] = [{"job_name": "consent", "static_configs": [{"targets": [target]}]}]
+    told["scrape_configs"] = [
+        {"job_name": name, "static_configs": [{"targets": [*of]}]}
+        for name, of in (("consent", targets[:1]), ("consent-workers", targets[1:]))
+    ]
     told["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{manager}"]}]}]}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
     route = {"receiver": "night", "group_by": ["alertname"], "group_wait": "1s", "group_interval": "5s"}
