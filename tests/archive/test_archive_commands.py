@@ -4,14 +4,19 @@ import json
 
 import pytest
 
+from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.backup.back_up import copy_online
+from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.publishing import Publisher, grow
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.engine.scribe import write_out
+from consent_engine.errors import LogForked
+from consent_engine.wiring import log_keys
 from tests.archive.house import SHORT, Town, broken, gone, kept_of
 from tests.conftest import NUMBER, OTHER
 from tests.memory import a_store
@@ -143,3 +148,49 @@ def test_no_refusal_is_put_in_force_from_the_log_of_another_archive(real, consen
     assert [line for line in out.splitlines() if "refusal" in line or "sealed last" in line] == []
     assert real.engine.dial(OTHER, "mobile").callable
     theirs.close()
+
+
+def test_an_old_backup_of_sql_that_was_restored_is_a_fork_in_doctor_and_audit_then_and_after_it_grew(
+    real, consent, tmp_path
+):
+    settings, store, file = Settings.load(), real.engine.store, tmp_path / "archive.sqlite3"
+    press = Publisher(
+        store.log.public, log_keys(settings, store.log.public, real.archive.id()), LogFolder(settings.log_folder)
+    )
+
+    def published(msisdn):
+        real.settled(msisdn=msisdn)
+        write_out(store, "one")
+        real.clock.forward(seconds=60)
+        return press.publish(real.clock())
+
+    published(NUMBER)
+    copy_online(file, tmp_path / "backup", lambda _: None)
+    size = published(OTHER).checkpoint.size
+    assert "entries are signed" in consent("doctor")[1]
+    real.archive.close()
+    for each in tmp_path.glob("archive.sqlite3*"):
+        each.unlink()
+    (tmp_path / "backup").rename(file)
+    named = {
+        "audit": f"entries, and had {size} at this checkpoint",
+        "doctor": f"and {size} were signed: entries were dropped, or SQL is an older copy",
+    }
+    assert [(word, consent(word)) for word, fork in named.items() if not says(consent(word), fork)] == []
+    for n in range(3):
+        real.settled(msisdn=f"+861380013900{n}")
+    write_out(store, "one")
+    assert grow(store.log.public) > size
+    named = {
+        "audit": f"written anew: its first {size} entries are not those of this checkpoint",
+        "doctor": f"the first {size} entries are not those that were signed: the log was changed, or SQL went on from",
+    }
+    assert [(word, consent(word)) for word, fork in named.items() if not says(consent(word), fork)] == []
+    with pytest.raises(LogForked):
+        press.publish(real.clock())
+
+
+def says(told, fork):
+    """Whether a command ended with status 1 and named the fork."""
+    status, out, _ = told
+    return status == 1 and fork in out
