@@ -71,7 +71,7 @@ class InspectionFiles:
     def _file(self, asked: Asked, by: str, at: Millis, queries: Queries) -> Inspection:
         hands, public, span = self._hands(), self._store.log.public if self._store.log else None, asked[:2]
         newest = public.newest() if public else None
-        drawn = self._inspector.drawn(*span, asked.seed, min(asked.sample, MOST_DRAWN))
+        drawn = self._inspector.drawn(span[0], span[1] + 1, asked.seed, min(asked.sample, MOST_DRAWN))
         counted = queries.calls.counted(*span, by_agent=True)
         forbidden = [*self._forbidden(queries, span)]
         activated, exposed = self._exposure(queries, span, newest.checkpoint.size if newest else 0)

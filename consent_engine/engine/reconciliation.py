@@ -110,11 +110,12 @@ class Reconciler:
         with closing(sqlite3.connect("", isolation_level=None)) as kept:
             try:
                 kept.executescript(_TABLES)
-                carrier, calls = self._keep(kept, lines, form)
+                carrier = self._keep(kept, lines, form)
                 since, until = kept.execute("SELECT min(at), max(at) FROM dialled").fetchone()
                 reported = as_of_now(self._store).calls.reported(carrier, since - form.within, until + form.within)
                 _insert(kept, "reported", 4, reported)
                 _compare(kept, CARRIERS[carrier].outbound, (since, until), form.within)
+                [calls] = kept.execute("SELECT count(*) FROM dialled").fetchone()
             except sqlite3.Error as error:
                 raise CdrRefused(f"the file cannot be compared on disk: {error}: see TMPDIR") from None
             yield Compared(kept, carrier, calls, since, until)
@@ -143,8 +144,8 @@ class Reconciler:
         span = found.since, found.until
         archive.note_reconciled(Reconciliation(self._now(), digest, by, found.carrier, *span, found.calls, *figures))
 
-    def _keep(self, kept: sqlite3.Connection, lines: Iterable[str], form: CdrForm) -> tuple[str, int]:
-        """Keep the calls of a file; return their carrier, and how many they are. Raises CdrRefused."""
+    def _keep(self, kept: sqlite3.Connection, lines: Iterable[str], form: CdrForm) -> str:
+        """Keep the calls of a file; return their carrier. Raises CdrRefused."""
         now, carrier, calls = self._now(), form.carrier, 0
         span = max(now - OLDEST_MS, self._terms.reporting.keep.records_before(now)), now + SKEW_MS
         rows = read_cdr(lines, form.named, self._terms.reporting.days, span)
@@ -163,7 +164,7 @@ class Reconciler:
             raise CdrRefused("no call came from an official number: name the carrier with --carrier")
         if carrier not in {listed.plan.carrier for listed in self._catalogue.fresh().values()}:
             raise CdrRefused(f"this is a CDR file of {carrier}, of which nothing is sold here")
-        return carrier, calls
+        return carrier
 
 
 def _one_carrier(dialled: Iterable[Dialled], carrier: str | None) -> str | None:
@@ -229,4 +230,5 @@ def _after(kept: sqlite3.Connection, dialled: Iterator[tuple[Any, ...]], call: t
         if (other, by) != (one, caller):
             return row
         kept.execute("INSERT INTO refused VALUES (?, ?)", [again, f"is the call of line {n} again"])
+        kept.execute("DELETE FROM dialled WHERE n = ?", [again])
     return None

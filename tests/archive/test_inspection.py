@@ -70,12 +70,13 @@ def desk(tmp_path_factory):
         made.runner.close()
 
 
-def inspected(desk, seed="2025-Q4", sample=3, hands=None):
-    """Return the inspection file of the day."""
+def inspected(desk, seed="2025-Q4", sample=3, hands=None, span=None):
+    """Return the inspection file of a span, or of the day."""
     now, engine = desk.clock(), desk.engine
+    since, until = span or (now - DAY_MS, now)
     signs = hands or Hands([LOG])
     files = InspectionFiles(engine.store, engine.inspector, engine.terms, engine.registry.now, lambda: signs)
-    return files.file(Asked(now - DAY_MS, now, seed, sample), "cli:ops")
+    return files.file(Asked(since, until, seed, sample), "cli:ops")
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,12 @@ def test_the_same_seed_draws_the_same_calls_and_another_draws_others(desk, file)
     assert {tuple(drawn(f"seed {n}")) for n in range(4)} != {tuple(drawn("2025-Q4"))}
     every = inspected(desk, sample=100)
     assert (len(every["drawn"]), link_of(every)) == (8, "")
+
+
+def test_both_ends_of_a_period_belong_to_it(desk, file):
+    at = desk.engine.store.queries.calls.listed(None, 1)[0][0]
+    assert inspected(desk, span=(at, at))["calls"] > 0
+    assert inspected(desk, span=(at + 1, at + 1))["calls"] == 0
 
 
 def test_a_call_that_was_swapped_or_left_out_of_the_sample_is_named_whoever_signs_it_again(file):

@@ -86,6 +86,8 @@ def test_two_calls_to_a_number_need_two_reports_and_each_report_counts_once(desk
     desk.start(ago=AGO - 30_000)
     assert compared(desk, [row(first + 30_000), row(first)]) == ([], [], [])
     assert compared(desk, [row(first), row(first), row(first + 30_000)])[2] == [(3, "is the call of line 2 again")]
+    with pytest.raises(CdrRefused, match="not one of these calls"):
+        recorded(desk, [row(first, OTHER), row(first, OTHER)])
 
 
 def test_what_was_dialled_and_never_reported_is_a_call_with_a_violation_once(desk):
