@@ -1,5 +1,6 @@
 """The page of evidence as a PDF that is signed: where a certificate is set, and for auditors alone."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
-from consent_engine.adapters.signed_pdf import FIELD, press_of
+from consent_engine.adapters.signed_pdf import FIELD, PdfUnavailable, press_of
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
 from consent_engine.verify import verify
@@ -92,3 +93,12 @@ def test_a_certificate_that_cannot_sign_stops_the_start(tmp_path):
     certificate(path, days=1)
     with pytest.raises(SettingsError, match="CONSENT_PDF_KEY: the certificate is not valid today"):
         press_of(path, "opens")
+
+
+@pytest.mark.parametrize("address", ["/assets/other.css", "file:///etc/hostname", "http://127.0.0.1:9/a.css"])
+def test_a_page_that_names_a_file_of_somebody_else_becomes_no_pdf(tmp_path, address):
+    needs.signed_pdf()
+    certificate(tmp_path / "seal.p12")
+    press = press_of(tmp_path / "seal.p12", "opens")
+    with pytest.raises(PdfUnavailable, match="the PDF could not be made"):
+        asyncio.run(press(f'<link rel="stylesheet" href="{address}"><p>x', {}, ("a.json", b"{}")))
