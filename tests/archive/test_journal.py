@@ -13,7 +13,7 @@ from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.api.service.prometheus import look_at, of_store
+from consent_engine.api.service.prometheus import of_store
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import journal
 from consent_engine.domain.effects import Lane
@@ -248,11 +248,7 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
     assert standing(real) == entries
     real.clock.forward(seconds=300)
     assert real.engine.store.journal.waiting() == Waiting(waits, beat, real.clock.now)
-    told = {
-        family.name: family.samples[0].value
-        for family in of_store(look_at(real.engine, PressureWatch()))
-        if family.samples
-    }
+    told = {family.name: family.samples[0].value for family in of_store(real.engine, PressureWatch()) if family.samples}
     assert told["consent_journal_waiting"] == waits
     assert told["consent_journal_oldest_seconds"] >= 300
     [finding] = journal(real.engine.store.journal, real.engine.store.log)

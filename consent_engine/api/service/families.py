@@ -3,17 +3,14 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from consent_engine.api.service import door_look_up
 from consent_engine.domain.call.call_counters import Count, Summed
-from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.clocks import Lag
 from consent_engine.domain.days import later
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.restriction import Kind
@@ -21,8 +18,7 @@ from consent_engine.domain.offer.plan import CHANNELS
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.metrics import FEW_CALLS, Health
-from consent_engine.engine.sales_outcomes import WEEK, Over, PressureWatch
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.engine.sales_outcomes import WEEK, PressureWatch
 from consent_engine.ports import Endpoint, OpenReports, Registry, ServerMemory, Tally
 from consent_engine.ports.endpoints import GATEWAY
 from consent_engine.ports.registry import LANE, WorkerReport
@@ -66,24 +62,12 @@ def of_dialled(days: Mapping[str, Summed]) -> Iterator[Metric]:
     yield gauge("consent_call_violations", text, ("began", "carrier", "violation"), by(Violation))
 
 
-@dataclass(frozen=True, slots=True)
-class ClocksSeen:
-    """Clock differences at one look. store: seconds by which the store's clock is ahead of this host's."""
-
-    store: float
-    gateways: Mapping[str, Lag]
-
-
-def clocks_seen(registry: Registry) -> ClocksSeen:
+def of_clocks(registry: Registry) -> Iterator[Metric]:
     before, at, after = time.time(), registry.now(), time.time()
-    return ClocksSeen(at / 1000 - (before + after) / 2, registry.lags())
-
-
-def of_clocks(seen: ClocksSeen) -> Iterator[Metric]:
     text = "How far the store's clock is ahead of this host's"
-    yield GaugeMetricFamily("consent_store_clock_skew_seconds", text, value=seen.store)
+    yield GaugeMetricFamily("consent_store_clock_skew_seconds", text, value=at / 1000 - (before + after) / 2)
     text = "The least time between a gateway's stamps and their arrival, in the last minutes"
-    lags = sorted(seen.gateways.items())
+    lags = sorted(registry.lags().items())
     yield gauge(
         "consent_gateway_clock_skew_seconds", text, ("gateway",), (((n,), lag.behind / 1000) for n, lag in lags)
     )
@@ -102,15 +86,12 @@ _GAUGES: tuple[tuple[str, str, Callable[[ServerMemory], float | None]], ...] = (
 )
 
 
-def rooms_of(engine: Engine) -> dict[str, ServerMemory]:
-    """Return each server's memory and file, also of RQ's server where it is another one. Raises StoreUnavailable."""
+def of_rooms(engine: Engine) -> Iterator[Metric]:
+    """Each server's memory and file, also of RQ's server where it is another one. Raises StoreUnavailable."""
     rooms = engine.lanes.rooms()
     of_jobs = engine.queue.room()
-    known = {room.server for room in rooms.values()}
-    return rooms if of_jobs is None or of_jobs.server in known else {**rooms, RQ: of_jobs}
-
-
-def of_rooms(rooms: Mapping[str, ServerMemory]) -> Iterator[Metric]:
+    if of_jobs is not None and of_jobs.server not in {room.server for room in rooms.values()}:
+        rooms = {**rooms, RQ: of_jobs}
     for name, text, value in _GAUGES:
         found = (((server,), value(room)) for server, room in sorted(rooms.items()))
         rows = [(server, n) for server, n in found if n is not None]
@@ -163,45 +144,28 @@ def of_reports(waiting: Sequence[OpenReports]) -> Iterator[Metric]:
     yield gauge("consent_reports_overdue", text, labels, ((names, each.overdue) for names, each in named))
 
 
-class ReviewsSeen(Struct, frozen=True):
-    """Reviews at one look. calls: pending and contested ones · orders: those whose activation waits for a review ·
-    pressing: how many agents seem to press, by the days looked at · ended_soon: services switched on in the last week
-    and taken back within a week
+def of_reviews(engine: Engine, pressing: PressureWatch, now: Millis) -> Iterator[Metric]:
+    """Calls and orders that wait for a review, agents that seem to press, services taken back within a week. Raises
+    ArchiveUnavailable.
     """
-
-    calls: Mapping[Verdict, Tally]
-    orders: Tally
-    pressing: Mapping[Over, int]
-    ended_soon: int
-
-
-def reviews_seen(engine: Engine, pressing: PressureWatch) -> ReviewsSeen | None:
-    """Return the figures of reviews; None while SQL cannot be asked."""
-    days = engine.terms.reporting.days
-    today, ask = days.of(engine.registry.now()), engine.store.queries
-    try:
-        soon = ask.orders.ended_soon(days.begins(later(today, 1 - WEEK)), days.ends(today))
-        pressed = pressing.look(ask.orders, days, today)
-        return ReviewsSeen(ask.calls.waiting(), ask.restrictions.tally(Kind.REVIEW), pressed, soon)
-    except ArchiveUnavailable:  # consent_archive_up reports it
-        return None
-
-
-def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
-    """Calls and orders that wait for a review, agents that seem to press, services taken back within a week."""
-    calls, of = [((verdict.value,), tally) for verdict, tally in seen.calls.items()], ("verdict",)
+    days, ask, of = engine.terms.reporting.days, engine.store.queries, ("verdict",)
+    today = days.of(now)
+    calls = [((verdict.value,), tally) for verdict, tally in ask.calls.waiting().items()]
+    orders = ask.restrictions.tally(Kind.REVIEW)
+    soon = ask.orders.ended_soon(days.begins(later(today, 1 - WEEK)), days.ends(today))
+    pressed = pressing.look(ask.orders, days, today)
     text = "Recorded calls that wait for a reviewer"
     yield gauge("consent_reviews_waiting", text, of, ((name, tally.count) for name, tally in calls))
     text = "How long ago the oldest waiting call ended"
     yield gauge("consent_reviews_oldest_seconds", text, of, ((name, age(tally, now)) for name, tally in calls))
     text = "Orders whose activation waits for a review"
-    yield GaugeMetricFamily("consent_orders_in_review", text, value=seen.orders.count)
+    yield GaugeMetricFamily("consent_orders_in_review", text, value=orders.count)
     text = "How long the oldest order in review has waited"
-    yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", text, value=age(seen.orders, now))
+    yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", text, value=age(orders, now))
     text = "Agents that seem to press: too many orders end in refusals, suspect yeses, failed reviews or within a week"
-    yield gauge("consent_agents_pressing", text, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
+    yield gauge("consent_agents_pressing", text, ("over",), (((over.value,), n) for over, n in pressed.items()))
     text = "Services switched on in the last seven days, today included, that were taken back within a week"
-    yield GaugeMetricFamily("consent_services_ended_within_week", text, value=seen.ended_soon)
+    yield GaugeMetricFamily("consent_services_ended_within_week", text, value=soon)
 
 
 def of_certificates(ends: Mapping[str, float]) -> Metric:

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
-from typing import TypeVar
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -15,11 +14,8 @@ from prometheus_client.registry import Collector
 from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.families import (
-    ClocksSeen,
-    ReviewsSeen,
     Unshown,
     age,
-    clocks_seen,
     counter,
     gauge,
     of_certificates,
@@ -34,26 +30,20 @@ from consent_engine.api.service.families import (
     of_reviews,
     of_rooms,
     of_workers,
-    reviews_seen,
-    rooms_of,
     unshown,
 )
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front, archive_answers
-from consent_engine.domain.call.call_counters import Summed
 from consent_engine.domain.days import DAY_MS, GREENWICH, later
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.metrics import Health, health_of, targets_of
-from consent_engine.engine.publishing import LogSeen, seen
+from consent_engine.engine.metrics import health_of, targets_of
+from consent_engine.engine.publishing import seen
 from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
-from consent_engine.ports import Endpoint, LaneDepth, OpenReports, ServerMemory, Tally, Waiting
-from consent_engine.ports.queries import Queries
-from consent_engine.ports.registry import WorkerReport
+from consent_engine.ports import LaneDepth, Tally
 
-T = TypeVar("T")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CERTIFICATES_S, CERTIFICATES_WAIT_S = 600.0, 0.5
@@ -68,42 +58,6 @@ _LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The state of the store a moment ago. placed: how many of the orders placed on a day are in each state."""
-
-    lanes: dict[Lane, LaneDepth]
-    placed: Mapping[str, Mapping[State, int]]
-    """by day; none while SQL cannot be asked"""
-    dialled: Mapping[str, Summed]
-    """the sums of calls by day; none while SQL cannot be asked"""
-    workers: Sequence[WorkerReport]
-    backed_up: Millis | None
-    """None: SQL cannot be asked"""
-    outside: list[Health]
-    archive: bool
-    writes: bool
-    """whether the store takes writes: one that is full, a replica or without its replicas can still be read"""
-    held: Tally | None
-    """replies that a person must read; None: SQL cannot be asked"""
-    at: Millis
-    clocks: ClocksSeen
-    rooms: dict[str, ServerMemory]
-    journal: Waiting
-    unshown: Unshown
-    reviews: ReviewsSeen | None
-    paused: Mapping[Endpoint, Millis]
-    """since when a person has stopped each lane or gateway"""
-    endings: Tally | None
-    """orders to be taken back whose service is not switched off yet; None: SQL cannot be asked"""
-    reports: Sequence[OpenReports] | None
-    """undecided ones; None: SQL cannot be asked"""
-    codes: tuple[int, int]
-    """of the public door of reports: codes requested this hour, and the most that are sent in an hour"""
-    log: LogSeen | None
-    """how late the public log is; None: SQL cannot be asked"""
-
-
 class Metrics:
     """The metrics of this process."""
 
@@ -114,7 +68,7 @@ class Metrics:
         self._certificates = certificates
         self._ends: Recent[Mapping[str, float]] = Recent(CERTIFICATES_S)
         self._witnesses = witnesses
-        self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
+        self._looked: Recent[list[Metric]] = Recent(front.bounds.metrics_s)
         self._pressing = PressureWatch()
         self._requests: Counter[tuple[str, str, str]] = Counter()
         self._kept = CollectorRegistry(auto_describe=False)
@@ -138,11 +92,11 @@ class Metrics:
         try:
             async with asyncio.timeout(self._front.bounds.metrics_wait_s):
                 look = await self._looked.of(
-                    "", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing, self._witnesses))
+                    "", lambda: self._front.ask(lambda engine: [*of_store(engine, self._pressing, self._witnesses)])
                 )
         except (StoreUnavailable, TimeoutError):
-            look = None
-        of_all = [*self._kept.collect(), *self._own(look), of_certificates(await self._certificate_ends())]
+            look = [_store_up(takes_writes=False)]
+        of_all = [*self._kept.collect(), *self._own(), *look, of_certificates(await self._certificate_ends())]
         return prometheus_client.generate_latest(_Once(of_all))
 
     async def _certificate_ends(self) -> Mapping[str, float]:
@@ -153,7 +107,7 @@ class Metrics:
         except TimeoutError:
             return {}
 
-    def _own(self, look: Look | None) -> Iterator[Metric]:
+    def _own(self) -> Iterator[Metric]:
         of = ("method", "route", "status")
         yield counter("consent_http_requests", "Requests answered", of, sorted(self._requests.items()))
         rows = (((kind,), count) for kind, count in sorted(self._front.defects.items()))
@@ -167,114 +121,72 @@ class Metrics:
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         yield gauge("consent_build_info", "The running version", ("version",), [((__version__,), 1)])
-        up = "Whether the store can be reached and takes writes"
-        yield GaugeMetricFamily("consent_store_up", up, value=int(look is not None and look.writes))
-        if look is not None:
-            yield from of_store(look)
 
 
-def _of_orders(look: Look) -> Iterator[Metric]:
-    text = "Orders by the (UTC) day they were placed on, and their state"
-    rows = (((day, state.value), counts.get(state, 0)) for day, counts in look.placed.items() for state in State)
-    yield gauge("consent_orders", text, ("placed", "state"), rows)
+def _store_up(*, takes_writes: bool) -> Metric:
+    text = "Whether the store can be reached and takes writes"
+    return GaugeMetricFamily("consent_store_up", text, value=int(takes_writes))
 
 
-def of_store(look: Look) -> Iterator[Metric]:
+def of_store(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Iterator[Metric]:
+    """Read the state of the store now. What SQL alone knows is left out while it cannot be asked: consent_archive_up
+    says so. pressing: the figures of two weeks of orders, kept between looks · witnesses: how many must sign the log
+
+    Raises StoreUnavailable.
+    """
+    now, ask = engine.registry.now(), engine.store.queries
+    yield _store_up(takes_writes=_is_writable(engine))
+    depths = engine.lanes.depths()
     for name, unit, text, value in _LANES:
-        rows = (((lane.value,), value(depth)) for lane, depth in look.lanes.items())
+        rows = (((lane.value,), value(depth)) for lane, depth in depths.items())
         yield gauge(f"consent_lane_{name}{unit}", text, ("lane",), rows)
-    yield from _of_orders(look)
-    yield from of_dialled(look.dialled)
-    if look.reports is not None:
-        yield from of_reports(look.reports)
-    yield from of_codes(*look.codes)
-    if (held := look.held) is not None:
-        yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
-        waits = "How long the oldest held reply has waited: after a day it is a refusal"
-        yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, look.at))
-    waits = "How long the oldest one has waited"
-    if (ends := look.endings) is not None:
-        text = "Orders to take back whose service is still on"
-        yield GaugeMetricFamily("consent_endings_open", text, value=ends.count)
-        yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
-    yield from of_clocks(look.clocks)
-    yield from of_outside(look.outside)
-    yield of_paused(look.paused, look.outside, look.at)
-    yield from of_rooms(look.rooms)
+    yield from of_workers([*engine.registry.workers(HEARD_WITHIN_MS).values()])
+    yield from of_clocks(engine.registry)
+    health = health_of(engine.registry, targets_of(engine.outside), now)
+    yield from of_outside(health)
+    yield of_paused({target: each.at for target, each in engine.registry.pauses.standing().items()}, health, now)
+    yield from of_rooms(engine)
+    yield from of_codes(engine.reports.codes(), engine.reports.terms.codes_an_hour)
+    yield from of_publication(_unshown(engine, now))
     up = "Whether the archive answers, and is the one these data belong to"
-    yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
+    yield GaugeMetricFamily("consent_archive_up", up, value=int(_archive_up(engine)))
+    journal = engine.store.journal.waiting()
     text = "Entries of the journal that SQL does not have yet"
-    yield GaugeMetricFamily("consent_journal_waiting", text, value=look.journal.count)
+    yield GaugeMetricFamily("consent_journal_waiting", text, value=journal.count)
     text = "The scribe's lag: how long the oldest of them has waited at most; so old are lists. NaN: not known"
-    yield GaugeMetricFamily("consent_journal_oldest_seconds", text, value=look.journal.lag_s)
-    yield from _of_log(look.log)
-    yield from of_publication(look.unshown)
-    if look.reviews is not None:
-        yield from of_reviews(look.reviews, look.at)
-    yield from of_workers(look.workers)
-    if look.backed_up:
-        text = "The instant of the last backup; without one, that of the first order"
-        yield GaugeMetricFamily("consent_backup_timestamp_seconds", text, value=look.backed_up / 1000)
+    yield GaugeMetricFamily("consent_journal_oldest_seconds", text, value=journal.lag_s)
+    with suppress(ArchiveUnavailable, BrokenRecord):  # one that cannot be read is for doctor to say
+        yield from _of_log(engine, witnesses, now)
+    with suppress(ArchiveUnavailable):
+        yield from _of_days(engine, now)
+        yield from of_reports(engine.reports.waiting())
+        yield from _waiting(ask.restrictions.tally(Kind.SUSPECTED), ask.endings.tally(), now)
+        yield from of_reviews(engine, pressing, now)
+        if engine.store.archive is not None and (last := engine.store.archive.last_backup()):
+            text = "The instant of the last backup; without one, that of the first order"
+            yield GaugeMetricFamily("consent_backup_timestamp_seconds", text, value=last / 1000)
 
 
-def _of_log(log: LogSeen | None) -> Iterator[Metric]:
-    if log is None:
+def _waiting(held: Tally, ends: Tally, now: Millis) -> Iterator[Metric]:
+    yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
+    waits = "How long the oldest held reply has waited: after a day it is a refusal"
+    yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, now))
+    text = "Orders to take back whose service is still on"
+    yield GaugeMetricFamily("consent_endings_open", text, value=ends.count)
+    text = "How long the oldest one has waited"
+    yield GaugeMetricFamily("consent_endings_oldest_seconds", text, value=age(ends, now))
+
+
+def _of_log(engine: Engine, witnesses: int, now: Millis) -> Iterator[Metric]:
+    if engine.store.log is None:
         return
+    log = seen(engine.store.log, witnesses, now)
     text = "How long the oldest entry of the public log has waited for a signed checkpoint"
     yield GaugeMetricFamily("consent_log_unsigned_seconds", text, value=log.unsigned / 1000)
     text = "How long the oldest checkpoint has waited for most witnesses; 0 where CONSENT_WITNESSES names none"
     yield GaugeMetricFamily("consent_log_unwitnessed_seconds", text, value=log.unwitnessed / 1000)
     text = "Checkpoints that a witness refused since it saw another history: kept for ever, see consent doctor"
     yield GaugeMetricFamily("consent_log_refused", text, value=log.refused)
-
-
-def look_at(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Look:
-    """Read the state of the store now. pressing: the figures of two weeks of orders, kept between looks · witnesses:
-    how many must sign the log
-    """
-    now = engine.registry.now()
-    placed, dialled = _of_days(engine, now)
-    workers = [*engine.registry.workers(HEARD_WITHIN_MS).values()]
-    clocks = clocks_seen(engine.registry)
-    outside = health_of(engine.registry, targets_of(engine.outside), now)
-    return Look(
-        engine.lanes.depths(),
-        placed,
-        dialled,
-        workers,
-        _counted(engine, lambda _: engine.store.archive.last_backup() if engine.store.archive else None),
-        outside,
-        _archive_up(engine),
-        _is_writable(engine),
-        _counted(engine, lambda queries: queries.restrictions.tally(Kind.SUSPECTED)),
-        now,
-        clocks,
-        rooms_of(engine),
-        engine.store.journal.waiting(),
-        _unshown(engine, now),
-        reviews_seen(engine, pressing),
-        {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
-        _counted(engine, lambda queries: queries.endings.tally()),
-        _counted(engine, lambda _: engine.reports.waiting()),
-        (engine.reports.codes(), engine.reports.terms.codes_an_hour),
-        _log_seen(engine, witnesses, now),
-    )
-
-
-def _log_seen(engine: Engine, witnesses: int, now: Millis) -> LogSeen | None:
-    """How late the log is published; None while SQL cannot be asked, or read, which other metrics and doctor say."""
-    try:
-        return seen(engine.store.log, witnesses, now) if engine.store.log is not None else None
-    except (ArchiveUnavailable, BrokenRecord):
-        return None
-
-
-def _counted(engine: Engine, ask: Callable[[Queries], T]) -> T | None:
-    """Ask SQL for a count; None while it cannot be asked, which another metric says."""
-    try:
-        return ask(engine.store.queries)
-    except ArchiveUnavailable:
-        return None
 
 
 def _unshown(engine: Engine, now: Millis) -> Unshown:
@@ -301,20 +213,16 @@ def _archive_up(engine: Engine) -> bool:
         return True
 
 
-def _of_days(engine: Engine, now: Millis) -> tuple[dict[str, dict[State, int]], dict[str, Summed]]:
-    """Count the orders of today and yesterday (UTC) by state, and sum up the calls of today and yesterday (in China);
-    none while SQL cannot be asked, which another metric says.
-    """
-    days, ask = {"today": GREENWICH.of(now), "yesterday": GREENWICH.of(now - DAY_MS)}, engine.store.queries
+def _of_days(engine: Engine, now: Millis) -> Iterator[Metric]:
+    """The orders of today and yesterday (UTC) by state, and the calls of today and yesterday (in China)."""
+    days, ask = {"today": GREENWICH.of(now), "yesterday": GREENWICH.of(now - DAY_MS)}, engine.store.queries.orders
+    placed = {name: ask.funnel(GREENWICH.begins(day), GREENWICH.ends(day)) for name, day in days.items()}
+    text = "Orders by the (UTC) day they were placed on, and their state"
+    rows = (((day, state.value), counts.get(state, 0)) for day, counts in placed.items() for state in State)
+    yield gauge("consent_orders", text, ("placed", "state"), rows)
     today = engine.terms.reporting.days.of(now)
     dialled = {"today": today, "yesterday": later(today, -1)}
-    try:
-        return (
-            {name: ask.orders.funnel(GREENWICH.begins(day), GREENWICH.ends(day)) for name, day in days.items()},
-            {name: engine.calls.sums(day) for name, day in dialled.items()},
-        )
-    except ArchiveUnavailable:
-        return {}, {}
+    yield from of_dialled({name: engine.calls.sums(day) for name, day in dialled.items()})
 
 
 class _Once(Collector):
