@@ -35,6 +35,7 @@ SIZES = {
     "benchmarks.engine.rates": "--orders 300 --runs 1 --ms 0",
     "benchmarks.growth.archive": "300",
     "benchmarks.growth.cluster": "--orders 300 --single --cells 8",
+    "benchmarks.operations.sizes": "--seconds 2 --orders 60",
 }
 """The programs that make the sizes of the operators' page, and a small run of each."""
 
@@ -42,6 +43,8 @@ SIZES = {
 def test_the_operators_page_names_the_programs_that_make_its_sizes():
     growth = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## Growth")[2]
     assert set(re.findall(r"python -m (benchmarks[a-z._]+)", growth)) == set(SIZES)
+    [sizes] = re.findall(r"^\| Part \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", growth, re.M)
+    assert [row for row in sizes.splitlines() if "`python -m benchmarks" not in row] == [], "no command makes it"
 
 
 @pytest.mark.parametrize("program", SIZES)

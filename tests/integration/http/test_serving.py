@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+import uvicorn
 
 from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS
 from consent_engine.api.app import PATIENCE_S
@@ -22,6 +23,7 @@ from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bodies import USUAL, parse
 from consent_engine.api.http.problems import STATUS, status_of
+from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.api.service.service import Post, weigh
 from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.engine.api_keys import Role
@@ -510,6 +512,44 @@ def test_every_answer_carries_the_headers_that_keep_browsers_quiet(door):
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert not {"set-cookie", "server", "access-control-allow-origin"} & set(answer.headers)
+
+
+async def _answers(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_a_request_on_its_way_when_an_api_ends_is_answered_and_is_the_last_of_its_connection():
+    """A proxy that keeps its connections cannot know whether it was done, and must not send a POST once more."""
+
+    async def asked_twice():
+        config = uvicorn.Config(_answers, lifespan="off", log_config=None, ws="none")
+        config.load()
+        made = []
+
+        def connection():
+            made.append(BoundedHttp(config, uvicorn.server.ServerState(), {}))
+            return made[-1]
+
+        loop = asyncio.get_running_loop()
+        async with await loop.create_server(connection, "127.0.0.1", 0) as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(request := b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n")
+            first = await reader.readuntil(b"\r\n\r\n")
+            made[0].shutdown()
+            writer.write(request)
+            last = await reader.read()
+            writer.close()
+        return first, last
+
+    async def bounded():
+        async with asyncio.timeout(WAIT):
+            return await asked_twice()
+
+    first, last = asyncio.run(bounded())
+    assert b"connection: close" not in first
+    assert last.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in last
 
 
 # -- documentation ----------------------------------------------------------------------------------------------------
