@@ -27,11 +27,13 @@ PUBLIC = {
     "/tariffs/{code}", "/tariffs/{code}.json", "/tariffs/{code}/{version}", "/tariffs/{code}/{version}.json",
     "/healthz", "/readyz", "/rq", "/report", "/v1/reports/code", "/log/checkpoint",
     "/log/tile/{path:path}", "/log/entries/{path:path}",
-    "/v1/log/proof",
+    "/v1/log/proof", "/receipt", "/v1/receipts", "/v1/receipts/code", "/v1/receipts/all",
 }  # fmt: skip
 """Served to anybody: the sign-in, its assets, the published tariffs, the log. /rq redirects to pages that are not."""
-WITHOUT_A_SESSION = {"/v1/reports/code", "/report"}
-"""Change something for the holder of the code that was sent to the number: a session adds no right."""
+WITHOUT_A_SESSION = {
+    "/v1/reports/code", "/report", "/receipt", "/v1/receipts", "/v1/receipts/code", "/v1/receipts/all",
+}  # fmt: skip
+"""Show or change something for who has a number in an SMS, or the code that was sent: a session adds no right."""
 PROVEN = re.compile("/v1/gateways/")
 """Not for sessions or keys: these need a gateway's own proof."""
 

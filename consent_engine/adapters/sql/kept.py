@@ -216,7 +216,8 @@ class SqlKept(Generic[K]):
         for row in self._in_pieces(self.rows, ids, self.table.c.id):
             with suppress(BrokenRecord):
                 made = self._row(self._fields(row), self._owner(row), gone=row.gone)
-                if wrong := [name for name in made if name not in _BESIDE and made[name] != getattr(row, name)]:
+                beside = _BESIDE if row.person not in _ERASED else _BESIDE | {"receipt"}
+                if wrong := [name for name in made if name not in beside and made[name] != getattr(row, name)]:
                     found[row.id] = wrong
         return found
 
@@ -253,8 +254,10 @@ class SqlKept(Generic[K]):
         return persons, whole
 
 
-_BESIDE = frozenset({"record", "person", "effects", "content", "publics", "receipt"})
-"""The columns of the record itself and of its person, and what goes beside its row."""
+_ERASED = frozenset({None, "{}"})
+"""Person parts that are gone: a receipt stays longer, and cannot be compared."""
+_BESIDE = frozenset({"record", "person", "effects", "content", "publics"})
+"""The columns of the record itself, and what goes beside its row."""
 
 
 class Fit(Enum):

@@ -4,7 +4,6 @@ Neither its number nor the digits are ever in a URL: the form is posted, and the
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -15,10 +14,9 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB
 from consent_engine.api.schemas.forms import FindReceipt, read
 from consent_engine.api.service.brakes import LooksForReceipts
-from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web.rendering import posted_form, sheet, when
-from consent_engine.api.web.words import HTML_LANG, LANGUAGES, keeping_language, language_of, words
+from consent_engine.api.web.rendering import form_page, posted_form
+from consent_engine.api.web.words import language_of
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.line.restriction import EVERY_CARRIER
@@ -97,17 +95,8 @@ def _page(
     found: Sequence[Receipt] = (), step: str = "",
 ) -> HTMLResponse:  # fmt: skip
     """Return the page. step: `code`, one was sent just now; `all`, it is about all of the number"""
-    template, style, policy = sheet("receipt.html", "tariffs.css", "report.css", "receipt.css")
-    language = language_of(request)
-    t = words(language)
-    problem = t[said].format(hotline=" / ".join(each.hotline for each in CARRIERS.values())) if said else ""
-    html = template.render(
-        t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
-        other_lang=HTML_LANG, style=style, problem=problem, form=form, receipts=found, step=step,
-        every=EVERY_CARRIER, when=partial(when, front_of(request).days),
+    hotlines = " / ".join(each.hotline for each in CARRIERS.values())
+    return form_page(
+        request, "receipt.html", ("tariffs.css", "report.css", "receipt.css"), status, said, hotlines, form=form,
+        receipts=found, step=step, every=EVERY_CARRIER,
     )  # fmt: skip
-    headers = {
-        "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
-        "Content-Language": language, "Referrer-Policy": "same-origin",
-    }  # fmt: skip
-    return keeping_language(HTMLResponse(html, status, headers), request, language)

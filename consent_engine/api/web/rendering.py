@@ -48,6 +48,28 @@ def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Templat
     return environment.from_string(pages.joinpath(page).read_text("utf-8")), style, policy
 
 
+def form_page(
+    request: Request, name: str, styles: Sequence[str], status: int, said: str, hotline: str,
+    **values: Any,  # noqa: ANN401 - for templates
+) -> HTMLResponse:  # fmt: skip
+    """Return a public page with a form: without script and sign-in, kept in no cache. said: the name of what is wrong,
+    "" where nothing is
+    """
+    template, style, policy = sheet(name, *styles)
+    language = language_of(request)
+    t = words(language)
+    html = template.render(
+        t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
+        other_lang=HTML_LANG, style=style, problem=t[said].format(hotline=hotline) if said else "", hotline=hotline,
+        when=partial(when, front_of(request).days), **values,
+    )  # fmt: skip
+    headers = {
+        "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
+        "Content-Language": language, "Referrer-Policy": "same-origin",
+    }  # fmt: skip
+    return keeping_language(HTMLResponse(html, status, headers), request, language)
+
+
 async def posted_form(request: Request, most: int, fields: int) -> dict[str, str]:
     """Return the fields of our page's posted form, at most `fields`. Raises NotOurMediaType, TooLarge and TooSlow."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM:

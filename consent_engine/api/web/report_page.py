@@ -18,8 +18,8 @@ from consent_engine.api.schemas.reports import ReportReceipt
 from consent_engine.api.service.brakes import send_code
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web.rendering import posted_form, sheet
-from consent_engine.api.web.words import HTML_LANG, LANGUAGES, keeping_language, language_of, words
+from consent_engine.api.web.rendering import form_page, posted_form
+from consent_engine.api.web.words import LANGUAGES, language_of
 from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, MakeReport, ReportMade
 from consent_engine.domain.carriers import CARRIERS
@@ -133,21 +133,10 @@ def _page(
     receipt: ReportReceipt | None = None,
 ) -> HTMLResponse:  # fmt: skip
     """Return the page. asks_code: it has a field for the code · sent: a code was sent just now"""
-    template, style, policy = sheet("report.html", "tariffs.css", "report.css")
-    language = language_of(request)
-    t = words(language)
     names = _named(form, wrong)
     values: dict[str, Any] = {"form": form, "wrong": names, "asks_code": asks_code, "sent": sent, "receipt": receipt}
     asked = [known] if (known := CARRIERS.get(form["carrier"])) else CARRIERS.values()
-    hotline = " / ".join(each.hotline for each in asked)
-    problem = t[said].format(hotline=hotline) if said else ""
-    html = template.render(
-        t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
-        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem,
-        hotline=hotline, **values,
+    return form_page(
+        request, "report.html", ("tariffs.css", "report.css"), status, said, " / ".join(each.hotline for each in asked),
+        carriers=list(CARRIERS), languages=LANGUAGES, **values,
     )  # fmt: skip
-    headers = {
-        "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
-        "Content-Language": language, "Referrer-Policy": "same-origin",
-    }  # fmt: skip
-    return keeping_language(HTMLResponse(html, status, headers), request, language)
