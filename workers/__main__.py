@@ -75,8 +75,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     loop = EngineLoop(found.engine, lanes)
     measures = loop.engine.performer.measures
     clock = Clock(partial(found.engine, measures), name, lanes, bound_s)
-    if found.settings.metrics_addr:
-        serve_metrics(found.settings.metrics_addr, measures.registry)
+    serve_metrics(found.settings.metrics_addr, measures.registry)
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)
     clock.start()
@@ -111,10 +110,12 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     return 0
 
 
-def serve_metrics(address: str, registry: CollectorRegistry) -> None:
+def serve_metrics(address: str | None, registry: CollectorRegistry) -> None:
     """Serve the metrics of this process, its CPU and memory among them, at the first free port behind that of the API,
-    which `address` is: many workers may share a host and its settings. Without a free one, work goes on unwatched.
+    which `address` is: many workers may share a host and its settings. Without a free one work goes on, unwatched.
     """
+    if address is None:
+        return
     host, _, port = address.rpartition(":")
     ProcessCollector(registry=registry)
     for own in range(int(port) + 1, int(port) + 1 + NEIGHBOURS):
