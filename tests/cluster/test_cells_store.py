@@ -4,7 +4,9 @@ import pytest
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.sharded_store import sharded_store
+from consent_engine.adapters.redis.store import PIECE
 from consent_engine.domain.call.permit import Given
+from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import line_id, request_key
@@ -198,3 +200,17 @@ def test_what_waits_for_a_gateway_is_brought_forward_in_every_cell(world):
     world.clock.forward(SEEN_MS)
     world.run(Lane.SMS)
     assert {world.state(each) for each in orders} == {"awaiting_reply"}
+
+
+def test_unmatched_messages_of_a_number_that_is_erased_go_from_its_cell_and_the_first_however_many_are_there(world):
+    [theirs, *_], [other, *_] = people_of(2, 3).values()
+    line, store = line_id("test-secret", theirs), world.engine.store
+    others = [compact({"line": line_id("test-secret", other), "n": n}) for n in range(PIECE + 1)]
+    for cell in (0, 2, 3):
+        world.stores[cell].inbox.unmatched(others)
+    store.inbox.unmatched([compact({"message": f"from {theirs}"})])
+    world.stores[2].inbox.unmatched([compact({"line": line}), compact({"line": line, "n": 1})])
+    assert store.inbox.forget(line, theirs.removeprefix("+86")) == 3
+    kept = [world.client.xlen(world.names[cell].unmatched) for cell in (0, 2, 3)]
+    assert kept == [PIECE + 1] * 3
+    assert store.inbox.forget(line, theirs.removeprefix("+86")) == 0
