@@ -10,8 +10,10 @@ from tests.waiting import until
 
 IMAGE = "consent-engine:0.1.0"
 COPIED = ("deploy", "tests", "benchmarks")
-BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sbin/init"
-"""systemd wants version 2 of cgroups, and finds it empty where the machine still has version 1."""
+BOOT = "mount --make-rshared /; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sbin/init"
+"""systemd wants version 2 of cgroups, and finds it empty where the machine still has version 1; and shared mounts, as
+machines have: without them no unit finds its credentials.
+"""
 DONE = re.compile(r"^(useradd|python3 -m venv|/opt/consent/bin/pip) ", re.M)
 """Commands of the README that the image has already done, in the same words."""
 CREDENTIALS = f"""
