@@ -12,7 +12,7 @@ from consent_engine.api.document.operations import PUBLIC, Operations, visitor_o
 from consent_engine.api.service.callers import visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
-from consent_engine.api.web.pages import behind_sign_in
+from consent_engine.api.web.pages import behind_sign_in, signed_in
 from consent_engine.api.web.rendering import KINDS, asset
 from consent_engine.engine.evidence import encoded
 from consent_engine.errors import OrderNotFound
@@ -32,10 +32,10 @@ async def evidence(request: Request, order_id: str) -> Response:
 async def printed(request: Request, order_id: str) -> Response:
     """The page as a PDF, signed (PAdES), with the evidence file in it; where a certificate is set, else 404."""
     press: Press | None = request.app.state.press
-    if press is None:
+    if press is None and await signed_in(request) is not None:  # a stranger learns nothing of the settings
         raise OrderNotFound("no certificate is set that would sign a PDF: see CONSENT_PDF_KEY")
     page, made = await _shown(request, order_id)
-    if not made:
+    if press is None or not made:
         return page
     files = {each: (KINDS[each.rpartition(".")[2]], asset(each)[0]) for each in ("pages.css", "icon.svg")}
     pdf = await press(bytes(page.body).decode(), files, (f"evidence-{order_id}.json", made))
