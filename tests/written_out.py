@@ -78,7 +78,7 @@ class WrittenOut:
 
     def _write(self) -> None:
         archive, (written_to, known) = self._archive, self._written
-        found = {owner: self._whole(owner, self._names(owner)) for owner in _KEYS}
+        found = {owner: self._whole(owner, names) for owner, names in self._names().items()}
         before = known if written_to is archive else {}
         changed = {
             owner: {name: kept for name, kept in some.items() if before.get(owner, {}).get(name) != kept}
@@ -98,9 +98,16 @@ class WrittenOut:
             return self._store.journal.lines(names)
         return self._store.retirement.whole(owner, names)
 
-    def _names(self, owner: Owner) -> list[str]:
-        begins = [f"{cell.prefix}{_KEYS[owner]}:" for cell in self._cells]
-        return sorted(key.rpartition(":")[2] for each in begins for key in self._client.scan_iter(f"{each}*", 1_000))
+    def _names(self) -> dict[Owner, list[str]]:
+        """Return the names of all records, in one walk through each cell's keys."""
+        found = dict[Owner, list[str]]((owner, []) for owner in _KEYS)
+        for cell in self._cells:
+            owners = {f"{cell.prefix}{word}": owner for owner, word in _KEYS.items()}
+            for key in self._client.scan_iter(f"{cell.prefix}*", 1_000):
+                kind, _, name = key.rpartition(":")
+                if kind in owners:
+                    found[owners[kind]].append(name)
+        return {owner: sorted(names) for owner, names in found.items()}
 
 
 def listed(store: Store, client: Any, cells: Sequence[Cell] = (Cell(),), seal: Seal | None = None) -> Store:

@@ -203,9 +203,9 @@ class Leaving(Promises):
                 assert live[order.id].version >= order.version, "the store counts"
                 assert WAKE_ARCHIVE in live[order.id].effects, "somebody lets it go"
 
-    def replays(self, order):
-        if self.world.live([order.id]):
-            super().replays(order)
+    def replays(self, order, kept):
+        if kept:
+            super().replays(order, kept)
             return
         length, head = self.model.heads.get(order.id, (-1, ""))
         for public in order.publics[length + 1 :]:
@@ -213,12 +213,12 @@ class Leaving(Promises):
         assert head == order.head, "what was handed out can be shown to have been changed"
         self.model.heads[order.id] = (len(order.events), order.head)
 
-    def somebody_minds(self, shown):
+    def somebody_minds(self, shown, seen):
         live = self.world.live(list(shown))
         self.left |= shown.keys() - live.keys()
         self.came_back = frozenset(self.left & live.keys())
         self.done["came back"] += len(self.came_back)
-        super().somebody_minds({order: shown[order] for order in live})
+        super().somebody_minds({order: shown[order] for order in live}, seen)
 
     def teardown(self):
         """Assert that after recovery all settled orders leave, only numbers that refused or wrote since remain, and the

@@ -35,6 +35,7 @@ from tests.conftest import SENDERS, Clock, FakeQueue, World
 from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal
 from tests.crashes.server import Server, kill
 from tests.integration.promises.checks import NUMBERS, Judge, Model, Said
+from tests.memory import as_threads_do
 from tests.written_out import listed
 
 PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}
@@ -168,7 +169,7 @@ class Town(Judge, World):
             reading_speed=op.reading_speed,
             reports=int(op.reports),
         )
-        super().__init__(connect(server.url), policy, clock=Clock())
+        super().__init__(as_threads_do(server.url), policy, clock=Clock())
 
     @property
     def world(self) -> "Town":
@@ -415,10 +416,12 @@ class Town(Judge, World):
                 pipe.zcount(key, "-inf", "(+inf")
             return any(pipe.execute())
 
-    def look(self) -> None:
-        """Add every existing order to the model, whoever asked for it."""
-        for order in self.shown():
+    def look(self) -> list[Order]:
+        """Add every existing order to the model, whoever asked for it; return them."""
+        shown = self.shown()
+        for order in shown:
             self.model.orders.setdefault(order.id, (order.person.msisdn, order.doc.carrier))
+        return shown
 
     def shown(self) -> list[Order]:
         ids = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:order:*")]
@@ -432,7 +435,7 @@ class Town(Judge, World):
 
     def judge(self) -> None:
         """Assert everything that was promised, whatever happened."""
-        self.look()
+        shown = self.look()
         for number, carrier in self.unsure_refusals:
             if self.engine.line(number).refusal(carrier) is not None:  # it was taken: then it is in force
                 self.refused(number, carrier)
@@ -444,7 +447,6 @@ class Town(Judge, World):
             if self.engine.line(number).named(name_of(Kind.SUSPECTED, carrier)) is None:
                 self.model.let_go(number, carrier)
         super().judge()
-        shown = self.shown()
         self._sealed(shown)
         orders = self.engine.store.queries.orders
         assert {order.id for order in shown} <= {order for _, order in orders.listed(None, 100)}
@@ -475,10 +477,10 @@ class Town(Judge, World):
         for leaf in chains:
             assert last.get(leaf.record) == leaf, "what was sealed last is not in the journal"
 
-    def nothing_lost(self, shown: Any) -> None:
+    def nothing_lost(self, shown: Any, seen: Any) -> None:
         everything = self.model.said
         self.model.said = {name: said for name, said in everything.items() if name not in self.unsure}
-        super().nothing_lost(shown)
+        super().nothing_lost(shown, seen)
         self.model.said = everything
 
     def end(self) -> None:
