@@ -22,15 +22,26 @@ from tests.waiting import HANGS_S, until
 
 @pytest.fixture
 def environ(tmp_path):
+    return environ_of(tmp_path)
+
+
+def environ_of(folder):
+    """Return the environment of an installation whose data stand in a folder."""
     needs.server()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     return plain | {"CONSENT_READING_SPEED": "1000000",
-        "CONSENT_DATA_DIR": str(tmp_path / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
+        "CONSENT_DATA_DIR": str(folder / "data"), "CONSENT_DURABILITY": "everysec", "CONSENT_LEASE": "4s",
                     "CONSENT_CALL_TIMEOUT": "1s"}  # fmt: skip
 
 
 @pytest.fixture
 def consent(environ):
+    return typed_in(environ)
+
+
+def typed_in(environ):
+    """Return what runs `consent ...` with this environment."""
+
     def run(*arguments, **more):
         return typed(*arguments, environ=environ | more, seconds=HANGS_S)
 
@@ -64,7 +75,14 @@ class Serving:
 
 @pytest.fixture
 def serving(environ, tmp_path):
-    with closing_down(Serving(environ, tmp_path)) as made:
+    with served_in(environ, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def served_in(environ, folder):
+    """Run `consent serve`, ready."""
+    with closing_down(Serving(environ, folder)) as made:
         until("it is ready", made.ready)
         yield made
 
@@ -91,6 +109,11 @@ def asked(url, body=None, headers=None):
 
 @pytest.fixture
 def page(serving):
+    return handset_of(serving)
+
+
+def handset_of(serving):
+    """Return the address of its handset."""
     return next(line.split()[-1] for line in serving.said().splitlines() if line.startswith("handset"))
 
 

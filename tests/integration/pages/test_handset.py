@@ -16,26 +16,56 @@ from consent_engine.simulator.handset import KINDS, MOST_MESSAGES, MOST_NUMBERS,
 from consent_engine.wiring import Installation
 from tests.integration.api_door import NUMBER, OTHER, SECRET, order
 from tests.integration.page_door import PageDoor
-from tests.integration.serve_house import Serving, asked, closing_down, place
+from tests.integration.serve_house import (
+    Serving,
+    asked,
+    closing_down,
+    environ_of,
+    handset_of,
+    place,
+    served_in,
+    typed_in,
+)
 from tests.waiting import until
 
 
-def messages(page):
-    return [each for phone in json.loads(asked(f"{page}phones.json")[1]) for each in phone["messages"]]
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory):
+    return environ_of(tmp_path_factory.mktemp("handset"))
 
 
-def told(page, language):
+@pytest.fixture(scope="module")
+def serving(environ, tmp_path_factory):
+    with served_in(environ, tmp_path_factory.mktemp("log")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def page(serving):
+    return handset_of(serving)
+
+
+@pytest.fixture(scope="module")
+def key(serving, environ):
+    return typed_in(environ)("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
+
+
+def messages(page, number=NUMBER):
+    phones = json.loads(asked(f"{page}phones.json")[1])
+    return [each for phone in phones if phone["number"] == number for each in phone["messages"]]
+
+
+def told(page, language, number=NUMBER):
     """Return the progress of the number's orders."""
     typed = {"Content-Type": "application/json"}
-    return json.loads(asked(f"{page}life", {"number": NUMBER, "language": language}, typed)[1])
+    return json.loads(asked(f"{page}life", {"number": number, "language": language}, typed)[1])
 
 
 def states(page, language):
     return [each["state"] for each in told(page, language)["orders"]]
 
 
-def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):
-    key = consent("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
+def test_a_newcomers_own_yes_confirms_the_order(serving, key, page):
     order, headers = place(serving, key)
     until("the question is on the handset", lambda: messages(page))
     [question] = messages(page)
@@ -63,45 +93,46 @@ def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):
 
 
 def test_a_yes_while_the_call_is_up_says_why_it_does_not_count_and_counts_by_its_code_after_the_call(
-    serving, consent, page
+    serving, key, page
 ):
-    key = consent("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
     api, typed = f"http://127.0.0.1:{serving.port}/v1", {"Content-Type": "application/json"}
     agent = typed | {"Authorization": f"Bearer {key}"}
     now = datetime.now(UTC)
     began, agreed = ((now - timedelta(seconds=ago)).isoformat() for ago in (60, 1))
-    call = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": began}
+    call = {"from": "10085", "to": OTHER, "carrier": "mobile", "agent": "A1024", "started_at": began}
     up = json.loads(asked(f"{api}/calls", call, agent | {"Idempotency-Key": "c-1"})[1])["id"]
-    sold = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1024", "call_id": up, "agreed_at": agreed}
+    sold = {"msisdn": OTHER, "plan": "5g-smart-199", "agent": "A1024", "call_id": up, "agreed_at": agreed}
     assert asked(f"{api}/orders", sold, agent | {"Idempotency-Key": "o-1"})[0] == 201
 
     def say(text):
-        assert asked(f"{page}write", {"from": NUMBER, "to": "10085", "text": text}, typed)[0] == 200
+        assert asked(f"{page}write", {"from": OTHER, "to": "10085", "text": text}, typed)[0] == 200
 
     def life(language="en"):
-        return told(page, language)["orders"][0]
+        return told(page, language, OTHER)["orders"][0]
 
-    until("the question is on the handset", lambda: messages(page))
+    until("the question is on the handset", lambda: messages(page, OTHER))
     assert life()["waits"] == "The call is still up: a yes during it does not count. End the call, then reply."
     say("是")
-    until("the code is on the handset", lambda: len(messages(page)) == 3)
+    until("the code is on the handset", lambda: len(messages(page, OTHER)) == 3)
     for language, why in (("en", "· the call had not ended"), ("zh", "· 通话尚未结束")):
         assert sum(each["what"].endswith(why) for each in life(language)["steps"]) == 1
-    recording = {"ref": "rec-1", "sha256": "ab" * 32, "seconds": 60}
+    recording = {"ref": "rec-2", "sha256": "ab" * 32, "seconds": 60}
     ended = {"ended_at": datetime.now(UTC).isoformat(), "outcome": "agreed", "plan": "5g-smart-199"}
     assert asked(f"{api}/calls/{up}/end", ended | {"recording": recording}, agent)[0] == 200
     assert life()["waits"] == ""
-    say(re.search(r"是\d{3}", messages(page)[-1]["text"])[0])
+    say(re.search(r"是\d{3}", messages(page, OTHER)[-1]["text"])[0])
     until("it is notified", lambda: life()["state"] == "notified, done")
 
 
+UNASKED = "+8613600136000"
+"""A number that was sent nothing."""
 STRANGE = [
     ("phones.json", None, {"Host": "evil.example"}, 403),
-    ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "text/plain"}, 415),
-    ("write", {"from": NUMBER, "to": "10085", "text": "是"}, {"Content-Type": "application/json"}, 400),
-    ("life", {"number": NUMBER, "language": "zh"}, {"Content-Type": "text/plain"}, 415),
-    ("life", {"number": NUMBER, "language": "zh"}, {"Content-Type": "application/json"}, 400),
-    ("sms", {"ref": "r", "from": "10085", "to": NUMBER, "text": "x"}, {}, 401),
+    ("write", {"from": UNASKED, "to": "10085", "text": "是"}, {"Content-Type": "text/plain"}, 415),
+    ("write", {"from": UNASKED, "to": "10085", "text": "是"}, {"Content-Type": "application/json"}, 400),
+    ("life", {"number": UNASKED, "language": "zh"}, {"Content-Type": "text/plain"}, 415),
+    ("life", {"number": UNASKED, "language": "zh"}, {"Content-Type": "application/json"}, 400),
+    ("sms", {"ref": "r", "from": "10085", "to": UNASKED, "text": "x"}, {}, 401),
     ("../etc/passwd", None, {}, 404),
 ]
 """Requests that other sites or strangers may try: path, body, headers; and the status of the answer."""
@@ -110,17 +141,17 @@ STRANGE = [
 def test_other_sites_and_strangers_get_nothing_from_it(page):
     answers = [asked(f"{page}{path}", body, headers)[0] for path, body, headers, _ in STRANGE]
     assert answers == [status for *_, status in STRANGE]
-    assert messages(page) == []
+    assert messages(page, UNASKED) == []
     root = page.rsplit("/", 2)[0]
     for path in ("/", "/phones.json", "/handset.js", "/sms", "/life", f"/{'0' * 24}/phones.json"):
         assert asked(f"{root}{path}")[0] in {404, 405}, "other users of this machine do not know its path"
-    assert asked(f"{root}/write", {"from": NUMBER, "to": "10085", "text": "是"})[0] == 404
+    assert asked(f"{root}/write", {"from": UNASKED, "to": "10085", "text": "是"})[0] == 404
     assert asked(f"{page}qr.svg")[0] == 404, "without leave there is no code"
     assert "qr.svg" not in asked(page)[1]
 
 
-def test_a_real_phone_comes_by_a_code_where_that_was_allowed_and_only_by_that_address(environ, tmp_path):
-    with closing_down(Serving(environ, tmp_path, "--phone", "127.0.0.2")) as serving:
+def test_a_real_phone_comes_by_a_code_where_that_was_allowed_and_only_by_that_address(tmp_path):
+    with closing_down(Serving(environ_of(tmp_path), tmp_path, "--phone", "127.0.0.2")) as serving:
         until("it is ready", serving.ready)
         [address] = [line.split()[-1] for line in serving.said().splitlines() if line.startswith("handset")]
         assert address.startswith("http://127.0.0.2:")
