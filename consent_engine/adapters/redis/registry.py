@@ -15,7 +15,7 @@ from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
 from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.adapters.redis.of_cell import Clock
 from consent_engine.adapters.redis.records import LOOK_BACK
-from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
@@ -47,7 +47,7 @@ def proposal_of(row: str) -> Proposal:
 PAUSED, HAPPENED = "ce:{0}:paused", "ce:{0}:pauses"
 MOST_KEPT = 10_000
 _PAUSE = msgspec.json.Decoder(Pause)
-_KNOWN, _REPORT = msgspec.json.Decoder(EndpointKnown), msgspec.json.Decoder(WorkerReport)
+_KNOWN, _REPORT = msgspec.json.Decoder(EndpointKnown), Reader(WorkerReport)
 _EVENT = msgspec.json.Decoder(PauseEvent)
 
 
@@ -115,6 +115,14 @@ _NAME = "name:"
 """The beginning of the fields that keep which key was given a name; it is never given again."""
 _ASKED = "asked"
 """The field that counts an hour's codes: the users of `deploy/redis/users.acl` may count in hashes alone."""
+
+
+def _report_of(kept: str) -> WorkerReport:
+    """Return a worker's report of itself; one of another release, which cannot be read, says that it is alive."""
+    try:
+        return _REPORT(kept)
+    except ValueError:
+        return WorkerReport()
 
 
 class RedisRegistry(Registry):
@@ -268,7 +276,7 @@ class RedisRegistry(Registry):
         for worker, kept in self._one("HGETALL", f"{self._prefix}workers").items():
             at, _, report = kept.partition("|")
             if now - int(at) <= within:
-                heard[worker] = _REPORT.decode(report)
+                heard[worker] = _report_of(report)
             elif now - int(at) > FORGOTTEN_MS:
                 self._one("HDEL", f"{self._prefix}workers", worker)
         return heard
