@@ -74,7 +74,7 @@ class Paged(NamedTuple, Generic[T]):
 
 class OrderFilter(Struct, frozen=True):
     """The orders to list; a field of None admits all. since: placed at or after · void_yes: whether a yes was in vain ·
-    line: of one number
+    line: of one number · until: placed at or before
     """
 
     state: State | None = None
@@ -84,6 +84,7 @@ class OrderFilter(Struct, frozen=True):
     since: Millis | None = None
     void_yes: bool | None = None
     line: str | None = None
+    until: Millis | None = None
 
 
 class OrderQueries(Protocol):

@@ -135,6 +135,36 @@ def test_a_page_speaks_its_own_language_whatever_the_browser_does(home, tab):
     desk.complaints.clear()  # a browser logs every answer of 4xx
 
 
+ENDLESS = """async () => {
+  let [told, asked] = [0, 0];
+  const rowsOf = (length) => Array.from({ length }, () => asked++);
+  const ask = async (cursor, limit) => ({ ok: true, body: { rows: rowsOf(limit), cursor: "on" } });
+  const list = endless(ask, (body) => body.rows, (answer, rows) => { told = rows.length; });
+  await list.anew();
+  for (let n = 0; n < 100; n += 1) await list.more();
+  const before = asked;
+  await list.again();
+  return [told, asked - before];
+}"""
+
+
+def test_a_list_ends_where_it_ends_and_is_had_as_a_file_as_its_address_says(home, tab):
+    for n in range(9600, 9623):
+        assert home.place(n, agent="B500")[0] == HTTPStatus.CREATED
+    ops = tab("ops", "/ops")
+    ops.page.goto(f"{home.api}/ops?agent=B500")
+    ops.page.locator("#found tr >> nth=19").wait_for()
+    ops.page.locator("#more-found").click()
+    ops.page.locator("#found tr >> nth=22").wait_for()
+    assert ops.page.locator("#shown-found").inner_text() == "已显示 23 条"
+    assert ops.page.locator("#more-found").is_hidden()
+    with ops.page.expect_download() as file:
+        ops.page.locator("#csv").click()
+    rows = file.value.path().read_text("utf-8-sig").splitlines()
+    assert (len(rows), "B500" in rows[1], "1380000" in "".join(rows)) == (24, True, False)
+    assert ops.page.evaluate(ENDLESS) == [10_020, 0], "no row is left out, and so long a list is not read again"
+
+
 def test_a_report_is_decided_by_two_keys(home, tab):
     asked = {"msisdn": "13800009402", "carrier": "mobile", "caller_number": "10085"}
     status, told = home.ask("POST", "/v1/reports", {**asked, "called_at": datetime.now(UTC).isoformat()})

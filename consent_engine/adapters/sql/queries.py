@@ -174,7 +174,7 @@ class SqlOrderQueries(OrderQueries):
         bounds = {
             kept.state.__eq__: wanted.state and wanted.state.value, kept.agent.__eq__: wanted.agent,
             kept.plan.__eq__: wanted.plan, kept.carrier.__eq__: wanted.carrier, kept.placed_at.__ge__: wanted.since,
-            kept.in_vain.__eq__: wanted.void_yes, kept.line.__eq__: wanted.line,
+            kept.in_vain.__eq__: wanted.void_yes, kept.line.__eq__: wanted.line, kept.placed_at.__le__: wanted.until,
         }  # fmt: skip
         only = [compared(value) for compared, value in bounds.items() if value is not None]
         with self._archive.asking() as connection:

@@ -1,9 +1,7 @@
 "use strict";
 // /ops, orders: found by number, id or the last characters of one; and listed by filters, which stand in the address.
-const FILTERS = ["state", "carrier", "plan", "agent", "since"];
-const A_LIST = 20;
-const MOST_LISTED = 200;
-let rowsShown = A_LIST; // as many as were asked for
+const FILTERS = ["state", "carrier", "plan", "agent", "since", "until"];
+let asking = ""; // the filters of the newest question
 let search = null; // what a search found stays until a filter is used
 const NUMBER = /^[\d\s().+-]+$/;
 
@@ -21,26 +19,22 @@ function showRows(orders, title) {
   fit(byId("found"), orders, (order) => order.id, orderRow, (row, order) => say(row.children[2], word(`state.${order.state}`)));
 }
 
-/** The list as its address says; read in pages, so that one request is never large. */
-async function listAgain() {
-  if (search) return;
-  const filters = wantedFilters();
-  const title = word(filters.size ? "ops.filtered" : "ops.newest");
-  const orders = [];
-  let cursor = "";
-  do {
-    const query = new URLSearchParams([...filters, ["limit", String(Math.min(100, rowsShown - orders.length))], ...(cursor ? [["cursor", cursor]] : [])]);
-    const answer = await call("GET", `/ops/orders?${query}`);
-    byId("list-wrong").hidden = answer.ok;
-    if (!answer.ok) return say(byId("list-wrong"), wrong(answer));
-    if (!cursor) sayAsOf(byId("found"), answer.body);
-    orders.push(...answer.body.orders);
-    cursor = answer.body.cursor;
-  } while (cursor && orders.length < rowsShown && orders.length > 0);
-  if (search || filters.toString() !== wantedFilters().toString()) return;
-  showRows(orders, title);
-  byId("more-found").hidden = !cursor || rowsShown >= MOST_LISTED;
-}
+/** The list as its address says. */
+const orders = endless((cursor, limit) => {
+  asking = wantedFilters().toString();
+  return call("GET", `/ops/orders?${asking}${asking && "&"}limit=${limit}&cursor=${cursor}`);
+}, (body) => body.orders, (answer, rows, cursor) => {
+  if (search || asking !== wantedFilters().toString()) return;
+  byId("list-wrong").hidden = answer.ok;
+  if (!answer.ok) return say(byId("list-wrong"), wrong(answer));
+  showRows(rows, word(asking ? "ops.filtered" : "ops.newest"));
+  sayAsOf(byId("found"), answer.body);
+  byId("more-found").hidden = !cursor;
+  say(byId("shown-found"), shownOf(rows));
+  byId("csv").href = `/ops/orders.csv?${asking}`;
+  byId("agents").replaceChildren(...[...new Set(rows.map(({ agent }) => agent))].map((value) => make("option", { value })));
+});
+const listAgain = () => (search ? null : orders.again());
 
 /** The fields as the address says; a change of them is an address of its own, so that Back takes it back. */
 function fieldsFromAddress() {
@@ -50,27 +44,23 @@ function fieldsFromAddress() {
 
 function filterBy(filters) {
   search = null;
-  rowsShown = A_LIST;
   say(byId("find-said"), "");
   history.pushState(null, "", filters.size ? `/ops?${filters}` : "/ops");
   fieldsFromAddress();
-  return listAgain();
+  return orders.anew();
 }
 
 byId("filters").addEventListener("submit", (event) => {
   event.preventDefault();
   filterBy(new URLSearchParams(FILTERS.map((name) => [name, byId(`by-${name}`).value.trim()]).filter(([, value]) => value)));
 });
-for (const name of ["state", "carrier", "since"]) byId(`by-${name}`).addEventListener("change", () => byId("filters").requestSubmit());
+for (const name of ["state", "carrier", "since", "until"]) byId(`by-${name}`).addEventListener("change", () => byId("filters").requestSubmit());
 byId("unfiltered").addEventListener("click", () => filterBy(new URLSearchParams()));
-byId("more-found").addEventListener("click", () => {
-  rowsShown = Math.min(rowsShown + 50, MOST_LISTED);
-  listAgain();
-});
+byId("more-found").addEventListener("click", orders.more);
 addEventListener("popstate", () => {
   search = null;
   fieldsFromAddress();
-  listAgain();
+  orders.anew();
 });
 
 byId("find").addEventListener("submit", async (event) => {
@@ -79,14 +69,15 @@ byId("find").addEventListener("submit", async (event) => {
   // A number travels in a body: an address is written into logs and histories.
   const answer = await call("POST", "/ops/find", { wanted });
   if (!answer.ok) return say(byId("find-said"), answer.status === 422 ? word("ops.find_neither") : wrong(answer));
-  const { orders } = answer.body;
-  if (orders.length === 1) return location.assign(`/orders/${orders[0].id}`);
-  search = orders.length ? wanted : null;
-  say(byId("find-said"), orders.length ? word("ops.found", { n: orders.length }) : word(NUMBER.test(wanted) ? "ops.found_none" : "ops.found_no_tail"));
-  if (!orders.length) return;
-  showRows(orders, word("ops.found", { n: orders.length }));
+  const { orders: found } = answer.body;
+  if (found.length === 1) return location.assign(`/orders/${found[0].id}`);
+  search = found.length ? wanted : null;
+  say(byId("find-said"), found.length ? word("ops.found", { n: found.length }) : word(NUMBER.test(wanted) ? "ops.found_none" : "ops.found_no_tail"));
+  if (!found.length) return;
+  showRows(found, word("ops.found", { n: found.length }));
   sayAsOf(byId("found"), answer.body);
   byId("more-found").hidden = true;
+  say(byId("shown-found"), "");
   byId("found-region").focus();
 });
 

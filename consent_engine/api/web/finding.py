@@ -1,14 +1,17 @@
-"""Finding orders on /ops: a light list with filters, whose URL can be kept, and a search by number or id.
+"""Finding orders on /ops: a light list with filters, whose URL can be kept, all of it as CSV; a search by number or id.
 
 A number is sent in a body only. An order takes less than 300 bytes: its timeline is on its own page.
 """
 
+import csv
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from io import StringIO
 from typing import Annotated
 
 from pydantic import Field
 from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.queries import Day, Paged
@@ -16,18 +19,24 @@ from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import AsOf, Listed
 from consent_engine.api.service.callers import FULL_NUMBERS, visible
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.rendering import MAY_OPEN
+from consent_engine.api.web.rendering import MAY_OPEN, when
+from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.days import Days
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.listing import Page
 from consent_engine.errors import FieldError, Malformed, OrderNotFound
 from consent_engine.ports import ApiKey
 from consent_engine.ports.queries import OrderFilter
 
 operations = Operations(whose=visitor_of)
+A_PIECE, MOST_EXPORTED = 200, 100_000
+"""Orders that are read at once for a file, and the most in one."""
+_COLUMNS = ("ops.order", "ops.placed_at", "ops.state", "ops.number", "ops.carrier", "ops.plan", "ops.agent")
 WHOLE_ID = re.compile("[0-9a-f]{28}")
 TAIL = re.compile("[0-9a-f]{6,27}")
 _Word = Annotated[str, Field(min_length=1, max_length=64)]
@@ -42,6 +51,14 @@ class ListedOrders(Paged):
     plan: _Word | None = None
     carrier: Carrier | None = None
     since: Day | None = None
+    until: Day | None = None
+
+    def wanted(self, days: Days) -> OrderFilter:
+        """Return the filter, by the days of the business."""
+        return OrderFilter(
+            self.state, self.agent, self.plan, carrier=self.carrier.value if self.carrier else None,
+            since=days.begins(self.since) if self.since else None, until=days.ends(self.until) if self.until else None,
+        )  # fmt: skip
 
 
 class Wanted(StrictForm):
@@ -60,16 +77,48 @@ class Rows(Listed):
 @operations.add("GET", "/ops/orders", MAY_OPEN["/ops"])
 async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
     """A page of orders. Roles: ops and auditor (masked)."""
-    since = front_of(request).days.begins(form.since) if form.since else None
-    wanted = OrderFilter(
-        form.state, form.agent, form.plan, since=since, carrier=form.carrier.value if form.carrier else None
-    )
+    wanted = form.wanted(front_of(request).days)
 
     def found(engine: Engine, as_of: AsOf) -> bytes:
         page = engine.orders(wanted, form.cursor, form.limit)
         return _rows(page.orders, page.cursor, caller, as_of)
 
     return await front_of(request).listed(found, waits=form.wait)
+
+
+@operations.add("GET", "/ops/orders.csv", MAY_OPEN["/ops"])
+async def exported(request: Request, caller: ApiKey, form: ListedOrders) -> Response:
+    """All orders that the filters admit, newest first, as a CSV file; past MOST_EXPORTED its last line says that more
+    were left out. Roles: ops and auditor (masked).
+    """
+    front, said = front_of(request), words(language_of(request))
+    wanted, whole = form.wanted(front.days), caller.role in FULL_NUMBERS
+
+    async def page(cursor: str) -> Page:
+        return await front.listed(lambda engine, _: engine.orders(wanted, cursor, A_PIECE), long=True)
+
+    async def lines(found: Page) -> AsyncIterator[str]:
+        yield "\ufeff" + _line(said[name] for name in _COLUMNS)
+        for _ in range(MOST_EXPORTED // A_PIECE):
+            for order in found.orders:
+                row = OrderRow.of(order, whole=whole)
+                at, state = when(front.days, row.created_at), said[f"state.{row.state}"]
+                number, carrier = row.msisdn.removeprefix("+"), said[f"carrier.{row.carrier}"]
+                yield _line((row.id, at, state, number, carrier, row.plan, row.agent))
+            if not found.cursor:
+                return
+            found = await page(found.cursor)
+        yield _line([said["list.csv_cut"].format(n=MOST_EXPORTED)])
+
+    headers = {"Content-Disposition": 'attachment; filename="orders.csv"', "Cache-Control": "no-store"}
+    return StreamingResponse(lines(await page("")), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _line(values: Iterable[str]) -> str:
+    """Write a line of CSV, in which no value is a formula to a spreadsheet."""
+    written = StringIO()
+    csv.writer(written).writerow([f"'{each}" if each[:1] in set("=+-@\t\r") else each for each in values])
+    return written.getvalue()
 
 
 @operations.add("POST", "/ops/find", MAY_OPEN["/ops"])

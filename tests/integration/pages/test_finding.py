@@ -47,6 +47,23 @@ def test_filters_stand_in_the_address_and_are_together(door, placed):
         assert ops.get(f"/ops/orders?{wrong}").status_code == 422
 
 
+def test_what_is_listed_is_had_as_a_file_whole_masked_and_without_formulas(door, placed):
+    body = order(msisdn="+8613800138999", agent="=1+1", plan="data-pack-10gb")
+    last = door.place(body, "k-9").json()["id"]
+    ops = door.sign_in(Role.OPS)
+    answer = ops.get("/ops/orders.csv?plan=data-pack-10gb")
+    assert answer.headers["content-disposition"] == 'attachment; filename="orders.csv"'
+    head, *rows = answer.text.removeprefix("\ufeff").split("\r\n")
+    assert head == "订单,下单时间,状态,号码,运营商,套餐,坐席"
+    assert [row.split(",")[0] for row in rows[:-1]] == [last, placed[2]]
+    assert rows[0].split(",")[2:] == ["通话中同意", "86138****8999", "中国移动", "data-pack-10gb", "'=1+1"]
+    day = CHINA.of(door.engine.registry.now())
+    assert len(ops.get(f"/ops/orders.csv?since={day}&until={day}").text.splitlines()) == 1 + len(placed) + 1
+    assert len(ops.get("/ops/orders.csv?until=2001-01-01").text.splitlines()) == 1
+    assert ops.get("/ops/orders.csv?colour=red").status_code == 422
+    assert door.sign_in(Role.AGENT).get("/ops/orders.csv").status_code == 403
+
+
 @pytest.mark.parametrize("shown", [str, lambda told: told[-6:], lambda told: told[-9:].upper()])
 def test_an_order_is_found_by_its_id_and_by_the_end_of_it(door, placed, shown):
     assert ids(door.sign_in(Role.OPS).post("/ops/find", {"wanted": shown(placed[1])})) == [placed[1]]
