@@ -69,6 +69,7 @@ def _run(folder: Path, outside: Outside, orders: int, seed: int, *, keep: bool) 
             key, ops_key = _keys(environ)
             left_s = max(0.0, ends_at - time.monotonic())
             status = demo.run(demo.Run(address, hasty, key, ops_key, outside, orders, seed, left_s, sys.stdout))
+        _tell("to answer an order with your own 是: consent serve, which prints the address of a handset")
         if keep:
             _tell(f"{address}/docs is up until Ctrl-C; keys: agent {key} ops {ops_key}")
             _wait_for_interrupt(engine)

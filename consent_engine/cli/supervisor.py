@@ -288,7 +288,7 @@ def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> 
         "  consent keys add desk --role agent     an API key, printed once",
         "  consent plans list                     what can be sold",
         "  consent stuck                          what waits for a person",
-        *([f"handset, to answer with your own 是: {handset.address}"] if handset else []),
+        *([f"handset, to answer an order of {shown}/desk with your own 是: {handset.address}"] if handset else []),
         *(["anyone in this network with that address answers for subscribers"] if handset and handset.phone else []),
         *(["gateway or BSS simulated: no subscriber is reached (CONSENT_GATEWAY, CONSENT_BSS)"] if simulated else []),
         "Ctrl-C ends it; nothing that was acknowledged is lost",

@@ -1,10 +1,12 @@
 """The handset of `consent serve` in a real browser: the question is read and answered by keyboard."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from tests.acceptance.axe import grave
+from tests.acceptance.tab import Tab, fill, hang_up
 from tests.integration.api_door import NUMBER
 from tests.integration.serve_house import place
 
@@ -38,6 +40,34 @@ def opened(browser, page):
     for each in contexts:
         each.close()
     assert complaints == []
+
+
+def test_a_newcomer_is_led_from_the_desk_to_the_own_yes_and_sees_why_one_in_the_call_counts_for_little(
+    serving, consent, browser
+):
+    home = SimpleNamespace(api=f"http://127.0.0.1:{serving.port}", keys={})
+    home.keys["desk"] = consent("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
+    desk = Tab(browser, home, "desk")
+    desk.sign_in("/desk")
+    fill(desk, 138000)
+    desk.page.keyboard.press("Enter")
+    with desk.page.expect_popup() as opened:
+        desk.page.locator("#watching a", has_text="模拟手机").click()
+    phone = opened.value
+    phone.wait_for_selector("#messages li")
+    phone.locator("#waits", has_text="通话中回复的“是”不算数").wait_for()
+    phone.locator("#quick button", has_text=re.compile("^是$")).click()
+    coded = phone.locator("#quick button", has_text=re.compile(r"^是\d{3}$"))
+    coded.wait_for()
+    desk.page.locator("#say-next", has_text="加编号").wait_for()
+    assert "通话尚未结束" in desk.page.locator("#timeline [data-trigger=replied_suspect]").inner_text()
+    hang_up(desk, "rec-own")
+    phone.wait_for_selector("#waits", state="hidden")
+    coded.click()
+    phone.locator("#lives .state.done").wait_for()
+    assert phone.locator("#quick button").all_inner_texts() == ["TD"], "nothing else is asked"
+    assert desk.complaints == []
+    desk.close()
 
 
 def test_the_question_is_answered_by_keyboard_and_the_orders_life_is_seen_beside_it(serving, consent, opened):

@@ -97,9 +97,10 @@ function sayingOf({ state, timeline }) {
   if (beside.ending) return "say.taken_back";
   if (!WAITING.includes(state)) return `say.${state}`;
   if (beside.barred.some(({ kind }) => HELD.includes(kind))) return "say.held";
-  if (current?.id) return "say.hang_up";
   const [last] = timeline.filter(({ detail }) => detail.keyword).slice(-1);
-  return last?.detail.rule === "ambiguous" ? "say.which_one" : `say.${state}`;
+  if (last?.trigger === "replied_suspect") return "say.prove";
+  if (last?.detail.rule === "ambiguous") return "say.which_one";
+  return current?.id ? "say.hang_up" : `say.${state}`;
 }
 
 /** The sentence to say now. While the call is up the subscriber is let go first: a yes during the call counts for little. */

@@ -3,7 +3,7 @@
 
 const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/;
 /** Of an entry's detail, what an agent needs; ops see all of it. */
-const BRIEF = ["purpose", "reason", "status", "error", "old", "new"];
+const BRIEF = ["purpose", "reason", "seen", "status", "error", "old", "new"];
 /** What only programs need. */
 const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments", "undelivered", "text"];
 const KINDS = { keyword: "keyword.", which: "keyword.", rule: "rule.", status: "delivery.", how: "how.", purpose: "purpose.", outcome: "outcome.", door: "door.", role: "role." };

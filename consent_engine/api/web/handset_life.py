@@ -27,6 +27,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Suspicion
+from consent_engine.domain.texts.render import answers
 from consent_engine.engine.engine import Engine
 
 Over = Literal["", "done", "failed"]
@@ -65,17 +66,27 @@ class LifeView(View):
     state: str
     over: Over = Field(description="empty while the order is under way")
     waits: str = Field(description="why a yes would not count now; empty where it would, or nothing is asked any more")
+    answers: list[str] = Field(description="yes and no as they would count now; empty where nothing is asked")
     steps: list[StepView]
 
     @classmethod
-    def of(cls, order: Order, words: Mapping[str, str], *, in_call: bool) -> "LifeView":
+    def of(cls, order: Order, words: Mapping[str, str], *, in_call: bool, alone: bool) -> "LifeView":
+        """Show an order. alone: no other order of its number awaits a reply: else each needs its code"""
         placed = StepView(at=instant(order.doc.placed_at), what=words["trigger.placed"], moved=True)
         steps = [StepView.of(each, words) for each in order.events if each.trigger not in UNSHOWN]
         over: Over = "" if order.state not in SETTLED else "done" if order.state in ENGAGED else "failed"
         return cls(
             id=order.id, plan=order.doc.offer.plan_name, state=words[f"state.{order.state}"], over=over,
             waits=words["order.call_up"] if in_call and order.state in ANSWERABLE else "", steps=[placed, *steps],
+            answers=_answers(order, alone=alone),
         )  # fmt: skip
+
+
+def _answers(order: Order, *, alone: bool) -> list[str]:
+    if order.state not in ANSWERABLE:
+        return []
+    code = order.doc.code if order.needs_code or not alone else ""
+    return list(answers(code, order.doc.offer.language).values())
 
 
 class HandsetLife(View):
@@ -108,7 +119,9 @@ async def life(request: Request) -> HandsetLife:
 
     def look(engine: Engine) -> HandsetLife:
         found = engine.orders_of(Msisdn(asked.msisdn), limit=MOST_SHOWN).orders
-        return HandsetLife(orders=[LifeView.of(each, said, in_call=_is_up(engine, each)) for each in found])
+        alone = sum(each.state in ANSWERABLE for each in found) == 1
+        lives = [LifeView.of(each, said, in_call=_is_up(engine, each), alone=alone) for each in found]
+        return HandsetLife(orders=lives)
 
     return await front.ask(look)
 

@@ -56,7 +56,9 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     if provider is not None:
         app.state.provider = provider
         app.router.routes += single_sign_on.operations.routes
+    app.state.handset = ""
     if secret := handset_life.secret_of(settings):
+        app.state.handset = settings.of("SIMULATED")["URL"].removesuffix("sms")
         app.state.handset_secret = secret
         app.router.routes += handset_life.operations.routes
     if rq_url is not None:

@@ -116,7 +116,15 @@ async def desk(request: Request) -> Response:
     async def of_key(session: Session) -> Mapping[str, Any]:
         return {"agent": session.caller.agent}
 
-    return await behind_sign_in(request, "desk.html", of_key, resend_max=most, carriers=carriers, outcomes=outcomes)
+    return await behind_sign_in(
+        request,
+        "desk.html",
+        of_key,
+        resend_max=most,
+        carriers=carriers,
+        outcomes=outcomes,
+        handset=request.app.state.handset,
+    )
 
 
 @operations.add("GET", "/assets/{name}", PUBLIC)

@@ -90,7 +90,7 @@ def confirmation(plan: Plan, code: str | None, window_ms: int, language: str, ca
         language,
         Purpose.CONFIRMATION,
         **_carrier(plan.carrier, language),
-        **_answers(code or "", language),
+        **answers(code or "", language),
         **_elements(plan.carrier, tariff_in(plan, language), language),
         window=lasting(window_ms, language),
         call_at=_CALL_AT if call_at is None else clock_of(call_at // _MINUTE_MS, language),
@@ -148,7 +148,7 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, begun: str, u
         language,
         purpose,
         **_carrier(subject.carrier, language),
-        **_answers(subject.code, language),
+        **answers(subject.code, language),
         **values,
         active_from=beginning(active_from, language),
         begun=begun,
@@ -264,5 +264,6 @@ def _carrier(carrier: str | None, language: str) -> dict[str, str]:
     return {"brand": brand, "hotline": profile.hotline, "official": profile.outbound}
 
 
-def _answers(code: str, language: str) -> dict[str, str]:
+def answers(code: str, language: str) -> dict[str, str]:
+    """Return the answers that a question in this language names. code: '' where none is needed"""
     return {"yes": f"Y{code}", "no": f"N{code}"} if language == ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}

@@ -3,6 +3,7 @@
 const EVERY_MS = 1000;
 const LOST = "[[连接已断开，正在重试…|The connection is lost, trying again…]]";
 const at = (id) => document.getElementById(id);
+const STOP = "TD";
 let phones = [], chosen = "", shown = "", lived = "", lastState = "";
 
 const made = (tag, text, more = {}) => Object.assign(document.createElement(tag), { textContent: text, ...more });
@@ -52,11 +53,19 @@ function orderRow(order, page) {
   return row;
 }
 
+/** The answers that count now, with the code where one is needed; and why a yes would not count yet. */
+function offer(orders) {
+  const texts = [...orders.flatMap((each) => each.answers), STOP];
+  at("quick").replaceChildren(...texts.map((text) => made("button", text, { type: "button", onclick: () => send(text) })));
+  say(at("waits"), orders.map((each) => each.waits).find(Boolean) ?? "");
+}
+
 /** The life of the chosen number's orders, each step the moment it is taken. */
 function live({ orders, pages }) {
   at("no-life").hidden = orders.length > 0;
   if (JSON.stringify(orders) === lived) return;
   lived = JSON.stringify(orders);
+  offer(orders);
   const focused = document.activeElement?.closest("#lives a")?.href;
   at("lives").replaceChildren(...orders.map((each) => orderRow(each, pages && pages + each.id)));
   if (focused) [...at("lives").querySelectorAll("a")].find((each) => each.href === focused)?.focus();
@@ -90,7 +99,6 @@ async function forever() {
   setTimeout(forever, EVERY_MS);
 }
 
-at("answer").onsubmit = (event) => { event.preventDefault(); send(at("text").value); };
-for (const button of at("quick").children) button.onclick = () => send(button.textContent);
+at("answer").onsubmit = (event) => { event.preventDefault(); if (at("text").value.trim()) send(at("text").value); else at("text").focus(); };
 document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
 forever();
