@@ -74,7 +74,7 @@ def installed(wheel, tmp_path_factory):
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    run(*pip, "--constraint", ROOT / "constraints.txt", wheel, env=clean_environ(), cwd=home)
+    run(*pip, "--no-compile", "--constraint", ROOT / "constraints.txt", wheel, env=clean_environ(), cwd=home)
     return home / "bin"
 
 
