@@ -2,7 +2,7 @@
 
 from tests.pages import ROOT, WRITTEN, named, rows
 
-POINTS = 14
+POINTS = 18
 
 
 def test_each_point_of_the_pages_names_tests_that_are_there():

@@ -14,7 +14,6 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.msisdn import hidden, mask, parse
-from consent_engine.domain.order.history import failure_of
 from consent_engine.errors import NothingParked, OrderNotFound
 
 if TYPE_CHECKING:
@@ -106,6 +105,7 @@ def export(
     It is one reveal: who exported, why, which list and how many orders are recorded first, and stand on /audit.
     """
     from consent_engine.domain.lifecycle import State
+    from consent_engine.domain.order.history import failure_of
     from consent_engine.ports.queries import OrderFilter
 
     one_of(state, State, "--state")

@@ -16,6 +16,7 @@ UNTOLD = {
     "gateway_settings",
     "key_not_found",
     "log_forked",
+    "cdr_refused",
 }
 """Codes that no caller sees, or of base classes that are never raised themselves."""
 OPERATIONS = [route for part in PARTS for route in part.operations.routes if isinstance(route, Operation)]

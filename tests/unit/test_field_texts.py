@@ -52,7 +52,7 @@ ELEMENTS = {
     "the answers, the reply window": (("yes", "no", "window"), BOTH[:1]),
     "the way out": (("unsubscribe",), BOTH),
     "the end of the service after that": (("unsub_effect",), BOTH[:1]),
-    "receipt's number": (("receipt",), BOTH[1:]),
+    "receipt's number, which leads to `/receipt`": (("receipt",), BOTH[1:]),
     "hotline, the official number": (("hotline", "official"), BOTH),
 }
 ALWAYS = {

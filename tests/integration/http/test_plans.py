@@ -335,7 +335,7 @@ def test_an_apps_address_is_text_and_no_link(door):
     known_since_ever(door.engine, plan_from(PLAN | {"code": CODE, "published": [HALL | since, named]}))
     answer, page = tariff_page(door)
     assert "app://tariff/5g-smart-199" in answer.text
-    assert all(link.startswith(("#", "/tariffs", "/report", "tel:", "https://")) for link in page.links)
+    assert all(link.startswith(("#", "/tariffs", "/receipt", "/report", "tel:", "https://")) for link in page.links)
 
 
 def test_the_page_speaks_both_languages(door):

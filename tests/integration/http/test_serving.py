@@ -573,6 +573,7 @@ def test_the_document_lists_every_route(door):
     hooks.add(("GET", "/v1/gateways/{name}/receipts"))
     tariffs = {("GET", f"/tariffs{part}.json") for part in ("", "/{code}", "/{code}/{version}")}
     public = {("POST", "/v1/reports/code"), ("GET", "/v1/log/proof"), ("GET", "/healthz"), ("GET", "/readyz")}
+    public |= {("POST", f"/v1/receipts{part}") for part in ("", "/code", "/all")}
     assert listed == known | hooks | public | tariffs
 
 

@@ -4,14 +4,12 @@ import pytest
 
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.line.restriction import Kind, name_of, receipt_of
 from consent_engine.domain.texts.render import registered
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall
 from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER
-
-"""The fields of a message that arrived with it, unread."""
 
 
 def register(world, carrier="*"):
@@ -84,12 +82,15 @@ def test_the_word_for_it_is_answered_once_in_the_language_of_the_question_whethe
     world.run()
     world.say("我要免营销")
     world.run()
-    assert answered(world) == [("marketing_free", registered("mobile", language))]
+    receipt = receipt_of(world.engine.line(NUMBER).id, name_of(Kind.MARKETING_FREE, "mobile"))
+    assert answered(world) == [("marketing_free", registered("mobile", language, receipt))]
     assert (world.state(order), world.bss.asked) == ("declined", [])
     world.clock.forward(hours=24)
     world.say("免营销")
     world.run()
-    assert answered(world)[1:] == [("marketing_free", registered("mobile", language))], "nothing is open any more"
+    assert answered(world)[1:] == [("marketing_free", registered("mobile", language, receipt))], (
+        "nothing is open any more"
+    )
 
 
 def test_after_an_activation_the_word_for_it_is_answered_with_no_word_of_the_service(world):
