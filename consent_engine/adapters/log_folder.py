@@ -52,16 +52,16 @@ class LogFolder(Folder):
             unlock(held)
 
     def _write(self, note: Note, files: Iterable[tuple[Place, bytes]]) -> None:
-        found = iter(files)
+        found, whole = iter(files), list[Path]()
         while some := [(self.path / str(place), place, content) for place, content in islice(found, AT_ONCE)]:
             _put([(to, content) for to, _, content in some])
             for folder in {each for to, _, _ in some for each in to.parents if each.is_relative_to(self.path)}:
                 sync(folder)
-            for to, place, _ in some:
-                if place.width == WIDTH:  # nobody needs its parts any more
-                    shutil.rmtree(to.with_name(f"{to.name}.p"), ignore_errors=True)
+            whole += [to for to, place, _ in some if place.width == WIDTH]
         _put([(self.path / CHECKPOINT, str(note).encode())])
         sync(self.path)
+        for to in whole:  # the checkpoint before may have named their parts; nobody needs these any more
+            shutil.rmtree(to.with_name(f"{to.name}.p"), ignore_errors=True)
 
     def put_aside(self) -> Path | None:
         """Keep the checkpoint under another name, as of a log that does not go on; return that. None: there was none"""

@@ -113,7 +113,7 @@ class Reconciler:
                 carrier = self._keep(kept, lines, form)
                 since, until = kept.execute("SELECT min(at), max(at) FROM dialled").fetchone()
                 reported = as_of_now(self._store).calls.reported(carrier, since - form.within, until + form.within)
-                _insert(kept, "reported", 4, reported)
+                _insert(kept, "INSERT INTO reported VALUES (?, ?, ?, ?)", reported)
                 _compare(kept, CARRIERS[carrier].outbound, (since, until), form.within)
                 [calls] = kept.execute("SELECT count(*) FROM dialled").fetchone()
             except sqlite3.Error as error:
@@ -155,8 +155,12 @@ class Reconciler:
             calls += len(dialled)
             if calls > MOST_CALLS:
                 raise CdrRefused(f"the file has more than {MOST_CALLS:,} calls: cut it by days")
-            _insert(kept, "dialled", 5, ((*each, line_id(self._secret, each.msisdn)) for each in dialled))
-            _insert(kept, "refused", 2, (each for each in some if isinstance(each, RefusedLine)))
+            _insert(
+                kept,
+                "INSERT INTO dialled VALUES (?, ?, ?, ?, ?)",
+                ((*each, line_id(self._secret, each.msisdn)) for each in dialled),
+            )
+            _insert(kept, "INSERT INTO refused VALUES (?, ?)", (each for each in some if isinstance(each, RefusedLine)))
         if not calls:
             why = kept.execute("SELECT n, why FROM refused ORDER BY n LIMIT 1").fetchone()
             raise CdrRefused(f"no line is a call; line {why[0]}: {why[1]}" if why else "the file has no call")
@@ -188,9 +192,9 @@ def _start(call: Dialled, carrier: str) -> CallStart:
     return CallStart(BY, f"{call.msisdn} {call.caller} {call.at}", form, reported=False)
 
 
-def _insert(kept: sqlite3.Connection, table: str, columns: int, rows: Iterable[tuple[object, ...]]) -> None:
+def _insert(kept: sqlite3.Connection, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
     kept.execute("BEGIN")
-    kept.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)  # noqa: S608 - a name of ours
+    kept.executemany(statement, rows)
     kept.execute("COMMIT")
 
 

@@ -39,7 +39,7 @@ from tests.conftest import OTHER
 from tests.durability.backups import SECRET, server_in, settings, silent, town_on
 from tests.integration.rq_house import ROOT
 from tests.shims import CONSENT, shims
-from tests.waiting import HANGS_S
+from tests.waiting import HANGS_S, until
 
 REFUSED = "13800138078"
 """The number that refuses after the backup was made."""
@@ -159,8 +159,14 @@ def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(
         try:
             assert ready.wait(20)
             before = list(acknowledged)
-            made = back_up(settings(tmp_path / "data"), None, tmp_path / "backup", silent)
-            assert len(acknowledged) > len(before), "nobody waited for it"
+            told = []
+
+            def meanwhile(said):
+                told.append(said)
+                until("nobody waits for it", lambda: len(acknowledged) > len(before))
+
+            made = back_up(settings(tmp_path / "data"), None, tmp_path / "backup", meanwhile)
+            assert told
         finally:
             stop.set()
             works.join(20)

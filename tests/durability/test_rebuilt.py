@@ -16,6 +16,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, Wanted, examine
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.seal import Seal
 from tests.durability.servers import server
 from tests.waiting import until
 from workers.ticking import Scribe
@@ -55,6 +56,7 @@ def test_a_redis_that_is_killed_under_load_and_loses_its_files_is_rebuilt_and_ev
         server(tmp_path / "redis", "appendfsync always") as redis,
         closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")) as archive,
     ):
+        archive.seal = Seal(SECRET)
         load = Load(redis.url, 0)
         load.engine().registry.check(SECRET, strict=True, cells=1)
         load.begin()
