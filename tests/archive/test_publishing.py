@@ -239,6 +239,21 @@ def test_whenever_it_dies_nothing_is_signed_twice_and_the_rest_follows(quick):
     quick.one_history()
 
 
+def test_the_parts_that_a_checkpoint_names_are_there_until_the_next_checkpoint_is(quick):
+    quick.add(WIDTH - 1)
+    quick.publish()
+    quick.add(2)
+    quick.later()
+    draft = quick.folder.path / ".checkpoint"
+    draft.mkdir()
+    quick.publish()  # it ends before the checkpoint has its name
+    assert quick.kept() == WIDTH - 1
+    draft.rmdir()
+    quick.later()
+    quick.publish()
+    assert quick.kept() == WIDTH + 1
+
+
 def test_several_that_publish_at_once_show_one_history(press, tmp_path):
     another = Press(press.log.archive, tmp_path / "another")
     another.key = press.key
