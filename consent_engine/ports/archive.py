@@ -128,6 +128,8 @@ class Archive(Protocol):
     def erase(self, erasure: Erasure) -> Mapping[Owner, int]:
         """Delete the person parts and receipts of all records of a line that the store let go, so that no copy is left
         in the database's files where that is SQLite's, and keep that it was done. Return how many had one, by kind.
+
+        Raises ArchiveUnavailable.
         """
 
     def backed_up(self, made: BackupMade) -> None:
