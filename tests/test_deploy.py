@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
@@ -156,7 +157,7 @@ def served(tmp_path):
         process = subprocess.Popen([binary, conf, *own], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         client = connect(f"unix://{at}")
         running.append((process, client))
-        until(f"a server on {name}", lambda: process.poll() is None and at.exists() and client.ping())
+        until(f"a server on {name}", lambda: process.poll() is None and at.exists() and _answers(client))
         return client
 
     yield start
@@ -164,6 +165,14 @@ def served(tmp_path):
         client.close()
         process.terminate()
         process.wait(20)
+
+
+def _answers(client):
+    """Whether a server answers: its socket is there a moment before it listens."""
+    try:
+        return client.ping()
+    except RedisConnectionError:
+        return False
 
 
 def test_the_orders_redis_keeps_our_promises(served):
