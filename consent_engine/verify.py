@@ -1,4 +1,4 @@
-"""The verifier of evidence and inspection files: published = told = answered = activated, checked with the file alone.
+"""The verifier of evidence and inspection files: published, sent, answered and activated agree, by the file alone.
 
 It stands alone: a copy of this file, Python from 3.11 on and `cryptography` are all it takes, without a network:
 
@@ -1480,7 +1480,7 @@ CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (_chains_fit, _published, 
 
 
 def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 - JSON
-    """Check a file; return what is to be said of a sound one: signers, what is missing. trust: verifier keys, and
+    """Check a file; return the remarks on a sound one: signers, what is missing. trust: verifier keys, and
     certificates (PEM) of time-stamp authorities
 
     Raises Broken for the first broken link, NotEvidence for another format, ValueError for a key that is none.
@@ -1554,7 +1554,7 @@ def answers(account: Account) -> list[tuple[str, str]]:
 
 
 def report(path: str, trust: str | None = None) -> tuple[int, list[tuple[str, str]]]:
-    """Check the file at a path; return the exit status, and what is to be said. trust: a file of verifier keys, and of
+    """Check the file at a path; return the exit status, and the remarks. trust: a file of verifier keys, and of
     certificates (PEM) of time-stamp authorities
     """
     try:

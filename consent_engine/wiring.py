@@ -379,7 +379,7 @@ def call_bound(settings: Settings) -> timedelta:
 
 
 def certificates(settings: Settings) -> dict[str, float]:
-    """Return when the certificates end that are ours to renew, in seconds since 1970: of CONSENT_PUBLIC_URL (`public`),
+    """Return when the certificates that operators renew end, in seconds since 1970: of CONSENT_PUBLIC_URL (`public`),
     and of a Redis at rediss:// (`orders`). A server that shows none is left out.
     """
     found = {}

@@ -82,7 +82,7 @@ class Purposes(Struct, frozen=True):
 
 
 class Processing(Struct, frozen=True):
-    """The processing. privacy_notice: the address of the tariff, in the version that the subscriber was told"""
+    """The processing. privacy_notice: the address of the tariff, in the version of the offer"""
 
     privacy_notice: str
     language: str

@@ -70,7 +70,7 @@ class Compared:
 
     def count(self, table: str) -> int:
         """Return how many calls or lines are `unreported`, `doubted` or `refused`."""
-        return int(self._kept.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - a name of ours
+        return int(self._kept.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - a table of this file
 
     def refused(self) -> Iterator[RefusedLine]:
         """Yield the lines that cannot be read, in their order."""

@@ -193,7 +193,7 @@ class RedisRetirement(OfCell, Retirement):
             [info] = self._wire.ask(("INFO", "persistence"))
             if not info["aof_enabled"]:
                 return ""
-            if info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"]:  # before ours: it may hold what went
+            if info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"]:  # it began before the erasure
                 sleep(LOOK_S)
                 continue
             if began:

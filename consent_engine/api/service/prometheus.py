@@ -100,7 +100,7 @@ class Metrics:
         return prometheus_client.generate_latest(_Once(of_all))
 
     async def _certificate_ends(self) -> Mapping[str, float]:
-        """Return those that are known at once: a server that takes its time is told of at the next scrape."""
+        """Return the instants that are known at once; that of a slow server comes with the next scrape."""
         try:
             async with asyncio.timeout(CERTIFICATES_WAIT_S):
                 return await self._ends.of("", lambda: asyncio.to_thread(self._certificates))
