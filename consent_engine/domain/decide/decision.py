@@ -35,7 +35,7 @@ from consent_engine.domain.order.details import (
     TooLateToAsk,
 )
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.history import NUMBER_CHANGED, answered_late, asks, early_in_vain
+from consent_engine.domain.order.history import NUMBER_CHANGED, answered_late, asks, early_in_vain, number_changed
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.unlikely_yes import Beat
 
@@ -87,8 +87,8 @@ def settle(
     order: Order, event: Event, *puts: Put, started: Drop = Drop.ANYWAY, guard: Millis | None = None,
     unasked: bool = False, unsent: Drop = Drop.ANYWAY,
 ) -> Decision:  # fmt: skip
-    """Settle: drop every effect that is not a consequence of it. Nothing more is sent to a subscriber who has answered.
-    Once no reply can mean it any more, the order moves to the archive.
+    """Settle: drop every effect that is not a consequence of it. Nothing more is sent to a subscriber who has answered,
+    but the answer to a STOP. Once no reply can mean it any more, the order moves to the archive.
 
     started, unsent: when a started activation, or notification, may be dropped · unasked: the question is surely not
     with the subscriber. Otherwise a question in flight, or in doubt, is recorded: a bare yes that comes later may
@@ -106,8 +106,9 @@ def settle(
     ):
         event = replace(event, detail=replace(event.detail, answered=1))
         puts = (*puts, say(Purpose.LATE, event.at))
-    gone = tuple((effect, kinds[effect]) if effect in kinds else off(order, effect) for effect in order.effects)
     settled = order.moved(event)
+    over = [effect for effect in order.effects if effect not in answers_to_stops(order)]
+    gone = tuple((effect, kinds[effect]) if effect in kinds else off(order, effect) for effect in over)
     return Decision(settled, (event,), (*puts, archiving(settled)), gone, guard)
 
 
@@ -118,6 +119,22 @@ def off(order: Order, effect: str) -> tuple[str, Drop]:
     seen = order.effects.get(effect)
     careful = asks(effect) and not (seen and seen.leased_at)
     return effect, Drop.NOT_IN_FLIGHT if careful else Drop.ANYWAY
+
+
+OUTCOME_MS: Millis = 15_000
+"""How long the answer to a STOP waits for the outcome of an activation in flight, so as to say it once and truly."""
+
+
+def answers_to_stops(order: Order) -> tuple[str, ...]:
+    """Return the SMS answering a STOP that are still to be handed over."""
+    return tuple(effect for effect in order.effects if effect.startswith(f"sms.{Purpose.OPTED_OUT}."))
+
+
+def now_answered(before: Order, decision: Decision, now: Millis) -> Decision:
+    """Return the decision with the answers to STOPs that waited for it due at once; a changed number gets none."""
+    waiting = ((each, before.effects[each]) for each in answers_to_stops(before) if not number_changed(before))
+    due = tuple(Put(each, now, pending) for each, pending in waiting if not pending.attempts)
+    return replace(decision, put=(*decision.put, *due), drop=(*decision.drop, *unless_in_flight(due)))
 
 
 def note(order: Order, event: Event, *puts: Put) -> Decision:
@@ -248,16 +265,21 @@ def changed_hands(order: Order, now: Millis, op: str, by: str, ref: str = "") ->
     """End an order whose number went to another holder; nothing more is sent. An activation that has begun is noted,
     and the order ends later; of a settled order, the SMS that still wait are dropped.
     """
-    if order.state is State.ACTIVATED:
-        return settle(order, Event.of(GivenUp(reason=NUMBER_CHANGED), now, op, ref, by))
     unsent = tuple((effect, Drop.ANYWAY) for effect in order.effects if lane_of(effect) is Lane.SMS)
+    if order.state is State.ACTIVATED:
+        return _left_unsaid(settle(order, Event.of(GivenUp(reason=NUMBER_CHANGED), now, op, ref, by)), unsent)
     if order.state.settled and not unsent:
         return Decision(order)
     reason, door = NUMBER_CHANGED, OF_LINE
     event = Event.of(Cancelled(reason=reason, door=door), now, op, ref, by)
     late = Event.of(RepliedLate(reason=reason, door=door), now, op, ref, by)
-    decision = refuse_or_note(order, event, late)
-    return decision if decision.drop else replace(decision, drop=unsent)
+    return _left_unsaid(refuse_or_note(order, event, late), unsent)
+
+
+def _left_unsaid(decision: Decision, unsent: tuple[tuple[str, Drop], ...]) -> Decision:
+    """Return the decision with these SMS dropped, too."""
+    named = dict(decision.drop)
+    return replace(decision, drop=(*decision.drop, *(each for each in unsent if each[0] not in named)))
 
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:

@@ -12,6 +12,7 @@ from consent_engine.domain.decide.decision import (
     changed_hands,
     handed_over,
     note,
+    now_answered,
     off,
     say,
     settle,
@@ -165,7 +166,10 @@ def _ended_by_late_refusal(order: Order, word: Event, late: details.RepliedLate,
     stop = late.keyword is Keyword.STOP
     event = Event.of(late.counts(), now, op, word.ref, "subscriber", dict(word.person or {}))
     answer = say(Purpose.OPTED_OUT, now, stops(order) + 1) if stop else say(Purpose.DECLINED, now)
-    return settle(order, event, *((answer,) if stop or order.doc.policy.tell_declined else ()))
+    answered = now_answered(order, settle(order, event), now)
+    if any(put.effect.startswith("sms.") for put in answered.put) or not (stop or order.doc.policy.tell_declined):
+        return answered
+    return replace(answered, put=(*answered.put, answer))
 
 
 def _revoked(order: Order, why: str, op: str, now: Millis) -> Decision:
@@ -223,6 +227,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         on = details.ServiceActivated(attempts=attempts, doubts=doubts, note=note_, believed=believed)
         event = Event.of(on, now, ended.op, outcome.ref, "bss")
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
+        decision = now_answered(order, decision, now)
         if number_changed(order):  # the present holder of the number is not notified
             decision = combined(
                 replace(decision, put=()), changed_hands(decision.order, now, f"{ended.op}:over", "engine")
@@ -282,7 +287,8 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
     if ended.effect == ACTIVATE:
         refused = details.ActivationRefused(reason=reason, believed=pending.believe)
         event = Event.of(refused, now, ended.op, "", "bss")
-        return settle(order, event, *(() if number_changed(order) else (say(Purpose.FAILURE, now),)))
+        told = settle(order, event, *(() if number_changed(order) else (say(Purpose.FAILURE, now),)))
+        return now_answered(order, told, now)
     purpose, _ = sms_parts(ended.effect)
     if ended.effect == QUESTION and order.state is State.AGREED:
         if ended.waits:  # a message is unread: read that first, the refusal is known

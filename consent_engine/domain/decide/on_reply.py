@@ -6,6 +6,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import (
+    OUTCOME_MS,
     Decision,
     activating,
     asking_at,
@@ -17,7 +18,7 @@ from consent_engine.domain.decide.decision import (
     unless_in_flight,
 )
 from consent_engine.domain.decide.on_outcome import question_answered
-from consent_engine.domain.effects import Millis, Purpose, sms_effect
+from consent_engine.domain.effects import ACTIVATE, Millis, Purpose, sms_effect
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ANSWERABLE, ASKED, ENGAGED, State, Trigger
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
@@ -291,8 +292,9 @@ def _no(order: Order, reply: Replied, now: Millis) -> Decision:
     if not (reply.answer and (stop or order.doc.policy.tell_declined)):
         return refuse_or_note(order, event, late)
     # A STOP is answered whenever it comes: after an activation with how to end the service.
-    heard = stops(order)
-    too_late = (say(purpose, now, heard + 1),) if stop and heard < MOST_ANSWERS else ()
+    heard, activation = stops(order), order.effects.get(ACTIVATE)
+    due = now + OUTCOME_MS if activation is not None and activation.leased_at else now
+    too_late = (say(purpose, due, heard + 1),) if stop and heard < MOST_ANSWERS else ()
     return refuse_or_note(order, event, late, say(purpose, now, heard + 1), late_puts=too_late)
 
 

@@ -1,5 +1,6 @@
 """SMS that were handed over can be shown word for word, also where the order moved while the call was under way."""
 
+from consent_engine.domain.decide.decision import OUTCOME_MS
 from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Purpose, Rejected
 from consent_engine.domain.order.facts import Ended
@@ -43,6 +44,7 @@ def test_an_sms_that_was_written_before_the_order_moved_is_shown_as_it_was_writt
         return await hand_over(sms) or Accepted("m")
 
     world.gateway.send = send
+    world.clock.forward(milliseconds=OUTCOME_MS)
     world.run(Lane.SMS)
     handed = [(sms.purpose, sms.text) for sms in world.gateway.sent]
     assert Purpose.OPTED_OUT in dict(handed)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from consent_engine.adapters.redis.codec import DUE
+from consent_engine.domain.decide.decision import OUTCOME_MS
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ACTIVATE,
@@ -12,12 +13,14 @@ from consent_engine.domain.effects import (
     Accepted,
     Lane,
     Pending,
+    Purpose,
     Rejected,
     Unavailable,
     Uncertain,
+    Untaken,
 )
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.facts import Ended, NumberChanged
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.engine import RefusalAsked
@@ -217,6 +220,73 @@ def test_a_word_that_came_during_a_call_that_surely_did_nothing_takes_the_order_
     world.clock.forward(hours=1)
     world.run()
     assert world.bss.asked == []
+
+
+@pytest.mark.parametrize("busy", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("outcome", "state", "active"),
+    [
+        (Accepted("a1"), "notified", True),
+        (Rejected("no"), "activation_failed", False),
+        (Unavailable("503"), "declined", False),
+        (Untaken("404"), "declined", False),
+    ],
+)
+def test_a_stop_while_the_service_is_activated_is_answered_once_and_says_what_came_of_it(
+    world, outcome, state, active, busy
+):
+    order = confirmed(world)
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
+    world.say("TD")
+    world.run(Lane.INBOUND)
+    world.run(Lane.SMS)
+    refused = []
+
+    def answer(sms):
+        """Refuse the first attempts to hand over the answer to the STOP; nothing else."""
+        if sms.purpose is Purpose.OPTED_OUT and len(refused) < busy:
+            refused.append(sms)
+            return Unavailable("503")
+        return Accepted(f"m-{sms.ref}")
+
+    world.gateway.answers = [answer] * 20
+    ended = Ended(ACTIVATE, leased.token, outcome)
+    drive(world.engine.store, [recording(order.id, ended, now=world.clock.now, held=leased.held)])
+    for _ in range(busy + 2):
+        world.run()
+        world.clock.forward(hours=1)
+    assert world.state(order) == state
+    told = [sms for sms in world.gateway.sent if sms.purpose is Purpose.OPTED_OUT]
+    assert len({sms.ref for sms in told}) == 1
+    assert len(told) == busy + 1
+    assert ("仍有效" in told[-1].text) is active
+
+
+def test_a_stop_is_answered_while_the_outcome_of_an_activation_stays_unknown(world):
+    confirmed(world)
+    [_] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
+    world.say("TD")
+    world.run(Lane.INBOUND)
+    world.clock.forward(milliseconds=OUTCOME_MS)
+    world.run(Lane.SMS)
+    assert world.gateway.sent[-1].purpose is Purpose.OPTED_OUT
+
+
+@pytest.mark.parametrize("activated", [False, True])
+def test_the_answer_to_a_stop_is_not_sent_to_a_new_holder_of_the_number(world, activated):
+    confirmed(world)
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
+    world.say("TD")
+    world.run(Lane.INBOUND)
+    facts = [
+        (NumberChanged("assigned:1", "ops", leased.order.line), None),
+        (Ended(ACTIVATE, leased.token, Accepted("a1")), leased.held),
+    ]
+    for fact, held in reversed(facts) if activated else facts:
+        drive(world.engine.store, [recording(leased.order.id, fact, now=world.clock.now, held=held)])
+    world.clock.forward(hours=1)
+    world.run()
+    assert [sms.purpose for sms in world.gateway.sent] == [Purpose.CONFIRMATION]
 
 
 @pytest.mark.parametrize("end", ["STOP", "NO", "cancel"])
