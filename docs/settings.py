@@ -90,7 +90,7 @@ MEANS = {
     "uncertain_hold": "How long a doubtful SMS waits for a report before it is sent once more",
     "lease": "How long a worker may hold an effect; must be longer than a call",
     "call_timeout": "How long a call to a gateway or the BSS may last",
-    "in_flight": "Calls in flight, per worker and lane",
+    "in_flight": "Calls in flight, per worker: to each gateway, and to the BSS",
     "cells": "Slices of subscribers; above 1 on a Redis Cluster only",
     "log_format": "`text`: lines for people. `json`: one object per line, with its subject in separate fields",
     "log_level": "The lowest level logged: `debug`, `info`, `warning`, `error`. `info` has one line for each event",

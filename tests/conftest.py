@@ -243,6 +243,7 @@ class World:
         self.sub_numbers = sub_numbers
         self.clock = clock or Clock()
         self.gateway, self.bss, self.queue = FakeGateway(), FakeBss(), FakeQueue()
+        self.gateways: dict[str, FakeGateway] = {}  # further ones, each of the carrier that it is named after
         self.client = client
         self.policy = policy or Policy(retry_base=1_000)
         self.engine = self.another()
@@ -258,7 +259,13 @@ class World:
             listed(store, self.client, [self.cell], seal),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
-            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss, self.subscribers),
+            Outside(
+                {"test": self.gateway, **self.gateways},
+                {each: each if each in self.gateways else "test" for each in SENDERS},
+                SENDERS,
+                self.bss,
+                self.subscribers,
+            ),
             Terms(
                 self.policy,
                 SENDERS,

@@ -7,6 +7,7 @@ they end.
 import asyncio
 import logging
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, Store, needed
+from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, Store, Work, kind_of, needed
 from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.outside import MAY_GO
 
@@ -239,36 +240,36 @@ class Flights:
         self._measures = measures
         self._record = record
         self._store = store
-        self._flying: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
-        self._starting: dict[Lane, list[_Start]] = {lane: [] for lane in Lane}
+        self._flying: defaultdict[Work, set[asyncio.Task[None]]] = defaultdict(set)
+        self._starting: defaultdict[Work, list[_Start]] = defaultdict(list)
         self._landed: list[Landed] = []
         self._recorder: asyncio.Task[None] | None = None
         self._recorded = asyncio.Event()
         self._unrecorded = LogOnChange(log, "outcomes cannot be recorded now")
 
-    def free(self, lane: Lane) -> int:
-        """Return how many more calls of a lane may begin."""
-        return self._pace.in_flight - len(self._flying[lane]) - len(self._starting[lane])
+    def free(self, work: Work) -> int:
+        """Return how many more calls of a lane, or to a gateway, may begin: none takes a place of another's."""
+        return self._pace.in_flight - len(self._flying[work]) - len(self._starting[work])
 
     def count(self, lanes: Collection[Lane] = tuple(Lane)) -> int:
         """Return how many calls are in flight."""
-        return sum(len(self._flying[lane]) for lane in lanes)
+        return sum(len(flying) for work, flying in self._flying.items() if kind_of(work) in lanes)
 
-    def start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
+    def start(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         """Have the call of an effect begin with the next `begin`; it was leased between `asked` and `since`."""
-        self._starting[lane].append(_Start(leased, since, asked))
+        self._starting[work].append(_Start(leased, since, asked))
 
     def begin(self) -> None:
         """Begin the calls that are to begin. Of activations that are late for it all are checked together: one by one
         they would make each other later still.
         """
-        for lane, starting in self._starting.items():
+        for work, starting in self._starting.items():
             while starting:
                 if self._is_late(starting[0].leased, starting[0].asked):
                     starting[:] = self._checked(starting)
                 for each in starting[:1]:
                     del starting[:1]
-                    self._begin(lane, *each)
+                    self._begin(work, *each)
 
     def _checked(self, starting: Sequence[_Start]) -> list[_Start]:
         """Check activations with the store; return the calls that may begin. The others are given back."""
@@ -281,13 +282,13 @@ class Flights:
                 self.land(each.leased, each.since, None)
         return going
 
-    def _begin(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
+    def _begin(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         task = _begun(self._fly(leased, since, asked))
         if task.done():
-            self._ended(lane, leased, since, task)
+            self._ended(work, leased, since, task)
             return
-        self._flying[lane].add(task)
-        task.add_done_callback(lambda t: self._ended(lane, leased, since, t))
+        self._flying[work].add(task)
+        task.add_done_callback(lambda t: self._ended(work, leased, since, t))
 
     def land(self, leased: Leased, since: float, outcome: Outcome | None, event: LineEventAsked | None = None) -> None:
         """Have an outcome recorded, soon and together with others."""
@@ -295,13 +296,14 @@ class Flights:
         if self._recorder is None or self._recorder.done():
             self._recorder = asyncio.ensure_future(self._record_all())
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until something was recorded, or the time is over."""
+    async def wait(self, seconds: float) -> bool:
+        """Wait until something was recorded, or the time is over; return whether something was."""
         self._recorded.clear()
         try:
             await asyncio.wait_for(self._recorded.wait(), max(seconds, 0.001))
         except TimeoutError:
-            return
+            return False
+        return True
 
     async def finish(self, until: float, lanes: Collection[Lane] = tuple(Lane)) -> int:
         """Wait for the calls of lanes to end and be recorded, until an instant; return how many are in flight then."""
@@ -361,13 +363,13 @@ class Flights:
             log.error("%d activations were not begun: the store cannot confirm them: %s", len(leased), error)
             return [False] * len(leased)
 
-    def _ended(self, lane: Lane, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
-        self._flying[lane].discard(task)
+    def _ended(self, work: Work, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
+        self._flying[work].discard(task)
         if task.cancelled():
             return
         defect = task.exception()
         if defect is not None:  # an adapter broke its promise: the call may have been made
-            log.error("%s: defect in an outside call: %s", lane, place_of(defect))
+            log.error("%s: defect in an outside call: %s", kind_of(work), place_of(defect))
             self.land(leased, since, Uncertain(f"defect: {type(defect).__name__}"))
 
     async def _record_all(self) -> None:

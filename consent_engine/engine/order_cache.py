@@ -18,32 +18,34 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.round_trips import Save, Step, T, answered, resumed
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import ConsentError
-from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange, Saved
+from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange, Saved, Work
 
 
 class Carried(NamedTuple):
     """A commit that leases the effect it makes due, and the lease."""
 
     save: Save
-    lane: Lane
+    work: Work
     leased: Leased
 
 
 class LeaseOnCommit:
-    """Leasing within commits. room: how many calls of a lane may begin here at once, without waking a worker · stands:
-    the gateway of a leased SMS where that is paused, else '' · start: as `Flights.start`
+    """Leasing within commits. work: that of an effect and its carrier · room: how many calls of it may begin here at
+    once, without waking a worker · stands: the gateway of a leased SMS where that is paused, else '' · start: as
+    `Flights.start`
     """
 
     def __init__(
-        self, room: Callable[[Lane], int], stands: Callable[[Leased], str],
-        start: Callable[[Lane, Leased, float, float], None], pace: Pace,
+        self, work: Callable[[str, str], Work], room: Callable[[Work], int], stands: Callable[[Leased], str],
+        start: Callable[[Work, Leased, float, float], None], pace: Pace,
     ) -> None:  # fmt: skip
+        self._work = work
         self._room = room
         self._stands = stands
         self._start = start
         self._watch = pace.watch
         self._lease_ms = pace.lease_ms
-        self._asked_for: Counter[Lane] = Counter()
+        self._asked_for: Counter[Work] = Counter()
         self._begun = 0
 
     def begun(self) -> int:
@@ -66,17 +68,17 @@ class LeaseOnCommit:
             if carried is None:
                 answer = yield from answered(ask)
                 continue
-            save, lane, leased = carried
+            save, work, leased = carried
             asked = self._watch()
-            self._asked_for[lane] += 1
+            self._asked_for[work] += 1
             try:
                 answer = yield from answered(save)
             finally:
-                self._asked_for[lane] -= 1
+                self._asked_for[work] -= 1
             # Not for a repeat: the lease may be another worker's.
             if isinstance(answer, Saved) and answer.word is CommitResult.OK:
                 self._begun += 1
-                self._start(lane, leased, min(asked, since + (leased.at - at) / 1000), asked)
+                self._start(work, leased, min(asked, since + (leased.at - at) / 1000), asked)
 
     def _carried(self, ask: Save) -> Carried | None:
         """Return the commit with its lease; None where nothing is due at once that can begin here."""
@@ -85,16 +87,19 @@ class LeaseOnCommit:
         if at is None or not isinstance(change, OrderChange):
             return None
         put = next((each for each in change.put if _goes(each, at, others)), None)
-        if put is None or self._room(lane := lane_of(put.effect)) <= self._asked_for[lane]:
+        if put is None:
+            return None
+        work = self._work(put.effect, change.order.doc.carrier)
+        if self._room(work) <= self._asked_for[work]:
             return None
         begun = structs.replace(put.pending, attempts=1, leased_at=at, first_at=at, last_at=at)
         lease = Put(put.effect, at + self._lease_ms, begun)
         change = structs.replace(change, put=tuple(lease if each is put else each for each in change.put))
         leased = Leased(put.effect, begun.attempts, lost=False, at=at, order=change.saved)
-        if lane is Lane.SMS and self._stands(leased):
+        if work is not Lane.ACTIVATION and self._stands(leased):
             return None
-        commit, proven = structs.replace(commit, records=(change, *others)), lane is Lane.ACTIVATION  # as a lease is
-        return Carried(Save(commit, ask.prove or proven), lane, leased)
+        commit, proven = structs.replace(commit, records=(change, *others)), work is Lane.ACTIVATION  # as a lease is
+        return Carried(Save(commit, ask.prove or proven), work, leased)
 
 
 def _goes(put: Put, at: Millis, others: Sequence[Change]) -> bool:

@@ -122,11 +122,7 @@ class Gate:
         """Return the gateway that an SMS would be handed to if that is paused as of the last look; else ''."""
         if not self._standing:
             return ""
-        if leased.order is not None:
-            carrier = leased.order.doc.carrier
-        else:
-            carrier = next(iter(leased.line.effects[leased.effect].about), "") if leased.line else ""
-        name = self._routes.get(carrier, "")
+        name = self._routes.get(leased.carrier, "")
         return name if Endpoint(GATEWAY, name) in self._standing else ""
 
 

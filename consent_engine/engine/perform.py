@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic
 
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import (
     NOTIFICATION,
     WITHOUT_CALLS,
     Lane,
     Millis,
     Outcome,
+    lane_of,
 )
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import Policy
@@ -38,7 +40,7 @@ from consent_engine.engine.round_trips import Step, drive
 from consent_engine.engine.slice import Pace, Slice, Tally, word_of
 from consent_engine.engine.timers import waking
 from consent_engine.errors import ConsentError, StoreUnavailable
-from consent_engine.ports import Leased, Outside, Queue, Store, needed
+from consent_engine.ports import Leased, Outside, Queue, Route, Store, Work, kind_of, needed
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -70,12 +72,15 @@ class Performer:
         self._unreported: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._under_way: Slice | None = None
         self.awake: frozenset[Lane] = frozenset()
-        self._behind: set[Lane] = set()
+        self._works: Mapping[Lane, Sequence[Work]] = {
+            lane: list(dict.fromkeys(map(outside.route, Carrier))) if lane is Lane.SMS else [lane] for lane in Lane
+        }
+        self._behind: set[Work] = set()
         self._mover = Mover(store, self._left)
         self.measures = measures or Measures(targets_of(outside), pace.call_ms / 1000)
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
         self._known = OrderCache(pace, lambda: bool(self.awake))
-        self._carry = LeaseOnCommit(self._room, gate.gateway, self._start, pace)
+        self._carry = LeaseOnCommit(self._work, self._room, gate.gateway, self._start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """Perform one slice of about `seconds` at most. Raises StoreUnavailable when the store cannot be reached."""
@@ -112,26 +117,34 @@ class Performer:
         """
         came = self._store.lanes.lease(Lane.INBOUND, self._places(Lane.INBOUND) if Lane.INBOUND in lanes else 0)
         self._record([(Lane.INBOUND, self._reading(each, self._watch())) for each in came])
-        begun = self._begin({lane: self._places(lane) for lane in lanes if lane is not Lane.INBOUND})
+        begun = self._begin([lane for lane in lanes if lane is not Lane.INBOUND])
         return len(came) + begun + self._carry.begun()
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
-        """Return the lanes where no call may begin before another has ended."""
-        return [lane for lane in lanes if not (self._free(lane) or self.gate.lane(lane))]
+        """Return the lanes where no call may begin before another has ended: of SMS, to one of its gateways."""
+        return [lane for lane in lanes if self._full(lane) and not self.gate.lane(lane)]
 
-    def _free(self, lane: Lane) -> int:
-        """Return how many more effects of a lane can be leased at once."""
-        return BATCH if lane in WITHOUT_CALLS else min(self._flights.free(lane), BATCH)
+    def _work(self, effect: str, carrier: str) -> Work:
+        """Return the work that an effect is part of. carrier: of an SMS"""
+        works = self._works[lane_of(effect)]
+        return next((each for each in works if isinstance(each, Route) and carrier in each.carriers), works[0])
 
-    def _places(self, lane: Lane) -> int:
+    def _full(self, lane: Lane) -> list[Work]:
+        return [work for work in self._works[lane] if self._free(work) <= 0]
+
+    def _free(self, work: Work) -> int:
+        """Return how many more effects can be leased at once."""
+        return BATCH if work in WITHOUT_CALLS else min(self._flights.free(work), BATCH)
+
+    def _places(self, work: Work) -> int:
         """As `_free`, but 0 where the lane is paused."""
-        return 0 if self.gate.lane(lane) else self._free(lane)
+        return 0 if self.gate.lane(kind_of(work)) else self._free(work)
 
-    def _room(self, lane: Lane) -> int:
-        """Return how many more calls of a lane may begin as soon as they are due: only in a lane that is looked at
-        anyway, and where no effect waits that was due before.
+    def _room(self, work: Work) -> int:
+        """Return how many more calls may begin as soon as they are due: only in a lane that is looked at anyway, and
+        where no effect waits that was due before.
         """
-        return self._places(lane) if lane in self.awake and lane not in self._behind else 0
+        return self._places(work) if kind_of(work) in self.awake and work not in self._behind else 0
 
     def drained(self) -> dict[Lane, Counter[str]]:
         """Return the counts of work since a slice last returned them, lane by lane."""
@@ -177,30 +190,34 @@ class Performer:
         return False
 
     async def _call(self, one: Slice) -> bool:
-        """Lease and start calls in a lane of calls, as places become free; return whether effects may be left."""
+        """Lease and start calls in a lane of calls, as places become free; return whether effects may be left.
+
+        A slice does not stay for the sake of a gateway that is slow: `_finish` has its places filled again.
+        """
         while not one.is_over:
-            free = self._free(one.lane)
-            leased = self._begin({one.lane: free})
-            if free > 0 and not leased:
-                await self._flights.finish(min(one.end, monotonic() + LINGER_S), [one.lane])
-                return False
-            if leased < free:  # all that one part of the store had: another may have more
+            leased, full = self._begin([one.lane]), self._full(one.lane)
+            all_full, soon = len(full) == len(self._works[one.lane]), min(one.end, monotonic() + LINGER_S)
+            if leased and not all_full:  # another part of the store may have more, or another gateway
                 await asyncio.sleep(0)
-            else:
-                await self._flights.wait(one.end - monotonic())
+            elif not full:
+                await self._flights.finish(soon, [one.lane])
+                return False
+            elif not await self._flights.wait((one.end if all_full else soon) - monotonic()) and not all_full:
+                return False
         return True
 
-    def _begin(self, free: Mapping[Lane, int]) -> int:
-        """Lease once, in one round trip, and start the calls; return how many were leased. free: lanes with calls, and
-        how many of each may begin.
-        """
+    def _begin(self, lanes: Collection[Lane]) -> int:
+        """Lease once, in one round trip, and start the calls; return how many were leased. lanes: with calls"""
+        works = [work for lane in lanes for work in self._works[lane]]
+        free = {work: places for work in works if (places := self._places(work)) > 0}
         asked = self._watch()
         leased = self._store.lanes.lease_each(free)
         since = self._watch()
         self._behind -= free.keys()
-        self._behind |= {lane for lane, places in free.items() if len(leased[lane]) >= places}  # more may be due
+        self._behind |= {each for each in works if len(leased.get(each, ())) >= free.get(each, 0)}  # more may be due
         work: list[tuple[Lane, Step[str]]] = []
-        for lane, each in [(lane, each) for lane, some in leased.items() for each in some]:
+        for of, each in [(of, each) for of, some in leased.items() for each in some]:
+            lane = kind_of(of)
             self._known.leased(each, asked)
             if lane is Lane.SMS and (why := _why_put_off(each, self.gate)):
                 work.append((lane, self._putting_off(each, since, why)))
@@ -209,17 +226,20 @@ class Performer:
             elif (known := known_outcome(each)) is not None:
                 self._flights.land(each, since, known)
             else:
-                self._flights.start(lane, each, since, asked)
+                self._flights.start(of, each, since, asked)
         self._flights.begin()
         self._record(work)  # after the calls began: an unavailable store must not lose them
         return sum(map(len, leased.values()))
 
-    def _start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
+    def _start(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         self._known.leased(leased, asked)
-        self._flights.start(lane, leased, since, asked)
+        self._flights.start(work, leased, since, asked)
 
     def _finish(self, landed: Sequence[Landed]) -> None:
         self._record([(each.lane, self._finishing(*each)) for each in landed])
+        freed = {self._work(each.leased.effect, each.leased.carrier) for each in landed} & self._behind
+        own = self._under_way and self._under_way.lane
+        self._wake({lane: 1 for lane in map(kind_of, freed) if lane is not own})
 
     def _record(self, work: Sequence[tuple[Lane, Step[str]]]) -> None:
         """Run steps, count their results, and wake the lanes in which effects became due."""

@@ -1,13 +1,14 @@
 """The port to lanes: due effects, each leased to one worker at a time; and the port's types."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
@@ -17,6 +18,22 @@ from consent_engine.ports.records import OWNERS, Held, Owner
 from consent_engine.ports.server_memory import ServerMemory
 
 T = TypeVar("T")
+
+
+class Route(NamedTuple):
+    """A gateway with the carriers whose SMS are handed to it now: a part of the SMS lane."""
+
+    gateway: str
+    carriers: tuple[str, ...]
+
+
+Work = Lane | Route
+"""What is leased together, and has places in flight of its own: a lane, or in that of SMS what a gateway carries."""
+
+
+def kind_of(work: Work) -> Lane:
+    """Return the lane of some work."""
+    return work if isinstance(work, Lane) else Lane.SMS
 
 
 class Leased(Struct, frozen=True):
@@ -52,6 +69,13 @@ class Leased(Struct, frozen=True):
         return OWNERS[type(self.record)]
 
     @property
+    def carrier(self) -> str:
+        """The carrier whose gateway gets an SMS; '' where none is known."""
+        if self.order is not None:
+            return self.order.doc.carrier
+        return next(iter(self.line.effects[self.effect].about), "") if self.line else ""
+
+    @property
     def held(self) -> Held:
         """The leased effect as a commit names it. Raises BrokenRecord for one without its record."""
         record = self.record
@@ -82,6 +106,13 @@ class LaneDepth(Struct, frozen=True):
     parked: int
     waiting: int
 
+    @classmethod
+    def of(cls, parts: Iterable["LaneDepth"]) -> "LaneDepth":
+        """Return the depth of all parts of a lane together."""
+        rows = list(parts)
+        due, late, parked, waiting = zip(*((row.due, row.late, row.parked, row.waiting) for row in rows), strict=True)
+        return cls(sum(due), max(late), sum(parked), sum(waiting))
+
 
 class Lanes(Protocol):
     """The lanes: effects by the instant they are due, leased to workers."""
@@ -90,8 +121,8 @@ class Lanes(Protocol):
         """Lease up to n due effects of a lane. Never sent again automatically: a lost answer is a lost lease."""
         return self.lease_each({lane: n})[lane]
 
-    def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
-        """Lease from several lanes in one round trip. wanted: how many effects of each lane at most"""
+    def lease_each(self, wanted: Mapping[Work, int]) -> dict[Work, list[Leased]]:
+        """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway"""
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         """Whether the outside call for each of these effects of orders, leased a while ago, may begin: the lease still
@@ -104,7 +135,7 @@ class Lanes(Protocol):
         """Make an effect of records, leased by this worker, due at another instant; no worker gets it before."""
 
     def bring_forward(
-        self, lane: Lane, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
+        self, work: Work, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
     ) -> int:
         """Make effects that are due by `until` due at `due`; return how many moved.
 
@@ -119,6 +150,12 @@ class Lanes(Protocol):
 
     def depths(self) -> dict[Lane, LaneDepth]:
         """Return how full each lane is."""
+        parts = self.depths_of_all()
+        sms = LaneDepth.of(parts[carrier] for carrier in Carrier)
+        return {lane: sms if lane is Lane.SMS else parts[lane] for lane in Lane}
+
+    def depths_of_all(self) -> dict[str, LaneDepth]:
+        """Return how full each lane is, that of SMS carrier by carrier."""
 
     def next(self, lane: Lane, limit: int) -> list[Stuck]:
         """Return the next effects due in a lane, soonest first; those that wait for a person are left out."""

@@ -6,10 +6,12 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct, field
 
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose, Unavailable
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import ConsentError, Malformed
+from consent_engine.ports.lanes import Route
 from consent_engine.ports.server_memory import ServerMemory
 
 Message = TypeVar("Message", Reply, DeliveryReport)
@@ -188,6 +190,11 @@ class Outside(Struct, frozen=True):
     """the look-up of subscribers, where the BSS offers one"""
     code_of: Callable[[str, str], str] | None = None
     """makes the code that is sent to a line's reporter, from the line and the seed that is kept of the code"""
+
+    def route(self, carrier: str) -> Route:
+        """Return the gateway of a carrier, with all carriers that it serves; one without a route has the gateway ''."""
+        gateway = self.routes.get(carrier, "")
+        return Route(gateway, tuple(each for each in Carrier if self.routes.get(each, "") == gateway))
 
 
 class CommandFailed(ConsentError, code="command_failed"):

@@ -97,7 +97,7 @@ class Died(BaseException):
 
 def left_of(desk, name):
     """Whatever the store keeps under the name of a record: keys, and members of due-sets."""
-    dues = [each for lane in Lane for each in desk.client.zrange(desk.cell.due[lane], 0, -1)]
+    dues = [each for key in desk.cell.due.values() for each in desk.client.zrange(key, 0, -1)]
     return [each for each in (*desk.client.keys("ce:*"), *dues) if name in each]
 
 

@@ -127,8 +127,8 @@ def test_a_revoked_plan_touches_no_archived_order_and_while_the_archive_is_down_
 
 def test_the_stuck_list_and_the_board_are_there_while_the_archive_is_down(small):
     order = small.place()
-    small.client.zadd("ce:{0}:due:sms", {f"o:{'0' * 28}:sms.confirmation.1": "+inf"})  # its record is gone
-    small.client.zadd("ce:{0}:due:sms", {f"o:{order.id}:sms.confirmation.1": "+inf"})
+    small.client.zadd("ce:{0}:due:sms:mobile", {f"o:{'0' * 28}:sms.confirmation.1": "+inf"})  # its record is gone
+    small.client.zadd("ce:{0}:due:sms:mobile", {f"o:{order.id}:sms.confirmation.1": "+inf"})
     with broken(small.archive):
         assert len(small.engine.stuck()) == 2
         assert len(look(small.engine, None)["stuck"]) == 2

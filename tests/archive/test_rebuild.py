@@ -15,7 +15,7 @@ from sqlalchemy import update
 from consent_engine import cli
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.keys import Cell, due_set
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -370,7 +370,8 @@ class Losses(Promises):
         town = self.world
         for order in town.engine.store.records.live(list(self.model.orders))[1].values():
             for put in put_again(order, 0, 0):
-                due = town.client.zscore(town.cell.due_of(put.effect), f"o:{order.id}:{put.effect}")
+                key = town.cell.due[due_set(put.effect, order.doc.carrier)]
+                due = town.client.zscore(key, f"o:{order.id}:{put.effect}")
                 if lane_of(put.effect) in WITHOUT_CALLS and put.due > 0 and not order.effects[put.effect].leased_at:
                     assert put.due == due or town.clock() >= due, put
 

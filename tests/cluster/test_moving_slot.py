@@ -27,7 +27,7 @@ from tests.waiting import until
 SLOT = 13907
 """The slot of the tag `{0}`."""
 NOBODY = "o:0000nobody:wake.nothing"
-ALL = ("due:inbound", "due:activation", "due:sms", "due:timer")
+ALL = ("due:inbound", "due:activation", "due:sms:mobile", "due:sms:telecom", "due:sms:unicom", "due:timer")
 
 
 @contextmanager

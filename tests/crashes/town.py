@@ -19,6 +19,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain, Untaken
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
@@ -407,7 +408,8 @@ class Town(Judge, World):
         with self.client.pipeline(transaction=False) as pipe:
             for key in DUE.values():
                 pipe.zcount(key, "-inf", self.clock.now)
-            return dict(zip(DUE, pipe.execute(), strict=True))
+            counts = dict(zip(DUE, pipe.execute(), strict=True))
+        return {lane: counts[lane] if lane in counts else sum(counts[each] for each in Carrier) for lane in Lane}
 
     def waits(self) -> bool:
         """Whether anything is still to be done at any time, except by a person."""

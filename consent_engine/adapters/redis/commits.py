@@ -7,10 +7,11 @@ from itertools import chain
 from msgspec import Struct
 
 from consent_engine.adapters.redis.codec import Offers, packed
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.keys import Cell, due_set
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.decide.decision import PARKED, Drop
 from consent_engine.domain.effects import READ, Lane, Millis, lane_of
 from consent_engine.domain.line.line import Line
@@ -33,8 +34,8 @@ from consent_engine.ports import (
 
 UNMATCHED = 1
 """The number of the stream of unmatched messages among the script's keys."""
-LANES = {lane: number for number, lane in enumerate(Lane, 2)}
-"""A lane's number among them."""
+LISTS = {of: number for number, of in enumerate(Cell().due, 2)}
+"""The number of a due-set among them."""
 MOST = 128
 """How many commits a script saves: some milliseconds in which no one else is answered."""
 
@@ -216,16 +217,20 @@ def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
     if not (put or drop):
         return
     begins, again = f"{change.owner}:{change.id}:", [each.effect for each in put]
+    carrier = change.order.doc.carrier if isinstance(change, OrderChange) else ""
     for effect, kind in drop:
         made.off.append(f"f:{effect}")
         if kind is not Drop.ANYWAY:
             made.ask.append(f"f:{effect}")
             made.care += str(int(kind))
         if effect not in again:
-            to.gone += LANES[lane_of(effect)], begins + effect
+            # A line's SMS says in its row whose it is, and that is gone: no other due-set has it.
+            lists = [due_set(effect, carrier)] if carrier or lane_of(effect) is not Lane.SMS else list(Carrier)
+            to.gone += [part for each in lists for part in (LISTS[each], begins + effect)]
     for each in put:
         made.set += f"f:{each.effect}", each.pending.encode()
-        to.put += LANES[lane_of(each.effect)], "+inf" if each.due == PARKED else each.due, begins + each.effect
+        of = LISTS[due_set(each.effect, carrier or next(iter(each.pending.about), ""))]
+        to.put += of, "+inf" if each.due == PARKED else each.due, begins + each.effect
 
 
 def _refusals(change: LineChange) -> list[str]:

@@ -114,7 +114,8 @@ class RedisSurvey:
 
         def of(wire: Wire, cell: Cell) -> Iterator[list[str]]:
             seen = 0
-            for found in wire.scanned(("ZSCAN", cell.due[lane]), piece=self._piece):
+            scans = (wire.scanned(("ZSCAN", key), piece=self._piece) for key in cell.dues(lane))
+            for found in chain.from_iterable(scans):
                 members = [row[0] if isinstance(row, (list, tuple)) else row for row in _members(found)]
                 seen += len(members)
                 yield members
@@ -140,9 +141,16 @@ class RedisSurvey:
 
     def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:
         """Return when each member is due (infinity: parked), None for one that is in no due-set."""
-        ids = [member.partition(":")[2].partition(":")[0] for _, member in members]
-        found = self._asked(ids, lambda cell, n: ("ZSCORE", cell.due[members[n][0]], members[n][1]))
-        return [None if score is None else float(score) for score in found]
+        asked = [(lane, part, member) for lane, member in members for part in range(len(Cell().dues(lane)))]
+        ids = [member.partition(":")[2].partition(":")[0] for _, _, member in asked]
+
+        def score(cell: Cell, n: int) -> tuple[str, ...]:
+            lane, part, member = asked[n]
+            return "ZSCORE", cell.dues(lane)[part], member
+
+        found = zip(asked, self._asked(ids, score), strict=True)
+        dues = {(lane, member): float(due) for (lane, _, member), due in found if due is not None}
+        return [dues.get(each) for each in members]
 
     def unread(self, lines: Sequence[str]) -> list[int]:
         """Return how many unread messages each line has."""

@@ -20,6 +20,7 @@ Keys, `{0}` being the tag of cell 0:
                                   taking back of one activated order
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, the oldest first
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
+    ce:{0}:due:sms:<carrier>      the same of SMS: its carrier never changes, while the gateway of a carrier may
     ce:{0}:offers         hash    <hash> -> an offer that orders share: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: the key, the act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
@@ -60,12 +61,31 @@ others with cell 0):
                                   archive (the id of their archive)
 """
 
-from functools import lru_cache
+from collections.abc import Iterator
 
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Lane, lane_of
-from consent_engine.ports import Owner
+from consent_engine.ports import Owner, Route, Work
 
+
+def _due_sets() -> Iterator[tuple[str, str]]:
+    for lane in Lane:
+        if lane is Lane.SMS:
+            yield from ((each, f"{lane}:{each}") for each in Carrier)
+        else:
+            yield lane, lane
+
+
+def due_set(effect: str, carrier: str) -> str:
+    """Return which due-set an effect is in. An SMS of no known carrier is in the first one's: its call is refused."""
+    lane = lane_of(effect)
+    if lane is not Lane.SMS:
+        return lane
+    return carrier if carrier in _CARRIERS else Carrier.MOBILE
+
+
+_CARRIERS = frozenset(Carrier)
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report"}
 
 
@@ -76,11 +96,11 @@ class Cell:
 
     def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA) -> None:
         self.days = days
-        self.due_of = lru_cache(1_024)(lambda effect: self.due[lane_of(effect)])
         self.number = number
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"
-        self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
+        self.due: dict[str, str] = {each: f"{prefix}due:{name}" for each, name in _due_sets()}
+        """The due-sets: one for each lane, of SMS for each carrier."""
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"
@@ -89,6 +109,12 @@ class Cell:
         self.journaled = f"{prefix}journaled"
         self.of_commits = (self.unmatched, *self.due.values(), self.journal, self.offers)
         """The keys that all commits name, in the order of the script's keys."""
+
+    def dues(self, work: Work) -> list[str]:
+        """Return the due-sets of a lane, or of what a gateway carries."""
+        if isinstance(work, Route):
+            return [self.due[carrier] for carrier in work.carriers]
+        return [self.due[carrier] for carrier in Carrier] if work is Lane.SMS else [self.due[work]]
 
     def order(self, order_id: str) -> str:
         return f"{self.prefix}order:{order_id}"

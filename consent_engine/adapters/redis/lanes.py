@@ -13,7 +13,7 @@ from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, l
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck, needed
+from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck, Work, kind_of, needed
 from consent_engine.ports.server_memory import ASKED
 
 log = logging.getLogger(__name__)
@@ -29,39 +29,39 @@ class RedisLanes(OfCell, Lanes):
         self._offers = offers
         self._lease_ms = lease_ms
 
-    def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
-        calls, asked = Calls(), [lane for lane, n in wanted.items() if n > 0]
-        for lane in asked:
-            bounds = (wanted[lane], self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING))
-            together = "" if lane not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
-            calls.script("lease", [self._cell.due[lane]], [self._clock.argument(), *bounds, together])
+    def lease_each(self, wanted: Mapping[Work, int]) -> dict[Work, list[Leased]]:
+        calls, asked = Calls(), [work for work, n in wanted.items() if n > 0]
+        for work in asked:
+            bounds = (wanted[work], self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING))
+            together = "" if work not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
+            calls.script("lease", self._cell.dues(work), [self._clock.argument(), *bounds, together])
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
         # A failed proof does not cost the other lanes their leases: these would be in doubt though nothing was called.
         proven = Lane.ACTIVATION in asked
         calls.alone = asked.index(Lane.ACTIVATION) if proven and len(asked) > 1 else None
         answers = self._wire.send(calls, prove=proven)
-        broken, leased = Calls(), {lane: list[Leased]() for lane in wanted}
-        for lane, answer in zip(asked, answers, strict=True):
+        broken, leased = Calls(), {work: list[Leased]() for work in wanted}
+        for work, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
                 if not any(len(each) > 1 for each in answers if not isinstance(each, Exception)):
                     raise answer
-                log.error("%s: cannot be leased now: %s", lane, type(answer).__name__)
+                log.error("%s: cannot be leased now: %s", kind_of(work), type(answer).__name__)
                 continue
             now, *rows = answer
             for row in rows:
                 try:
-                    leased[lane].append(leased_of(self._offers, int(now), row, seal=self._seal))
+                    leased[work].append(leased_of(self._offers, int(now), row, seal=self._seal))
                 except BrokenRecord as error:  # an unreadable record must not stop its lane: to the stuck list
                     log.error("%s: %s", row[0].split(":")[1], error)
-                    self._park(broken, lane, row[0], row[1], str(error))
+                    self._park(broken, work, row[0], row[1], str(error))
         self._wire.send(broken)
         return leased
 
-    def _park(self, calls: Calls, lane: Lane, member: str, kept: str, why: str) -> None:
+    def _park(self, calls: Calls, work: Work, member: str, kept: str, why: str) -> None:
         """Put an effect on the stuck list, so that `retry` finds it when its record can be read again."""
         owner, record, effect = member.split(":", 2)
         key = self._cell.record(Owner(owner), record)
-        calls.script("swap", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member])
+        calls.script("swap", [key, *self._cell.dues(work)], [f"f:{effect}", raw(kept), parked_of(kept, why), member])
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         calls = Calls()
@@ -78,48 +78,55 @@ class RedisLanes(OfCell, Lanes):
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         rows = [part for record, due in dues.items() for part in (due, f"{owner}:{record}:{effect}")]
         if rows:
-            self._wire.ask(("ZADD", self._cell.due[lane_of(effect)], "XX", *rows))
+            self._wire.ask(*(("ZADD", key, "XX", *rows) for key in self._cell.dues(lane_of(effect))))
 
     def bring_forward(
-        self, lane: Lane, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
+        self, work: Work, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
     ) -> int:
-        looked, moved = BROUGHT, 0
-        passed = 0  # effects that stay where they were
-        while looked == BROUGHT:
-            calls = Calls()
-            arguments = [due, until, why, self._cell.prefix, passed, BROUGHT, over, doubtful]
-            calls.script("bring_forward", [self._cell.due[lane]], [str(each) for each in arguments])
-            looked, some = self._wire.send(calls, repeat=True)[0]
-            moved, passed = moved + some, passed + looked - some
+        moved = 0
+        for key in self._cell.dues(work):
+            looked, passed = BROUGHT, 0  # passed: effects that stay where they were
+            while looked == BROUGHT:
+                calls = Calls()
+                arguments = [due, until, why, self._cell.prefix, passed, BROUGHT, over, doubtful]
+                calls.script("bring_forward", [key], [str(each) for each in arguments])
+                looked, some = self._wire.send(calls, repeat=True)[0]
+                moved, passed = moved + some, passed + looked - some
         return moved
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
-        asked = (("ZSCORE", self._cell.due[lane_of(effect)], f"{owner}:{record}:{effect}") for effect in effects)
-        scores = self._wire.ask(*asked) if effects else []
-        return [None if score is None or isinf(float(score)) else int(float(score)) for score in scores]
+        asked = [(n, key) for n, effect in enumerate(effects) for key in self._cell.dues(lane_of(effect))]
+        scores = self._wire.ask(*(("ZSCORE", key, f"{owner}:{record}:{effects[n]}") for n, key in asked))
+        dues: list[Millis | None] = [None] * len(effects)
+        for (n, _), score in zip(asked, scores, strict=True):
+            if score is not None and not isinf(float(score)):
+                dues[n] = int(float(score))
+        return dues
 
-    def depths(self) -> dict[Lane, LaneDepth]:
+    def depths_of_all(self) -> dict[str, LaneDepth]:
         now = self._clock.instant(self._wire.ask(("TIME",))[0])
         calls = Calls()
-        for lane in Lane:
-            calls.plain("ZCOUNT", self._cell.due[lane], "-inf", now)
-            calls.plain("ZRANGE", self._cell.due[lane], 0, 0, "WITHSCORES")
-            calls.plain("ZCOUNT", self._cell.due[lane], "+inf", "+inf")
-            calls.plain("ZCARD", self._cell.due[lane])
+        for key in self._cell.due.values():
+            calls.plain("ZCOUNT", key, "-inf", now)
+            calls.plain("ZRANGE", key, 0, 0, "WITHSCORES")
+            calls.plain("ZCOUNT", key, "+inf", "+inf")
+            calls.plain("ZCARD", key)
         answers = iter(self._wire.send(calls, repeat=True))
         depths = {}
-        for lane, (due, oldest, parked, waiting) in zip(Lane, zip(*[answers] * 4, strict=True), strict=True):
+        for part, (due, oldest, parked, waiting) in zip(self._cell.due, zip(*[answers] * 4, strict=True), strict=True):
             late = max(0, now - scored(oldest)[0][1]) if due else 0
-            depths[lane] = LaneDepth(due, late, parked, waiting)
+            depths[part] = LaneDepth(due, late, parked, waiting)
         return depths
 
     def next(self, lane: Lane, limit: int) -> list[Stuck]:
-        soonest = ("ZRANGE", self._cell.due[lane], "-inf", "(+inf", "BYSCORE", "LIMIT", 0, limit)
-        return [stuck_of(member) for member in self._wire.ask(soonest)[0]]
+        soonest = ("-inf", "(+inf", "BYSCORE", "LIMIT", 0, limit, "WITHSCORES")
+        answers = self._wire.ask(*(("ZRANGE", key, *soonest) for key in self._cell.dues(lane)))
+        found = sorted((due, member) for answer in answers for member, due in scored(answer))
+        return [stuck_of(member) for _, member in found[:limit]]
 
     def stuck(self, limit: int) -> list[Stuck]:
         parked = ("+inf", "+inf", "BYSCORE", "LIMIT", 0, limit)
-        answers = self._wire.ask(*(("ZRANGE", self._cell.due[lane], *parked) for lane in Lane))
+        answers = self._wire.ask(*(("ZRANGE", key, *parked) for key in self._cell.due.values()))
         return [stuck_of(member) for answer in answers for member in answer][:limit]
 
     def rooms(self) -> dict[str, ServerMemory]:

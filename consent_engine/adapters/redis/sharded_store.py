@@ -1,7 +1,7 @@
 """A store of many cells: a record is found in the cell that its id names; a call about all records asks each cell."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 
 from consent_engine.adapters.redis.cells import DOWN_S, Cells, OfCells
@@ -34,6 +34,7 @@ from consent_engine.ports import (
     Store,
     Stored,
     Stuck,
+    Work,
 )
 from consent_engine.ports.archive import PlansKept
 
@@ -123,16 +124,16 @@ class ShardedLanes(OfCells, Lanes):
 
     def __init__(self, cells: Cells) -> None:
         super().__init__(cells)
-        self._next: Counter[tuple[Lane, ...]] = Counter()
+        self._next: Counter[tuple[Work, ...]] = Counter()
 
-    def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
+    def lease_each(self, wanted: Mapping[Work, int]) -> dict[Work, list[Leased]]:
         """Lease from one cell only, a different one each time: the failure of a cell does not affect the others."""
         alike = tuple(wanted)
         for number, leased in self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted)):
             if any(leased.values()):
                 self._next[alike] = (number + 1) % len(self._cells.stores)
                 return leased
-        return {lane: [] for lane in wanted}
+        return {work: [] for work in wanted}
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         return self._cells.each(leased, lambda each: each.held.record, lambda cell, some: cell.lanes.may_begin(some))
@@ -143,20 +144,20 @@ class ShardedLanes(OfCells, Lanes):
         )
 
     def bring_forward(
-        self, lane: Lane, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
+        self, work: Work, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
     ) -> int:
         return sum(
             self._cells.reached(
-                lambda cell: cell.lanes.bring_forward(lane, due, until, why=why, doubtful=doubtful, over=over)
+                lambda cell: cell.lanes.bring_forward(work, due, until, why=why, doubtful=doubtful, over=over)
             )
         )
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
         return self._cells.stores[self._cells.number(record)].lanes.dues(owner, record, effects)
 
-    def depths(self) -> dict[Lane, LaneDepth]:
-        answers = self._cells.reached(lambda cell: cell.lanes.depths())
-        return {lane: _summed([depths[lane] for depths in answers]) for lane in Lane}
+    def depths_of_all(self) -> dict[str, LaneDepth]:
+        answers = self._cells.reached(lambda cell: cell.lanes.depths_of_all())
+        return {part: LaneDepth.of(depths[part] for depths in answers) for part in answers[0]}
 
     def next(self, lane: Lane, limit: int) -> list[Stuck]:
         found = self._cells.reached(lambda cell: cell.lanes.next(lane, limit))
@@ -248,11 +249,3 @@ class ShardedRetirement(OfCells, Retirement):
 
     def name(self, installation: str, archive: str) -> None:
         self._cells.stores[0].retirement.name(installation, archive)
-
-
-def _summed(depths: Iterable[LaneDepth]) -> LaneDepth:
-    rows = list(depths)
-    return LaneDepth(
-        sum(row.due for row in rows), max(row.late for row in rows), sum(row.parked for row in rows),
-        sum(row.waiting for row in rows),
-    )  # fmt: skip

@@ -105,7 +105,7 @@ def test_replies_reports_and_refusals_come_in_when_orders_do_not(door):
 def test_the_same_request_is_taken_once_there_is_room_again(door):
     fill(door, BOUND)
     is_problem(door.place(key="later"), 503, "busy")
-    door.redis.delete("ce:{0}:due:sms")  # as if all had been asked
+    door.redis.delete("ce:{0}:due:sms:mobile")  # as if all had been asked
     assert door.place(key="later").status_code == 201
 
 

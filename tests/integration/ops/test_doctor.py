@@ -425,8 +425,7 @@ def gone(world):
     order = world.place()
     look(world)
     world.client.delete(world.cell.order(order.id))
-    for lane in Lane:
-        world.client.delete(DUE[lane])
+    world.client.delete(*DUE.values())
     return order.id
 
 
@@ -443,7 +442,7 @@ def idle(world):
 
 
 def idle_and_no_record(world):
-    world.client.zadd(DUE[Lane.SMS], {"o:1234deadbeef:sms.help.1": world.clock()})
+    world.client.zadd(DUE["mobile"], {"o:1234deadbeef:sms.help.1": world.clock()})
     return "o:1234deadbeef:sms.help.1"
 
 
@@ -454,7 +453,7 @@ def wrong_lane(world):
 
 
 def strange_member(world):
-    world.client.zadd(DUE[Lane.SMS], {"somebody else's": world.clock()})
+    world.client.zadd(DUE["mobile"], {"somebody else's": world.clock()})
     return "somebody else's"
 
 
@@ -683,9 +682,9 @@ def test_what_waits_for_a_person_goes_back_to_the_stuck_list(world):
     world.gateway.answers[:] = [Rejected("no such number")]
     world.run(Lane.ACTIVATION, Lane.SMS)
     parked = f"o:{order.id}:sms.notification.1"
-    assert world.client.zrem(DUE[Lane.SMS], parked)
+    assert world.client.zrem(DUE["mobile"], parked)
     look(world, Wanted(all=True, mend=True))
-    assert world.client.zscore(DUE[Lane.SMS], parked) == math.inf
+    assert world.client.zscore(DUE["mobile"], parked) == math.inf
 
 
 def test_nothing_is_sent_or_switched_on_by_a_guess(world):

@@ -52,12 +52,12 @@ def lost(play, name, effect):
     """Lose an effect and its due time: the order's record no longer has an effect that its state needs."""
     order, client, cell = play.shown(name), play.world.client, play.world.cell
     client.hdel(cell.order(order.id), f"f:{effect}")
-    client.zrem(cell.due[lane_of(effect)], f"o:{order.id}:{effect}")
+    client.zrem(cell.dues(lane_of(effect))[0], f"o:{order.id}:{effect}")
 
 
 def lost_due(play, name, effect):
     """Lose its due time only."""
-    play.world.client.zrem(play.world.cell.due[lane_of(effect)], f"o:{play.shown(name).id}:{effect}")
+    play.world.client.zrem(play.world.cell.dues(lane_of(effect))[0], f"o:{play.shown(name).id}:{effect}")
 
 
 def test_whatever_effect_is_lost_is_found_and_what_may_be_put_back_is_put_back_once():

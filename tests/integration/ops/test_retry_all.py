@@ -195,7 +195,7 @@ def test_an_order_whose_service_was_begun_is_not_cancelled_with_the_others(door)
     [order_id] = trouble(door, BUSY)
     engine = door.engine
     door.redis.hset(f"ce:{{0}}:order:{order_id}", "f:sms.confirmation.1", "[]")
-    door.redis.zadd("ce:{0}:due:sms", {f"o:{order_id}:sms.confirmation.1": 1})
+    door.redis.zadd("ce:{0}:due:sms:mobile", {f"o:{order_id}:sms.confirmation.1": 1})
     door.work(Lane.SMS)
     door.post("inbound", reply("是", **{"from": "+8613800130000"}))
     door.work(Lane.INBOUND)

@@ -282,7 +282,7 @@ def lane_late(night):
     night.start("python -m workers --lanes timer,inbound,activation")
     world = night.world()
     order = world.place()
-    world.client.zincrby(DUE[Lane.SMS], -120_000, f"o:{order.id}:sms.confirmation.1")
+    world.client.zincrby(DUE["mobile"], -120_000, f"o:{order.id}:sms.confirmation.1")
     until("they were heard", lambda: world.engine.registry.workers(15_000))
 
 

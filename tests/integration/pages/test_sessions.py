@@ -255,7 +255,7 @@ def test_the_board_has_no_person_in_it(door):
 def test_the_board_tells_what_is_stuck_and_why(door):
     placed = door.place().json()
     member = f"o:{placed['id']}:sms.confirmation.1"
-    assert door.redis.zadd("ce:{0}:due:sms", {member: "inf"}, xx=True, ch=True) == 1
+    assert door.redis.zadd("ce:{0}:due:sms:mobile", {member: "inf"}, xx=True, ch=True) == 1
     [stuck] = door.sign_in(Role.AUDITOR).get("/ops/board").json()["stuck"]
     assert (stuck["id"], stuck["lane"], stuck["state"]) == (placed["id"], "sms", "agreed")
     assert stuck["order"] == placed["id"]

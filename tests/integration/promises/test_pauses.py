@@ -115,10 +115,10 @@ def test_more_than_one_script_brings_forward_are_all_due_and_what_is_in_hand_is_
     lanes, now = world.engine.store.lanes, world.clock()
     own = [world.place(f"+86138001{n:05d}").id for n in range(3)]
     for n in range(2 * BROUGHT + 7):
-        world.client.zadd("ce:{0}:due:sms", {f"o:other{n:05d}:sms.confirmation.1": now + 50_000})
+        world.client.zadd("ce:{0}:due:sms:mobile", {f"o:other{n:05d}:sms.confirmation.1": now + 50_000})
     for n, kept in enumerate(('[0,0,0,0,0,"here","",0]', '[1,7,0,7,7,"here","",0]', '[0,0,0,0,0,"there","",0]')):
         world.client.hset(f"ce:{{0}}:order:{own[n]}", "f:sms.confirmation.1", kept)
-        world.client.zadd("ce:{0}:due:sms", {f"o:{own[n]}:sms.confirmation.1": now + 50_001})
+        world.client.zadd("ce:{0}:due:sms:mobile", {f"o:{own[n]}:sms.confirmation.1": now + 50_001})
     assert lanes.bring_forward(Lane.SMS, now + 1_000, now + 60_000, why="here") == 1
     dues = [lanes.dues(Owner.ORDER, each, ["sms.confirmation.1"])[0] - now for each in own]
     assert dues == [1_000, 50_001, 50_001]

@@ -306,7 +306,7 @@ def test_what_it_has_no_place_for_is_work_for_another_process(world, staying):
 
     async def story():
         performer, world.gateway.hold = world.engine.performer, asyncio.Event()
-        ordered(world, performer._flights.free(Lane.SMS))  # noqa: SLF001
+        ordered(world, performer._flights.free(world.engine.outside.route("mobile")))  # noqa: SLF001
         assert performer.look([Lane.SMS])
         assert performer.full(LOOKED_AT) == [Lane.SMS]
         world.place()

@@ -108,7 +108,7 @@ def test_an_effect_that_no_line_wants_is_parked_and_stops_no_other(world, effect
     broken, sound = (world.place(number) for number in (NUMBER, ANOTHER))
     lane = lane_of(effect)
     world.client.hset(world.cell.line(broken.line), f"f:{effect}", kept)
-    world.client.zadd(world.cell.due[lane], {f"l:{broken.line}:{effect}": 1})
+    world.client.zadd(world.cell.dues(lane)[0], {f"l:{broken.line}:{effect}": 1})
     world.run(lane)
     assert world.engine.store.lanes.stuck(9)[0].effect == effect
     world.run(Lane.SMS)

@@ -98,7 +98,8 @@ def put_back(client, kept):
 
 
 def due(world, lane=Lane.TIMER):
-    return dict(world.client.zrange(world.cell.due[lane], 0, -1, withscores=True))
+    [key] = world.cell.dues(lane)
+    return dict(world.client.zrange(key, 0, -1, withscores=True))
 
 
 def test_decisions_that_are_saved_together_leave_what_each_leaves_alone(world, orders):

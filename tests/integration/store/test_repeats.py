@@ -234,7 +234,7 @@ def test_a_call_that_was_forbidden_meanwhile_does_not_begin(desk):
 
 
 def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_leased(desk):
-    now, due = desk.clock.now, desk.cell.due[Lane.SMS]
+    now, due = desk.clock.now, desk.cell.due["mobile"]
     orders = [desk.place(f"1380013{n:04}").id for n in range(2)]
     for order in orders:
         desk.client.hset(desk.cell.order(order), f"f:{QUESTION}", '[0,0,0,0,0,"here","",0]')

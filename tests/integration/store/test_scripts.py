@@ -158,7 +158,7 @@ def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
     ended = noted(order, held=held, drop=((QUESTION, Drop.ANYWAY),))
     assert (leased.token, one(store, ended)) == (1, CommitResult.OK)
     assert f"f:{QUESTION}" not in record(world, order)
-    assert world.client.zcard(DUE[Lane.SMS]) == 0
+    assert world.client.zcard(DUE["mobile"]) == 0
     assert one(store, noted(world.engine.show(order.id), "again", held=held)) is CommitResult.LOST
 
 
@@ -189,7 +189,7 @@ def test_an_effect_whose_calls_surely_did_nothing_is_dropped_as_one_that_never_b
 def test_an_effect_dropped_and_put_in_one_commit_stays(world, store, order):
     both = noted(order, drop=((QUESTION, Drop.ANYWAY),), put=(Put(QUESTION, 77), Put(ACTIVATE, PARKED)))
     assert one(store, both) is CommitResult.OK
-    assert world.client.zscore(DUE[Lane.SMS], f"o:{order.id}:{QUESTION}") == 77
+    assert world.client.zscore(DUE["mobile"], f"o:{order.id}:{QUESTION}") == 77
     assert world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}") == float("inf")
     assert [(each.id, each.effect) for each in store.lanes.stuck(9)] == [(order.id, ACTIVATE)]
 
@@ -335,9 +335,9 @@ def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
 
 
 def test_members_without_an_effect_are_swept_out(world, store):
-    world.client.zadd(DUE[Lane.SMS], {"o:none:sms.confirmation.1": 1, "nonsense": 2, f"l:{LINE}:sms.help.1": 3})
+    world.client.zadd(DUE["mobile"], {"o:none:sms.confirmation.1": 1, "nonsense": 2, f"l:{LINE}:sms.help.1": 3})
     assert store.lanes.lease(Lane.SMS, 9) == []
-    assert world.client.zcard(DUE[Lane.SMS]) == 0
+    assert world.client.zcard(DUE["mobile"]) == 0
 
 
 def test_what_nobody_can_read_goes_to_the_stuck_list_and_the_others_are_leased(world, store, order):

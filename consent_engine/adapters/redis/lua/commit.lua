@@ -1,7 +1,7 @@
 -- Save decisions, each with everything that is written with it, or not at all: any number of commits of a cell at once.
 --
--- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   7 offers   then the keys that the
---       commits refer to by number: records, inboxes and lists  (all in one slot; some are only named)
+-- KEYS  1 unmatched   2-7 due-sets (inbound, activation, three of SMS, timer)   8 journal   9 offers   then the keys that
+--       the commits refer to by number: records, inboxes and lists  (all in one slot; some are only named)
 -- ARGV  1 one packed value (msgpack). What has nothing to say is left out of it, at every level:
 --       now      the instant, ms; left out: the server's
 --       offers   those that the commits need, each {name, content, '' when it is believed to be stored}
@@ -43,7 +43,7 @@
 local call, match = redis.call, string.match
 local asked, none = cmsgpack.unpack(ARGV[1]), {}
 local now, offers = asked.now, asked.offers or none
-for _, each in ipairs(offers) do each.known = each[2] ~= "" or call("HEXISTS", KEYS[7], each[1]) == 1 end
+for _, each in ipairs(offers) do each.known = each[2] ~= "" or call("HEXISTS", KEYS[9], each[1]) == 1 end
 local absent, is_absent = {}, {} -- one look at all that were not there, since hardly any of them is there now
 for i, key in ipairs(asked.absent or none) do absent[i] = KEYS[key] end
 if #absent > 0 and call("EXISTS", unpack(absent)) == 0 then
@@ -142,7 +142,7 @@ local function commit(c)
 
     -- From here on nothing can fail.
     if offer and offer[2] ~= "" then
-        call("HSET", KEYS[7], offer[1], offer[2])
+        call("HSET", KEYS[9], offer[1], offer[2])
         offer[2] = ""
     end
     if newest and call("HSET", KEYS[newest], agent, kept) == 1 then call("EXPIRE", KEYS[newest], 172800) end
@@ -214,6 +214,6 @@ for key, members in pairs(listed) do
     gone[key] = off
 end
 for key, off in pairs(gone) do all("ZREM", key, off) end
-all("RPUSH", 6, sealed)
+all("RPUSH", 8, sealed)
 if failed then return type(failed) == "table" and failed or redis.error_reply(tostring(failed)) end
 return answers

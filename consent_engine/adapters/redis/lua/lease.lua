@@ -1,6 +1,6 @@
--- Lease up to n due effects of one lane to a worker.
+-- Lease up to n due effects of one lane to a worker, the oldest of all its due-sets first.
 --
--- KEYS  1 due-set of the lane
+-- KEYS  due-sets: that of the lane; of SMS those of the carriers whose gateway has free places
 -- ARGV  1 now, '' = ask the server   2 n   3 length of the lease, ms   4 prefix of the records' names
 --       5 how many unread messages of a line to hand out
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>`
@@ -35,10 +35,24 @@ if now == "" then
 end
 local at, prefix = tonumber(now), ARGV[4]
 local deadline = string.format("%d", at + tonumber(ARGV[3]))
-local leased, scores, gone = { now }, {}, {}
+local leased, sets, from = { now }, {}, nil -- from: the due-set of the member at hand
+for i, key in ipairs(KEYS) do
+    local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, ARGV[2])
+    sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {} }
+end
+local function oldest() -- the next member of all due-sets
+    from = nil
+    for _, set in ipairs(sets) do
+        set.due = tonumber(set.rows[set.at + 1])
+        if set.due and not (from and from.due <= set.due) then from = set end
+    end
+    if not from then return nil end
+    from.at = from.at + 2
+    return from.rows[from.at - 2]
+end
 local function scored(score, member)
-    local n = #scores
-    scores[n + 1], scores[n + 2] = score, member
+    local n = #from.scores
+    from.scores[n + 1], from.scores[n + 2] = score, member
 end
 local function line_of(record)
     for i = 1, #record, 2 do
@@ -96,7 +110,7 @@ local function take(member)
         end
     end
     if not kept then
-        gone[#gone + 1] = member -- dropped with its order: no longer wanted
+        from.gone[#from.gone + 1] = member -- dropped with its order: no longer wanted
     else
         local text = record[kept] == "[]" and '[0,0,0,0,0,"","",0]' or record[kept]
         local attempts, stamp, doubts, first_at, last_at, rest =
@@ -133,14 +147,18 @@ local function take(member)
         end
     end
 end
-for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[2])) do
+for n = 1, tonumber(ARGV[2]) do
+    local member = oldest()
+    if not member then break end
     local is_done, why = pcall(take, member)
     if not is_done then
-        if #leased + #scores + #gone == 1 then return type(why) == "table" and why or redis.error_reply(tostring(why)) end
+        if n == 1 then return type(why) == "table" and why or redis.error_reply(tostring(why)) end
         break
     end
     if why then break end
 end
-if #scores > 0 then call("ZADD", KEYS[1], unpack(scores)) end
-if #gone > 0 then call("ZREM", KEYS[1], unpack(gone)) end
+for _, set in ipairs(sets) do
+    if #set.scores > 0 then call("ZADD", set.key, unpack(set.scores)) end
+    if #set.gone > 0 then call("ZREM", set.key, unpack(set.gone)) end
+end
 return leased

@@ -1,0 +1,196 @@
+"""What one gateway that hangs costs the carriers of the other two: `python -m benchmarks.promises.hanging`.
+
+A real server, real worker processes, three gateways of the kind `http_json` at an HTTP stub of its own process. Orders
+of two carriers are placed at a steady pace, each at its own instant; measured is how long it takes from the answer of
+`place` until the stub has read the question. First alone; then with `--due` questions of the third carrier due, whose
+gateway takes every request and never answers. The promise: the others' p99 is at most 1.5 times that of alone.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from socket import create_connection
+from statistics import quantiles
+from urllib.request import urlopen
+
+from aiohttp import web
+
+from benchmarks.machine import load
+from benchmarks.ports import free_port
+from consent_engine.config.settings import Settings
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.engine import Engine
+from consent_engine.wiring import Installation, installation
+
+PLANS = {"mobile": "5g-smart-199", "telecom": "fibre-duo-129", "unicom": "5g-wo-159"}
+HANGS, *OTHERS = PLANS
+FIRST_NUMBER = 13_500_000_000
+BATCH = 250
+TAKES_S = 0.02
+"""How long the gateways that answer take."""
+BOUND_S = 120
+
+
+def stub(port: int) -> None:
+    """Play the gateways, in a process of its own: the one of HANGS never answers."""
+    read: dict[str, float] = {}
+    open_now = 0
+
+    async def sms(request: web.Request) -> web.Response:
+        nonlocal open_now
+        ref = (await request.json())["ref"]
+        read.setdefault(ref.partition(".")[0], time.time())
+        open_now += 1
+        try:
+            if request.match_info["carrier"] == HANGS:
+                await asyncio.sleep(3600)
+            await asyncio.sleep(TAKES_S)
+        finally:
+            open_now -= 1
+        return web.json_response({"message_id": f"m-{ref}"}, status=201)
+
+    async def seen(_: web.Request) -> web.Response:
+        return web.json_response({"read": read, "open": open_now})
+
+    app = web.Application()
+    app.router.add_post("/{carrier}", sms)
+    app.router.add_get("/seen", seen)
+    web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None, handle_signals=True)
+
+
+class Town:
+    """An installation with its stub."""
+
+    def __init__(self, found: Installation, port: int) -> None:
+        self.engine: Engine = found.engine()
+        self._seen = f"http://127.0.0.1:{port}/seen"
+        self._placed = 0
+
+    def place(self, carrier: str, count: int = 1) -> list[str]:
+        """Place orders of a carrier; return their ids."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        wanted = []
+        for n in range(self._placed, self._placed + count):
+            call = {"caller_number": CARRIERS[carrier].outbound, "started_at": now, "agreed_at": now}
+            call["recording_id"] = f"rec-{n}"
+            body = {"plan": PLANS[carrier], "agent": "A1024", "msisdn": str(FIRST_NUMBER + n), "call": call}
+            wanted.append(Placing("desk", f"key-{n}", PlaceOrder.read(body)))
+        self._placed += count
+        ids = []
+        for each in self.engine.place_many(wanted):
+            if isinstance(each, Exception):
+                raise each
+            ids.append(each.order.id)
+        self.engine.queue.wake(Lane.SMS, count)
+        return ids
+
+    def seen(self) -> tuple[dict[str, float], int]:
+        """Return when the stub read each order's first SMS, and how many requests are open."""
+        with urlopen(self._seen, timeout=30) as answer:  # noqa: S310 - our own stub's
+            said = json.load(answer)
+        return said["read"], said["open"]
+
+    def until_open(self, count: int) -> None:
+        """Wait until the gateway that hangs holds so many requests."""
+        end = time.monotonic() + BOUND_S
+        while self.seen()[1] < count:
+            if time.monotonic() > end:
+                sys.exit("the gateway that hangs was not asked as often as it could be")
+            time.sleep(0.1)
+
+    def handed_over(self, orders: int, pace: float) -> list[float]:
+        """Place orders of the others at a steady pace; return how many ms each question took to its gateway."""
+        began, placed = time.monotonic(), dict[str, float]()
+        for n in range(orders):
+            time.sleep(max(0.0, began + n / pace - time.monotonic()))
+            for order in self.place(OTHERS[n % len(OTHERS)]):
+                placed[order] = time.time()
+        end = time.monotonic() + BOUND_S
+        while not placed.keys() <= (read := self.seen()[0]).keys():
+            if time.monotonic() > end:
+                sys.exit(f"{len(placed.keys() - read.keys())} of the others' questions were never handed over")
+            time.sleep(0.2)
+        return [max(0.0, read[order] - at) * 1000 for order, at in placed.items()]
+
+
+def _until_it_listens(port: int) -> None:
+    end = time.monotonic() + BOUND_S
+    while time.monotonic() < end:
+        with suppress(OSError), create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    sys.exit("the stub does not listen")
+
+
+@contextmanager
+def town(workers: int) -> Iterator[Town]:
+    """Run an installation with its workers and its stub."""
+    port = free_port()
+    playing = multiprocessing.get_context("spawn").Process(target=stub, args=(port,), daemon=True)
+    playing.start()
+    _until_it_listens(port)
+    with tempfile.TemporaryDirectory(prefix="consent-hanging-") as folder:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+        environ |= {
+            "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": f"{folder}/data", "CONSENT_BSS": "simulated",
+        }  # fmt: skip
+        for carrier in PLANS:
+            environ[f"CONSENT_GATEWAY_{carrier.upper()}"] = f"http_json:{carrier}"
+            environ[f"CONSENT_HTTP_JSON_{carrier.upper()}__URL"] = f"http://127.0.0.1:{port}/{carrier}"
+            environ[f"CONSENT_HTTP_JSON_{carrier.upper()}__SECRET"] = secrets.token_urlsafe(24)
+        with installation(Settings.load(environ, env_file=None), own=True) as found, open(f"{folder}/log", "wb") as log:
+            command = [sys.executable, "-m", "workers"]
+            env = environ | found.environ() | {"PYTHONPATH": str(Path(__file__).parents[2])}
+            working = [subprocess.Popen(command, env=env, stdout=log, stderr=log) for _ in range(workers)]
+            try:
+                made = Town(found, port)
+                yield made
+            finally:
+                for each in working:
+                    each.kill()  # what hangs would hold up an orderly end
+                    each.wait(30)
+                playing.kill()
+
+
+def told(name: str, took: list[float]) -> float:
+    """Print the figures of one half; return its p99."""
+    cut = quantiles(took, n=100)
+    print(f"{name:40} n {len(took):5}  p50 {cut[49]:7.1f} ms  p99 {cut[98]:7.1f} ms  max {max(took):7.1f} ms")
+    return cut[98]
+
+
+def main() -> int:
+    """Run both halves; return 1 where the promise is not kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--due", type=int, default=10_000, help="questions due at the gateway that hangs")
+    parser.add_argument("--orders", type=int, default=600, help="orders of the others, in each half")
+    parser.add_argument("--pace", type=float, default=20.0, help="orders of the others a second")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes")
+    asked = parser.parse_args()
+    with town(asked.workers) as made:
+        made.handed_over(50, asked.pace)  # to warm up
+        alone = told("alone", made.handed_over(asked.orders, asked.pace))
+        for _ in range(0, asked.due, BATCH):
+            made.place(HANGS, BATCH)
+        made.until_open(64)
+        beside = told(f"{asked.due} due at one that hangs", made.handed_over(asked.orders, asked.pace))
+        due = made.engine.store.lanes.depths()[Lane.SMS].due
+    print(f"p99 beside it / alone: {beside / alone:.2f} (at most 1.5); {due} still due; load {load():.1f}")
+    return int(beside > 1.5 * alone)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

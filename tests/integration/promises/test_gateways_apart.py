@@ -1,0 +1,137 @@
+"""A gateway that hangs holds its own places: what is due at the others is leased and handed over all the same."""
+
+import asyncio
+from random import Random
+
+import pytest
+
+from consent_engine.adapters.redis.codec import DUE
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Lane
+from consent_engine.ports import Route
+from tests.conftest import FakeGateway
+
+FIBRE = "fibre-duo-129"
+"""A plan of telecom."""
+PLACES = 64
+LOOKED_AT = [Lane.INBOUND, Lane.ACTIVATION, Lane.SMS]
+
+
+@pytest.fixture
+def apart(world):
+    """Mobile has a gateway of its own, which hangs; the other two share one."""
+    world.gateways["mobile"] = FakeGateway("mobile")
+    world.engine = world.another()
+    return world
+
+
+def crowd(world, count):
+    """Place so many orders of mobile, whose questions are due before any other's."""
+    orders = [world.place(f"+861380013{n:04}") for n in range(count)]
+    world.clock.forward(1)
+    return orders
+
+
+def hanging(world, story):
+    """Run a story while mobile's gateway answers nothing; then let it answer, and its calls land."""
+
+    async def told():
+        world.gateways["mobile"].hold = held = asyncio.Event()
+        try:
+            return await story(world.engine.performer)
+        finally:
+            held.set()
+            world.gateways["mobile"].hold = None
+            await world.engine.performer.land(5)
+
+    return world.runner.run(told())
+
+
+def test_what_is_due_behind_a_gateway_that_hangs_is_handed_over_in_the_same_slice(apart):
+    crowd(apart, PLACES + 6)
+    others = [apart.place(f"+861390013{n:04}", FIBRE) for n in range(3)]
+
+    async def story(performer):
+        tally = await performer.perform(Lane.SMS, 60)
+        assert tally.done == len(others)
+        assert not tally.left, "a job does not stay for the sake of a gateway that hangs"
+        return len(apart.gateways["mobile"].sent), len(apart.gateway.sent)
+
+    assert hanging(apart, story) == (PLACES, 3)
+    assert apart.due()[Lane.SMS] == 6
+    assert [apart.state(each) for each in others] == ["awaiting_reply"] * 3
+
+
+def test_places_that_become_free_are_filled_again_by_a_wake_up(apart):
+    orders = crowd(apart, PLACES + 6)
+
+    async def story(performer):
+        await performer.perform(Lane.SMS, 60)
+        apart.queue.woken.clear()
+
+    hanging(apart, story)
+    assert set(apart.queue.woken) == {Lane.SMS}
+    apart.run(Lane.SMS)
+    assert {apart.state(each) for each in orders} == {"awaiting_reply"}
+    assert len(apart.gateways["mobile"].sent) == len({sms.ref for sms in apart.gateways["mobile"].sent}) == len(orders)
+
+
+def test_who_looks_again_finds_what_comes_for_the_others_and_has_more_done_elsewhere(apart):
+    crowd(apart, PLACES + 6)
+
+    async def story(performer):
+        performer.awake = frozenset(LOOKED_AT)
+        found = [performer.look(LOOKED_AT), performer.look(LOOKED_AT)]
+        assert performer.full(LOOKED_AT) == [Lane.SMS], "another process may have places"
+        apart.place("+8613900130000", FIBRE)
+        return [*found, performer.look(LOOKED_AT)]
+
+    assert hanging(apart, story) == [PLACES, 0, 1]
+
+
+def test_a_notification_begins_with_its_commit_where_its_own_gateway_has_a_place(apart):
+    """Both say yes while mobile's gateway is full: only the other's notification is leased with its activation."""
+    said = {"+8613800139999": "5g-smart-199", "+8613900139999": FIBRE}
+    orders = [apart.place(number, plan) for number, plan in said.items()]
+    apart.run()
+    apart.clock.forward(seconds=1)
+    for number in said:
+        apart.say("是", number, "" if number.startswith("+86138") else CARRIERS["telecom"].outbound)
+    crowd(apart, PLACES + 1)
+
+    async def story(performer):
+        performer.awake = frozenset(LOOKED_AT)
+        performer.look([Lane.SMS])
+        await performer.perform(Lane.INBOUND, 5)
+        for _ in range(20):  # turns of the loop: what a commit began ends at once
+            await asyncio.sleep(0.005)
+        return [apart.state(each) for each in orders]
+
+    assert hanging(apart, story) == ["activated", "notified"]
+
+
+def test_what_waits_for_a_gateway_goes_to_another_once_the_operator_says_so(apart):
+    orders = crowd(apart, 3)
+    del apart.gateways["mobile"]
+    apart.engine = apart.another()  # with other settings
+    apart.run(Lane.SMS)
+    assert {apart.state(each) for each in orders} == {"awaiting_reply"}
+    assert len(apart.gateway.sent) == 3
+
+
+def test_a_gateway_of_several_carriers_gets_the_oldest_first_and_no_more_than_asked(world):
+    draw, lanes = Random(37), world.engine.store.lanes  # noqa: S311
+    plans = {"mobile": "5g-smart-199", "telecom": FIBRE, "unicom": "5g-wo-159"}
+    placed = {}
+    for n in range(24):
+        carrier = draw.choice(list(plans))
+        placed[world.place(f"+861380013{n:04}", plans[carrier]).id] = carrier
+        world.clock.forward(draw.randint(0, 2))
+    dues = {each: world.client.zscore(DUE[carrier], f"o:{each}:sms.confirmation.1") for each, carrier in placed.items()}
+    for carriers in (("telecom",), ("telecom", "unicom"), tuple(plans)):
+        route = Route("any", carriers)
+        wanted = sorted(dues[each] for each in placed if placed[each] in carriers)[:5]
+        leased = lanes.lease_each({route: 5})[route]
+        assert [dues[each.order.id] for each in leased] == wanted
+        for each in leased:
+            assert placed.pop(each.order.id) in carriers
