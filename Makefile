@@ -49,7 +49,7 @@ check: $(VENV)/.tests
 
 # Everything that is written from the code: references, word lists, the lifecycle of both READMEs, the table of folders.
 written: $(VENV)/.tests
-	@for page in settings metrics lifecycle replies rooms evidence; do $(PY) docs/$$page.py --write || exit 1; done
+	@for page in settings metrics lifecycle replies rooms evidence feeds; do $(PY) docs/$$page.py --write || exit 1; done
 
 # Sizes, rooms, circles among them, docstrings that name no error: from the sources.
 figures: $(VENV)/.tests

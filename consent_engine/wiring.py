@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.log_folder import LogFolder
-from consent_engine.adapters.outbound import certificate_ends, poster, stamper
+from consent_engine.adapters.outbound import certificate_ends, event_poster, poster, stamper
 from consent_engine.adapters.redis.client import PATIENCE_S, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis.keys import Cell
@@ -41,6 +42,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.evidence import Hands
+from consent_engine.engine.feeding import Feeding, Sender
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.slice import Pace
@@ -112,6 +114,18 @@ class Installation:
         post = poster(OUTSIDERS_TIMEOUT)
         stamp = stamper(settings.tsa_url, post) if settings.tsa_url else None
         return publisher, Witnessing(public, settings.witnesses or (), post, stamp), registry.now
+
+    def feeding(self, holder: str) -> Feeding:
+        """Make what posts to the feeds, with clients of its own. holder: names this process. Raises NotOurArchive, and
+        ArchiveUnavailable.
+        """
+        archive = self.archive or archive_of(self.settings)
+        store, registry, seal = _kept(self.settings, self.redis_url, self.secret)
+        store, archive.seal = _archived(store, archive), archive.seal or seal
+        store.bound_archive()
+        post = event_poster(OUTSIDERS_TIMEOUT)
+        sender = Sender(post, self.secret, UUID(archive.id()).urn, holder)
+        return Feeding(SqlLog(archive), store.queries.evidence, registry, sender)
 
     def simulated_secret(self) -> str | None:
         """Return the secret of the simulated gateway's webhooks; None if a URL is set, or anything is not simulated.

@@ -10,10 +10,12 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.api.app import create_app
 from consent_engine.api.service.prometheus import Metrics
 from consent_engine.config.settings import Settings
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
+from consent_engine.domain.feed import Feed
 from consent_engine.ports.archive import BackupMade
 from consent_engine.wiring import installation
 
@@ -34,6 +36,7 @@ def families() -> list[Metric]:
             front.rejected["simulated", "received_at"] += 1
             registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
             found.archive.backed_up(BackupMade(1, "here"))
+            SqlLog(found.archive).feeds.swap(None, Feed(name="crm", url="http://crm", made_at=1, cursor=0))
             metrics = Metrics(front, certificates=lambda: {"public": 1.0})
             metrics.answered("GET", "/healthz", 200, 0.001)
             text = asyncio.run(metrics.page()).decode()

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -23,7 +23,7 @@ from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
-from workers.ticking import FirstReviewer, LogPublisher, Scribe, TariffWatch
+from workers.ticking import Feeder, FirstReviewer, LogPublisher, Scribe, TariffWatch, Ticking
 from workers.worker import LaneWorker, listen_on
 
 log = logging.getLogger(__name__)
@@ -79,24 +79,17 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)
     clock.start()
-    scribe = Scribe(found.store, name)
-    scribe.start()
-    publisher = LogPublisher(found.publisher)
-    publisher.start()
-    watch = TariffWatch(found.engine, name)
-    if found.settings.addresses().checked:
-        watch.start()
-    reviewer = _first_reviewer(found, name)
+    scribe, publisher = Scribe(found.store, name), LogPublisher(found.publisher)
+    threads: list[Ticking] = [scribe, publisher, *_others(found, name)]
+    for each in threads:
+        each.start()
     gc_tuning.started()
     log.info("works for %s", ", ".join(lanes))
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())
     clock.stop()
-    scribe.stop()
-    publisher.stop()
-    watch.stop()
-    if reviewer is not None:
-        reviewer.stop()
+    for each in threads:
+        each.stop()
     if slices.hung:
         return 1
     left = loop.land(bound_s)
@@ -126,14 +119,13 @@ def serve_metrics(address: str | None, registry: CollectorRegistry) -> None:
     log.error("CONSENT_METRICS_ADDR %s: none of the %d ports behind it is free: no metrics", address, NEIGHBOURS)
 
 
-def _first_reviewer(found: Installation, name: str) -> FirstReviewer | None:
-    """Start the thread in which the operator's command hears calls, if there is a command."""
-    line, share = found.settings.review_command, found.settings.review_sample
-    if line is None:
-        return None
-    made = FirstReviewer(found.engine, ProcessCommand(line), share, found.secret, name)
-    made.start()
-    return made
+def _others(found: Installation, name: str) -> Iterator[Ticking]:
+    """Yield the threads that need not end before the process does: each does its work in one process at a time."""
+    yield Feeder(partial(found.feeding, name))
+    if found.settings.addresses().checked:
+        yield TariffWatch(found.engine, name)
+    if (line := found.settings.review_command) is not None:
+        yield FirstReviewer(found.engine, ProcessCommand(line), found.settings.review_sample, found.secret, name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Threads of a worker process that do their rounds until stopped, even if one of them fails.
 
-Two of them: the operator's command hears calls, and tariff pages are checked; each in one worker process at a time.
+Three of them are each in one worker process at a time: the operator's command hears calls, tariff pages are checked,
+and events are posted to feeds.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.domain.effects import Millis
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.feeding import Feeding
 from consent_engine.engine.first_review import FirstReviews
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.publication import Publication
@@ -146,6 +148,24 @@ class LogPublisher(Ticking):
                 now = clock()
                 await witnessing.ask(publisher.publish(now), now)
             self._ending.wait(self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+
+class Feeder(Ticking):
+    """A thread that posts to feeds, with clients of its own. Of several processes one does."""
+
+    def __init__(self, make: Callable[[], Feeding], tick_s: float = TICK_S) -> None:
+        super().__init__("feeds", LogOnChange(log, "feeds get nothing now"), tick_s)
+        self._make = make
+
+    async def _ticks(self) -> None:
+        feeding: Feeding | None = None
+        while not self._ending.is_set():
+            more = False
+            with self._round():
+                feeding = feeding or self._make()
+                more = await feeding.look(self._tick_s)
+            if not more:
+                await asyncio.sleep(self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
 
 class Scribe(Ticking):

@@ -21,7 +21,7 @@ from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
 from consent_engine.ports.outside import MAY_GO, NotSent
-from consent_engine.ports.public_log import Post, Stamp
+from consent_engine.ports.public_log import Answered, Post, PostEvent, Stamp
 
 LONGEST_WORD = 200
 LARGEST_ID = 10**40
@@ -126,6 +126,10 @@ class Client:
         keyed = {"Idempotency-Key": key} if key else {}
         return await self._request("POST", url, body, {"Content-Type": "application/json", **keyed})
 
+    async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer | Unavailable | Uncertain:
+        """POST a body as it is."""
+        return await self._request("POST", url, body, headers)
+
     async def get(self, url: str) -> Answer | Unavailable | Uncertain:
         """Send a GET, for requests that change nothing."""
         return await self._request("GET", url, None, {})
@@ -186,6 +190,17 @@ def poster(timeout: timedelta) -> Post:
         except _TROUBLE as trouble:
             raise OSError(f"no answer: {type(trouble).__name__}") from None
         return said.status, said.body
+
+    return post
+
+
+def event_poster(timeout: timedelta) -> PostEvent:
+    """Return what posts an event once, and reads no more of the answer than its status."""
+    client = Client(timeout)
+
+    async def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+        said = await client.send(url, body, headers)
+        return Answered(said.status, said.after) if isinstance(said, Answer) else Answered(0, 0, said.reason)
 
     return post
 

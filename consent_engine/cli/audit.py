@@ -42,7 +42,7 @@ def audit(
     from consent_engine.engine.audit import audit as looked
     from consent_engine.engine.scribe import as_of_now
 
-    between = _millis(since, "--since", 0), _millis(until, "--until", EVER[1])
+    between = millis_of(since, "--since", 0), millis_of(until, "--until", EVER[1])
     if between[1] <= between[0]:
         raise typer.BadParameter("must be after --since", param_hint="--until")
     known = _known(checkpoint)
@@ -104,7 +104,8 @@ def _known(text: str) -> "Head | None":
         raise typer.BadParameter("must be what an earlier audit ended with", param_hint="--checkpoint") from None
 
 
-def _millis(text: str, option: str, otherwise: int) -> int:
+def millis_of(text: str, option: str, otherwise: int) -> int:
+    """Read an instant that was typed; `otherwise` where there is none. Raises BadParameter, which names the option."""
     from datetime import datetime
 
     if not text:

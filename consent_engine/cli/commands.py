@@ -7,6 +7,7 @@ from consent_engine.cli import (
     backup,
     calls,
     evidence,
+    feeds,
     gateway,
     health,
     held,
@@ -35,6 +36,7 @@ app.command()(running.api)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
 app.add_typer(log.app, name="log")
+app.add_typer(feeds.app, name="feeds")
 app.add_typer(gateway.app, name="gateway")
 app.command()(ops.show)
 app.command()(ops.stuck)

@@ -224,6 +224,14 @@ def tsa_url(url: str) -> str:
     return url
 
 
+def feed_url(url: str) -> str:
+    """Check the address that a feed is posted to. Raises ValueError for anything else, and for a user in it."""
+    parts = split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        raise ValueError("must be an address like https://crm.example.com/events, without a user in it")
+    return url
+
+
 def metrics_addr(address: str) -> str:
     """Check an address to listen at. Raises ValueError for anything else."""
     host, _, port = address.rpartition(":")

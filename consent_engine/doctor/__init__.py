@@ -294,6 +294,7 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
             if is_archive_of(archive, meta):
                 folder, keys = log_as_kept(patient.settings)
                 yield from journal.public(SqlLog(archive), folder, keys, patient.settings.witnesses or (), now)
+                yield from journal.feeds(SqlLog(archive), now)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from shlex import quote
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
@@ -10,6 +11,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.log.checkpoint import Checkpoint, Key, NotSigned
 from consent_engine.domain.log.witness import Witness, quorum
 from consent_engine.engine import audit
+from consent_engine.engine.feeding import behind
 from consent_engine.engine.publishing import forked, unsigned_ms, unwitnessed_ms
 from consent_engine.engine.witnessing import said_of
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
@@ -128,6 +130,24 @@ def _unwitnessed(log: PublicLog, witnesses: Sequence[Witness], now: Millis) -> I
     elif (last := log.newest(needed)) is not None:
         of = f"{last.cosigned} of {len(witnesses)} witnesses"
         yield good(f"the public log: {of} signed {last.checkpoint.size:,} entries")
+
+
+def feeds(log: Log, now: Millis) -> Iterator[Finding]:
+    """Check how far each feed is behind. Raises ArchiveUnavailable, and BrokenRecord for one that cannot be read."""
+    for feed, waiting, oldest in behind(log, now):
+        name, rest = quote(feed.name), f"{waiting:,} entries wait in the log, the oldest for {oldest // 1000:,} s"
+        if feed.paused:
+            yield warn(f"feed {feed.name} is paused ({feed.paused}): {rest}", f"consent feeds resume {name}")
+        elif feed.failures:
+            yield warn(
+                f"feed {feed.name} stands at entry {feed.cursor}, {feed.failures} posts failed, {feed.why}: {rest}",
+                f"is {feed.address} up? It goes on by itself; to leave out what it never takes: consent feeds replay "
+                f"{name} --from {feed.cursor + 1}",
+            )
+        elif oldest > LATE_MS:
+            yield warn(f"feed {feed.name} is late: {rest}", "is a worker running? Its log says why it posts nothing")
+        else:
+            yield good(f"feed {feed.name} gets events: it is at entry {feed.cursor:,} of the log")
 
 
 def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:

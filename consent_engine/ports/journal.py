@@ -10,7 +10,7 @@ from msgspec import Struct
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.seal import Leaf
 from consent_engine.ports.archive import Kept, PlansKept
-from consent_engine.ports.public_log import PublicLog
+from consent_engine.ports.public_log import Feeds, PublicLog
 from consent_engine.ports.records import Owner, R
 
 
@@ -113,6 +113,8 @@ class Log(Protocol):
 
     public: PublicLog
     """what outsiders see of it"""
+    feeds: Feeds
+    """the systems of customers that follow it"""
 
     def writing(self) -> AbstractContextManager["Writing"]:
         """Open a transaction of the scribe: no other one writes meanwhile. Raises ArchiveUnavailable; an error that

@@ -1,10 +1,13 @@
-"""The port to what is published of the log: its tiles, its checkpoints, and what witnesses said of them."""
+"""The ports to those who follow the log outside: to what is published of it (tiles, checkpoints, what witnesses said of
+them), and to the feeds of customers' systems.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.feed import Feed
 from consent_engine.domain.log.checkpoint import Checkpoint, Note
 from consent_engine.domain.log.tiles import Place, Tile
 
@@ -133,3 +136,42 @@ class PublicLog(Protocol):
 
     def refused(self, misgiving: Misgiving) -> bool:
         """Keep a refusal; False where the same one is kept."""
+
+
+class Answered(NamedTuple):
+    """The answer to a post. status: of HTTP; 0 where none came · after: when it wants the next one (ms), 0: whenever ·
+    why: what went wrong where none came
+    """
+
+    status: int
+    after: Millis = 0
+    why: str = ""
+
+    @property
+    def taken(self) -> bool:
+        """Whether the other side has it."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's
+
+    @property
+    def words(self) -> str:
+        """What it says, for people."""
+        return f"it answered {self.status}" if self.status else self.why
+
+
+class PostEvent(Protocol):
+    """Sends events to the system of a customer."""
+
+    async def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+        """Post a body once, and follow no redirect."""
+
+
+class Feeds(Protocol):
+    """The feeds. Each method raises ArchiveUnavailable as the Archive does."""
+
+    def all(self) -> Sequence[Feed]:
+        """Return the feeds by name, removed ones too. Raises BrokenRecord for one that cannot be read."""
+
+    def swap(self, was: Feed | None, new: Feed) -> bool:
+        """Keep a feed in the place of `was`, which has its name; None: there is none. False, and nothing is kept, where
+        another stands there.
+        """

@@ -54,6 +54,7 @@ class ReportFilter(Struct, frozen=True):
 
 
 T = TypeVar("T")
+L = TypeVar("L", Order, Ending)
 Position = tuple[Millis, str]
 """A place in a list: a row's instant and id. A page begins behind the last row of the page before."""
 
@@ -284,6 +285,11 @@ class EvidenceQueries(Protocol):
 
     def some(self, orders: Sequence[str]) -> Mapping[str, OrderKept | None]:
         """Return all of these orders that SQL has; None for one of which a record is damaged."""
+
+    def logged(self, kind: type[L], names: Sequence[str]) -> Mapping[str, tuple[L, Sequence[tuple[int, str]]]]:
+        """Return records by id, each with the entries of its chain that the log has, numbered. One that is damaged is
+        left out, and logged.
+        """
 
     def leaves(self, calls: Sequence[Call]) -> Mapping[str, Sequence[tuple[int, str]]]:
         """Return, by id, the entries of the chains of calls that the log has, each with its number."""

@@ -19,9 +19,9 @@ from consent_engine.domain.hashing import digest
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Leaf
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Owner
+from consent_engine.ports import OWNERS, Owner
 from consent_engine.ports.archive import Kept
-from consent_engine.ports.queries import EvidenceQueries, OrderKept, Receipted, StandingRestriction
+from consent_engine.ports.queries import EvidenceQueries, L, OrderKept, Receipted, StandingRestriction
 
 R = TypeVar("R", Order, Call, Ending, Report)
 S = TypeVar("S")
@@ -79,6 +79,13 @@ class SqlEvidenceQueries(EvidenceQueries):
                     plans.get(doc.plan), {part.id: leaves[part.id] for part in parts if part.id in leaves},
                 )  # fmt: skip
         return found
+
+    def logged(self, kind: type[L], names: Sequence[str]) -> dict[str, tuple[L, Sequence[tuple[int, str]]]]:
+        with self._archive.asking() as connection:
+            kept = self._kept(connection, OWNERS[kind], kind, names)
+            records = [each.record for each in kept.values() if each.record is not None]
+            leaves = _leaves(connection, records)
+        return {record.id: (record, leaves.get(record.id, [])) for record in records}
 
     def leaves(self, calls: Sequence[Call]) -> dict[str, list[tuple[int, str]]]:
         with self._archive.asking() as connection:

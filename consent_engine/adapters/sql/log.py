@@ -11,7 +11,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.kept import PIECE
 from consent_engine.adapters.sql.lines import keep_lines
-from consent_engine.adapters.sql.public_log import SqlPublicLog
+from consent_engine.adapters.sql.public_log import SqlFeeds, SqlPublicLog
 from consent_engine.adapters.sql.tables import LOG, META, PLANS, PROOF, SIZE, hold, say
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
@@ -32,6 +32,7 @@ class SqlLog(Log):
     def __init__(self, archive: SqlArchive, stride: int = marks.STRIDE) -> None:
         self.archive = archive
         self.public = SqlPublicLog(archive)
+        self.feeds = SqlFeeds(archive)
         self._stride = stride
 
     @contextmanager

@@ -13,12 +13,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
-from consent_engine.adapters.sql.tables import CHECKPOINTS, LOG, META, MISGIVINGS, NAME, ROTATIONS, TILED, TILES, say
+from consent_engine.adapters.sql.tables import (
+    CHECKPOINTS,
+    FEEDS,
+    LOG,
+    META,
+    MISGIVINGS,
+    NAME,
+    ROTATIONS,
+    TILED,
+    TILES,
+    say,
+)
+from consent_engine.domain.feed import Feed, read_feed
 from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned
 from consent_engine.domain.log.tiles import Tile
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports.public_log import Misgiving, PublicLog, Publishing, Signed
+from consent_engine.ports.public_log import Feeds, Misgiving, PublicLog, Publishing, Signed
 
 if TYPE_CHECKING:
     from consent_engine.adapters.sql.archive import SqlArchive
@@ -130,6 +142,30 @@ class SqlPublicLog(PublicLog):
         with self._archive.asking() as connection:
             made = connection.execute(self._archive.insert(MISGIVINGS).values(row).on_conflict_do_nothing())
             return bool(made.rowcount)
+
+
+class SqlFeeds(Feeds):
+    """The Feeds beside the log."""
+
+    def __init__(self, archive: "SqlArchive") -> None:
+        self._archive = archive
+
+    def all(self) -> list[Feed]:
+        with self._archive.asking() as connection:
+            kept = connection.execute(select(FEEDS.c.kept).order_by(FEEDS.c.name)).scalars().all()
+        try:
+            return [read_feed(each) for each in kept]
+        except ValueError:
+            raise BrokenRecord("a feed in the archive (its table feeds) cannot be read: it was changed") from None
+
+    def swap(self, was: Feed | None, new: Feed) -> bool:
+        kept = FEEDS.c
+        with self._archive.asking() as connection:
+            if was is None:
+                row = self._archive.insert(FEEDS).values(name=new.name, kept=new.encode())
+                return bool(connection.execute(row.on_conflict_do_nothing()).rowcount)
+            same = kept.name == was.name, kept.kept == was.encode()
+            return bool(connection.execute(update(FEEDS).where(*same).values(kept=new.encode())).rowcount)
 
 
 class SqlPublishing(Publishing):

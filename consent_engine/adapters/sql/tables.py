@@ -16,6 +16,7 @@ log               all entries (domain/seal.py), numbered densely from 0, and the
 log_tiles         the log's tree (domain/log/tiles.py), as far as `log_tiled` in archive_meta says
 log_checkpoints   what was signed of it, under each name that it had
 log_misgivings    the first refusal of each witness, for ever
+feeds             the systems of customers that follow the log, and how far each has come: JSON (domain/feed.py)
 erasures          the persons who were erased, as keyed hashes of their numbers: when, by whom, on which ground
 backups           the backups that were made: when, and where they are
 archive_meta      the schema's number, the archive's own id and owner, the log's size and its marks
@@ -53,7 +54,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "7"
+SCHEMA = "8"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
@@ -218,6 +219,7 @@ MISGIVINGS = Table(
     Column("size", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
 )
+FEEDS = Table("feeds", TABLES, Column("name", String(64), primary_key=True), Column("kept", Text, nullable=False))
 ERASURES = Table(
     "erasures",
     TABLES,

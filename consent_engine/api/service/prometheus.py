@@ -38,11 +38,12 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.feeding import behind
 from consent_engine.engine.metrics import health_of, targets_of
 from consent_engine.engine.publishing import seen
 from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
-from consent_engine.ports import LaneDepth, Tally
+from consent_engine.ports import LaneDepth, Log, Tally
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -156,7 +157,7 @@ def of_store(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Ite
     text = "The scribe's lag: how long the oldest of them has waited at most; so old are lists. NaN: not known"
     yield GaugeMetricFamily("consent_journal_oldest_seconds", text, value=journal.lag_s)
     with suppress(ArchiveUnavailable, BrokenRecord):  # one that cannot be read is for doctor to say
-        yield from _of_log(engine, witnesses, now)
+        yield from _of_log(engine.store.log, witnesses, now)
     with suppress(ArchiveUnavailable):
         yield from _of_days(engine, now)
         yield from of_reports(engine.reports.waiting())
@@ -177,16 +178,23 @@ def _waiting(held: Tally, ends: Tally, now: Millis) -> Iterator[Metric]:
     yield GaugeMetricFamily("consent_endings_oldest_seconds", text, value=age(ends, now))
 
 
-def _of_log(engine: Engine, witnesses: int, now: Millis) -> Iterator[Metric]:
-    if engine.store.log is None:
+def _of_log(kept: Log | None, witnesses: int, now: Millis) -> Iterator[Metric]:
+    if kept is None:
         return
-    log = seen(engine.store.log, witnesses, now)
+    log = seen(kept, witnesses, now)
     text = "How long the oldest entry of the public log has waited for a signed checkpoint"
     yield GaugeMetricFamily("consent_log_unsigned_seconds", text, value=log.unsigned / 1000)
     text = "How long the oldest checkpoint has waited for most witnesses; 0 where CONSENT_WITNESSES names none"
     yield GaugeMetricFamily("consent_log_unwitnessed_seconds", text, value=log.unwitnessed / 1000)
     text = "Checkpoints that a witness refused since it saw another history: kept for ever, see consent doctor"
     yield GaugeMetricFamily("consent_log_refused", text, value=log.refused)
+    feeds, of = behind(kept, now), ("name",)
+    text = "Entries of the log that a feed has not come to yet; one that is paused is among them"
+    yield gauge("consent_feed_waiting", text, of, (((each.feed.name,), each.waiting) for each in feeds))
+    text = "How long the oldest entry of the log has waited that a feed has not come to yet"
+    yield gauge("consent_feed_oldest_seconds", text, of, (((each.feed.name,), each.oldest / 1000) for each in feeds))
+    text = "Posts to a feed that failed in a row"
+    yield gauge("consent_feed_failures", text, of, (((each.feed.name,), each.feed.failures) for each in feeds))
 
 
 def _unshown(engine: Engine, now: Millis) -> Unshown:
