@@ -40,6 +40,7 @@ from tests.longest_first import TogetherScheduling, rank
 from tests.memory import a_store, given_back
 from tests.plans import sample
 from tests.tiers import DEEP
+from tests.waiting import PATIENCE
 from tests.written_out import listed
 
 # No test fails because the machine is busy, and each run tries the same examples, but for a search.
@@ -79,11 +80,15 @@ def others_of(held: Held) -> list[Held]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """With CONSENT_TESTS_REQUIRE=all, make tests fail that would be skipped because something is missing."""
+    """With CONSENT_TESTS_REQUIRE=all, make tests fail that would be skipped because something is missing. Wait for less
+    time once one has failed.
+    """
     skipped = call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception)
     if skipped and os.environ.get("CONSENT_TESTS_REQUIRE") == "all":
         failure = AssertionError(f"not skipped here: {call.excinfo.value}").with_traceback(call.excinfo.tb)
         call.excinfo = pytest.ExceptionInfo.from_exception(failure)
+    elif call.excinfo is not None and not skipped:
+        PATIENCE.wanes()
 
 
 def pytest_configure(config: pytest.Config) -> None:

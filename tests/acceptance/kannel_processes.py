@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.waiting import HANGS_S
-
-DEADLINE_S = END_S = HANGS_S
+from tests.waiting import HANGS_S, PATIENCE
 
 
 class Running:
@@ -48,7 +46,7 @@ class Running:
     def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
         """Wait until the output makes `is_so` true: checked at every new line."""
         with self._news:
-            came = self._news.wait_for(is_so, DEADLINE_S)
+            came = self._news.wait_for(is_so, PATIENCE.seconds)
         assert came, f"{self.name} did not say {what}:\n" + "\n".join(self.lines[-40:])
 
     def type(self, line: str) -> None:
@@ -64,11 +62,11 @@ class Running:
         """End it, and wait until it has ended."""
         self.process.terminate()
         try:
-            self.process.wait(END_S)
+            self.process.wait(HANGS_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(END_S)
-        self._ears.join(END_S)
+            self.process.wait(HANGS_S)
+        self._ears.join(HANGS_S)
         self.process.stdin.close()
         self.process.stdout.close()
 

@@ -18,9 +18,9 @@ from benchmarks.ports import free_ports
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from tests import needs
 from tests.acceptance.kannel_air import Text, heard
-from tests.acceptance.kannel_processes import DEADLINE_S, Running, running
+from tests.acceptance.kannel_processes import Running, running
 from tests.acceptance.smsc import Smsc
-from tests.waiting import HANGS_S, until
+from tests.waiting import HANGS_S, PATIENCE, until
 
 ENGINE = ("-m", "consent_engine")
 ROOT = Path(__file__).parents[2]
@@ -94,7 +94,7 @@ class Stack:
         if self.smsc is None:
             self.start_centre()
         else:
-            assert self.smsc.bound.wait(DEADLINE_S), "Kannel did not bind"
+            assert self.smsc.bound.wait(PATIENCE.seconds), "Kannel did not bind"
 
     def _configuration(self, admin: int) -> str:
         """The file in the documentation, with our ports, our folder, and less patience."""

@@ -1,6 +1,6 @@
 """A tab of a real browser, as a person at a keyboard uses it."""
 
-from tests.waiting import HANGS_S
+from tests.waiting import PATIENCE
 
 
 class Tab:
@@ -9,7 +9,7 @@ class Tab:
     def __init__(self, browser, home, role, *, width=1280, language="zh-CN", zone="Asia/Shanghai") -> None:
         self.context = browser.new_context(locale=language, viewport={"width": width, "height": 800}, timezone_id=zone)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(1_000 * HANGS_S)
+        self.page.set_default_timeout(1_000 * PATIENCE.seconds)
         self.complaints: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
