@@ -5,12 +5,13 @@ from datetime import date, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator
 
+from consent_engine.config.environment import read_yaml
 from consent_engine.domain.call.report import RewardTerms
 from consent_engine.domain.days import CHINA, Calendar, Days
 from consent_engine.errors import SettingsError
@@ -45,7 +46,7 @@ def calendar_from(path: Path | None) -> Calendar:
 
 @lru_cache(maxsize=4)  # each process reads it for its API, its workers and its commands
 def _calendar(text: str) -> Calendar:
-    content: Any = yaml.safe_load(text)
+    content = read_yaml(text)
     if not isinstance(content, dict) or set(content) - {"years", "holidays", "working"}:
         raise ValueError("must have years, holidays and working, and nothing else")
     off: dict[str, str] = {}

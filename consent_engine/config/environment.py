@@ -1,8 +1,10 @@
-"""The engine's variables, from a file and the environment, and the one-line error that names a wrong one."""
+"""The engine's variables, from a file and the environment, the one-line error that names a wrong one, and YAML."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
@@ -12,6 +14,18 @@ from consent_engine.errors import SettingsError
 PREFIX = "CONSENT_"
 IN_FILE = "_FILE"
 """Ends the name of a variable that names a file with the value of a setting, as containers and systemd pass secrets."""
+
+YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The loader in C where the package has it: it needs a sixth of the time."""
+
+
+def read_yaml(text: str) -> Any:  # noqa: ANN401 - whatever a file holds
+    """Return what a YAML text holds. Raises yaml.YAMLError."""
+    loader = YAML(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def kept(env_file: Path | str | None) -> Mapping[str, str | None]:

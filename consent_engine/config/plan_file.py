@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from consent_engine.config.environment import YAML
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.errors import DisclosureMissing, FieldError, Malformed, SettingsError
@@ -43,7 +44,7 @@ def plans_from(path: Path | None) -> list[Plan]:
 
 def _rows_of(text: str) -> tuple[object, list[int]]:
     """Parse a YAML text once; return its content, and the line of each of its entries, where it is a list."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader = YAML(text)
     try:
         tree = loader.get_single_node()
         lines = [each.start_mark.line + 1 for each in tree.value] if isinstance(tree, yaml.SequenceNode) else []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from consent_engine.config.environment import read_yaml
 from consent_engine.domain.offer.address import EVERYTHING, PLAIN, Template
 from consent_engine.errors import SettingsError
 
@@ -18,7 +19,7 @@ def templates_in(path: Path | None) -> Mapping[str, Template]:
     if path is None:
         return {}
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path.read_text("utf-8"))
     except UnicodeDecodeError:
         raise _wrong(path, "is not text in UTF-8") from None
     except yaml.YAMLError:

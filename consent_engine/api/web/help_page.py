@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.words import LANGUAGES, language_of
+from consent_engine.config.environment import read_yaml
 from consent_engine.domain.roles import Role
 
 operations = Operations()
@@ -32,6 +32,6 @@ async def shown(request: Request) -> Response:
 @cache
 def lines(language: str) -> Mapping[str, Sequence[str]]:
     """Return the lines of each role's page."""
-    file = yaml.safe_load((files("consent_engine.api") / "pages" / "help.yaml").read_text("utf-8"))
+    file = read_yaml((files("consent_engine.api") / "pages" / "help.yaml").read_text("utf-8"))
     column = LANGUAGES.index(language)
     return {role: [line[column] for line in rows] for role, rows in file.items()}

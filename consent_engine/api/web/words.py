@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
+from consent_engine.config.environment import read_yaml
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import State, Trigger
 
@@ -21,10 +21,14 @@ HTML_LANG = {"zh": "zh-CN", "en": "en"}
 
 
 @cache
+def _file() -> dict[str, Any]:
+    return dict(read_yaml((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8")))
+
+
+@cache
 def words(language: str) -> Mapping[str, str]:
     """Return all words of a language, by name."""
-    file = yaml.safe_load((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8"))
-    file |= {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
+    file = _file() | {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
     file |= {f"state.{state}": state.said for state in State} | {f"trigger.{each}": each.said for each in Trigger}
     file = {f"say.{state}": state.said[0] for state in State} | file  # for agents, if the file has no better sentence
     column = LANGUAGES.index(language)
