@@ -6,21 +6,32 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 from consent_engine import DISTRIBUTION
-from tests.longest_first import LONGEST
+from tests.side_by_side import LONGEST
 from tests.waiting import HANGS_S
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for part in ("consent_engine", "workers") for path in (ROOT / part).rglob("*.py"))
 README = ROOT / "README.md"
 CHINESE = ROOT / "README.zh-CN.md"
-WAIT = 120
 
 
 def run(*command):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False)
+
+
+@cache
+def parsed(path):
+    """Return every node of a file, which is parsed once for all tests."""
+    return [*ast.walk(ast.parse(path.read_text("utf-8")))]
+
+
+@cache
+def files_of_tests():
+    return sorted((ROOT / "tests").rglob("*.py"))
 
 
 def readme_commands(program):
@@ -39,7 +50,7 @@ def test_a_function_is_seen_at_one_look():
     functions = [
         (path, node)
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in parsed(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     assert [f"{path}: {f.name}" for path, f in functions if (f.end_lineno or 0) - f.lineno >= 40] == []
@@ -58,11 +69,11 @@ def test_the_files_that_are_begun_first_are_there():
 
 def test_no_test_imports_another_tests_module():
     """Code that two tests share has a file of its own; an import of a fixture hides where it comes from."""
-    files = [path for part in ("tests", "benchmarks") for path in sorted((ROOT / part).rglob("*.py"))]
+    files = [*files_of_tests(), *sorted((ROOT / "benchmarks").rglob("*.py"))]
     borrowed = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in files
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in parsed(path)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in (getattr(node, "module", None) or "", *(alias.name for alias in node.names))
         if (name.startswith("tests.") and name.rpartition(".")[2].startswith("test_")) or name.startswith("test_")
@@ -215,8 +226,8 @@ def test_no_assertion_asks_how_long_something_took():
     clocks = {"monotonic", "perf_counter"}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in sorted((ROOT / "tests").rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for path in files_of_tests()
+        for node in parsed(path)
         if isinstance(node, ast.Assert)
         for call in ast.walk(node.test)
         if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in clocks
@@ -228,8 +239,8 @@ def test_waiting_has_one_bound():
     """A test that waits for as long as a machine is thought to need is red where the machine needs longer."""
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in sorted((ROOT / "tests").rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for path in files_of_tests()
+        for node in parsed(path)
         if isinstance(node, ast.FunctionDef) and node.name == "until" and path.name != "waiting.py"
     ]
     assert found == []

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -146,7 +146,6 @@ def texts_of(of, language):
     }
 
 
-@settings(max_examples=500)
 @given(plans())
 def test_each_thing_that_must_be_told_is_told_or_the_plan_is_refused_with_what_is_too_long(told):
     of = plan_from(told)
@@ -171,7 +170,6 @@ def test_english_that_is_too_long_is_refused_though_the_chinese_is_not():
     ]
 
 
-@settings(max_examples=500)
 @given(plans())
 def test_our_own_page_shows_each_plan_and_no_other(told):
     of = plan_from(told)
