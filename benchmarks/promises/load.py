@@ -127,7 +127,7 @@ class Load(Crowd):
 
     def left(self) -> list[str]:
         """Return acknowledged orders that are no longer in Redis."""
-        live = self.engine().store.records.live(list(self.notes.orders))[1]
+        live = self.engine().store.records.look(list(self.notes.orders)).orders
         return [order for order in self.notes.orders if order not in live]
 
     def _repeats(self, engine: Engine) -> None:

@@ -41,7 +41,6 @@ from consent_engine.api.routes import (
     stuck,
     tariff_versions,
     tariffs,
-    transcripts,
     undeliverable,
     webhooks,
 )
@@ -58,15 +57,11 @@ from consent_engine.wiring import Installation, certificates
 
 log = logging.getLogger(__name__)
 PARTS = (
-    orders, order_stream, permits, calls, reviews, refusals, registrations, plans, lines, stuck, pauses, tariffs,
-    transcripts, undeliverable,
-    tariff_versions, webhooks, health, metrics_endpoint,
-    reports,
-    persons,
-    reveals,
-    docs,
-    endings,
-    public_log,
+    orders.operations, order_stream.operations, permits.operations, calls.operations, reviews.operations,
+    refusals.operations, registrations.operations, plans.operations, lines.operations, stuck.operations,
+    pauses.operations, tariffs.operations, calls.transcripts, undeliverable.operations, tariff_versions.operations,
+    webhooks.operations, health.operations, metrics_endpoint.operations, reports.operations, persons.operations,
+    reveals.operations, docs.operations, endings.operations, public_log.operations,
 )  # fmt: skip
 """The parts of the API, the most requested first: addresses are compared in this order."""
 BACKLOG = 2048
@@ -101,7 +96,7 @@ def create_app(
     def edge(inside: ASGIApp, handlers: Handlers) -> ASGIApp:
         return Edge(inside, handlers, front.defects, metrics.answered, bounds.most_under_way)
 
-    routes = [route for part in PARTS for route in part.operations.routes]
+    routes = [route for part in PARTS for route in part.routes]
     app = Application(routes, problems.handlers(front.defects), lifespan, edge)
     # A redirect would repeat the requested address in its Location header.
     app.router.redirect_slashes = False

@@ -1,21 +1,25 @@
-"""`consent calls`, `violations` and `reviews`: calls, violations found in them, orders that wait for a first review.
-
-Numbers called are masked.
+"""`consent calls`, `violations`, `reviews` and `reports`: calls, violations found in them, orders that wait for a first
+review, subscribers' reports of calls with their probable class. Numbers called are masked.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, lists, one_of, opened, paged, shown
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, listing, one_of, opened
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, record, table, tell
+from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import hidden, mask, parse
 
 if TYPE_CHECKING:
     from consent_engine.domain.call.call import Call
+    from consent_engine.domain.call.report import Report
+    from consent_engine.engine.engine import Engine
     from consent_engine.ports import CallFilter
+
 
 _HEAD = ("call", "began", "from", "number", "carrier", "agent", "state", "outcome", "recording", "violations")
 _Agent = Annotated[str | None, typer.Option(help="Only calls of this agent.")]
@@ -124,14 +128,11 @@ def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
 
 
 def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
-    with shown(_HEAD, nothing) as rows, lists() as engine:
+    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[list[object]], str]:
+        found = engine.calls.page(wanted, cursor, most)
+        return [list(_cells(call)) for call in found.calls], found.cursor
 
-        def page(cursor: str, most: int) -> "tuple[Iterable[Call], str]":
-            found = engine.calls.page(wanted, cursor, most)
-            return found.calls, found.cursor
-
-        for call in paged(page, limit):
-            rows.append(list(_cells(call)))
+    listing(_HEAD, nothing, limit, page)
 
 
 def _cells(call: "Call") -> Iterator[object]:
@@ -150,9 +151,12 @@ def waiting(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
 ) -> None:
     """List orders whose activation waits for the first review of their call, newest first."""
-    with lists() as engine:
-        rows = [(each.order, each.call, each.agent, instant(each.since)) for each in paged(engine.calls.waiting, limit)]
-    table(("order", "call", "agent", "since"), rows, "no order waits for a first review")
+
+    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[tuple[str, ...]], str]:
+        found, cursor = engine.calls.waiting(cursor, most)
+        return [(each.order, each.call, each.agent, instant(each.since)) for each in found], cursor
+
+    listing(("order", "call", "agent", "since"), "no order waits for a first review", limit, page)
 
 
 @reviews.command("let-go")
@@ -170,3 +174,47 @@ def let_go(
         while done[-1].cursor:
             done.append(engine.calls.let_go(by(), why, done[-1].cursor))
     record([("orders that go on", sum(each.orders for each in done)), ("calls", sum(each.calls for each in done))])
+
+
+_REPORT_HEAD = (
+    "report", "number", "came", "door", "from", "carrier", "called", "class", "because", "call", "reward", "answer by",
+    "state",
+)  # fmt: skip
+
+
+def reports(
+    state: Annotated[str | None, typer.Option(help="open or decided.")] = None,
+    door: Annotated[str | None, typer.Option(help="How it came: web, hotline, app, counter, 12321, other.")] = None,
+    found: Annotated[str | None, typer.Option("--class", metavar="CLASS", help="One, like ours_forbidden.")] = None,
+    carrier: Annotated[str | None, typer.Option(help=f"Only reports about this carrier: {CARRIER_NAMES}.")] = None,
+    reward: Annotated[str | None, typer.Option(help="none, eligible, granted or paid.")] = None,
+    *,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only reports whose answer is overdue.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
+) -> None:
+    """List reports of unsolicited calls, newest first: probable class, reasons, and when each answer is due."""
+    from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState, Reward
+    from consent_engine.ports import ReportFilter
+
+    kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
+    for hint, (value, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
+        one_of(value, kind, hint)
+
+    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[list[object]], str]:
+        wanted = ReportFilter(
+            ReportState(state) if state else None, ReportDoor(door) if door else None,
+            ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,
+            reward=Reward(reward) if reward else None,
+        )  # fmt: skip
+        some = engine.reports.page(wanted, cursor, most)
+        return [list(_cells_of(report, some.now)) for report in some.reports], some.cursor
+
+    listing(_REPORT_HEAD, "no reports", limit, page)
+
+
+def _cells_of(report: "Report", now: "Millis") -> Iterator[object]:
+    case = report.received
+    yield from (report.id, report.number, instant(case.received_at), case.door.value, mask(report.person.msisdn))
+    yield from (case.carrier, instant(case.called_at), report.found.value, " ".join(case.reasons), case.call or "-")
+    yield from (report.reward.value, instant(case.answer_by))
+    yield "overdue" if report.is_overdue(now) else report.state.value

@@ -6,7 +6,6 @@ from consent_engine.cli import (
     audit,
     backup,
     calls,
-    evidence,
     feeds,
     gateway,
     health,
@@ -19,7 +18,6 @@ from consent_engine.cli import (
     permits,
     persons,
     plans,
-    reports,
     running,
 )
 
@@ -53,13 +51,13 @@ app.command()(pauses.resume)
 app.command()(pauses.paused)
 app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
-app.command("reports")(reports.reports)
+app.command()(calls.reports)
 app.add_typer(calls.reviews, name="reviews")
 app.command()(health.doctor)
 app.command()(health.settings)
 app.command()(audit.audit)
-app.command()(evidence.evidence)
-app.command()(evidence.verify)
+app.command()(persons.evidence)
+app.command()(persons.verify)
 app.command()(persons.receipt)
 app.command()(inspection.reconcile)
 app.command("inspect")(inspection.inspect)

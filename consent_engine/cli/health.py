@@ -28,6 +28,6 @@ def doctor(
 def settings() -> None:
     """Show every setting: its value, secrets hidden, and its source."""
     from consent_engine.config.settings import Settings
-    from consent_engine.doctor.sources import sources
+    from consent_engine.config.warnings import sources
 
     table(("setting", "value", "from"), list(sources(Settings.load())))

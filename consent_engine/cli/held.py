@@ -91,7 +91,7 @@ def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
     """Yield the suspicions of these groups and ids, newest first."""
     wanted, cursor = frozenset(which), ""
     while True:
-        rows, cursor = engine.held_now(cursor, _AT_ONCE)
+        rows, cursor = engine.held(cursor, _AT_ONCE, now=True)
         yield from (each for each in rows if {each.group, each.id} & wanted)
         if not cursor:
             return

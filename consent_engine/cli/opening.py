@@ -4,7 +4,7 @@ import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
 
 
-T = TypeVar("T")
 _A_PAGE = 200
 _WAIT_S = 5.0
 """How long a command waits at most until SQL has every commit made before it."""
@@ -60,33 +59,28 @@ def lists() -> "Iterator[Engine]":
     tell(f"as of {instant(as_of)}" if as_of else "as of when is not known: a part of the store does not answer")
 
 
-@contextmanager
-def shown(head: Sequence[str], nothing: str) -> Iterator[list[Sequence[object]]]:
-    """Print the rows that are appended within the block, or `nothing` if there are none. Where the archive goes away in
-    the middle, print those found so far, and raise ArchiveUnavailable: the newest are what an alarm is about, and
-    nobody takes them for all.
+def listing(
+    head: Sequence[str], nothing: str, most: int,
+    page: "Callable[[Engine, str, int], tuple[Iterable[Sequence[object]], str]]",
+) -> None:  # fmt: skip
+    """Print up to `most` rows of a list that is read page by page, or `nothing` if there are none. Where the archive
+    goes away in the middle, print those found so far, and raise ArchiveUnavailable: the newest are what an alarm is
+    about, and nobody takes them for all. page: takes a cursor and a number of rows
     """
     rows: list[Sequence[object]] = []
     try:
-        yield rows
+        with lists() as engine:
+            cursor: str | None = ""
+            while cursor is not None and len(rows) < most:
+                found, following = page(engine, cursor, min(most - len(rows), _A_PAGE))
+                rows += found
+                cursor = following or None
     except ArchiveUnavailable as error:
         if not rows:
             raise
         table(head, rows)
         raise type(error)(f"older ones may be missing: {error}") from error
     table(head, rows, nothing)
-
-
-def paged(page: Callable[[str, int], tuple[Iterable[T], str]], most: int) -> Iterator[T]:
-    """Yield at most this many rows of a list read page by page. page: takes a cursor and a number of rows."""
-    cursor, left = "", most
-    while left > 0:
-        found, cursor = page(cursor, min(left, _A_PAGE))
-        for each in found:
-            left -= 1
-            yield each
-        if not cursor:
-            return
 
 
 def carrier_named(name: str | None) -> str | None:

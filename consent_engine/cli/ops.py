@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, lists, one_of, opened, paged, shown
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, listing, lists, one_of, opened
 from consent_engine.cli.tables import instant, line, manner, out, record, table, tell
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane
@@ -18,8 +18,8 @@ from consent_engine.errors import NothingParked, OrderNotFound
 
 if TYPE_CHECKING:
     from consent_engine.domain.inbox import Attempt
-    from consent_engine.domain.order.event import Event
     from consent_engine.domain.order.order import Order
+    from consent_engine.engine.engine import Engine
     from consent_engine.engine.stuck import Wanted
 
 
@@ -74,7 +74,7 @@ def ask_again(
     done, looked, cursor = AskedAgain(), 0, ""
     with (lists if dry_run else opened)() as engine:
         while looked < limit:
-            page = engine.undeliverable.page_to_ask(reason, plan, cursor, min(_AT_ONCE, limit - looked))
+            page = engine.undeliverable.page(reason, plan, cursor, min(_AT_ONCE, limit - looked), now=True)
             looked, cursor = looked + len(page.orders), page.cursor
             if dry_run:
                 found += page.orders
@@ -177,16 +177,15 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     from consent_engine.domain.order.history import yes_in_vain
     from consent_engine.ports.queries import OrderFilter
 
+    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[tuple[str, ...]], str]:
+        found = engine.orders(OrderFilter(void_yes=True), cursor, most)
+        return [
+            (o.id, instant(said.at), mask(o.person.msisdn), hidden(o.doc.plan), o.state, said.trigger)
+            for o in found.orders if (said := yes_in_vain(o))
+        ], found.cursor  # fmt: skip
+
     head = ("order", "said yes", "number", "plan", "state", "became")
-    with shown(head, "no yes is without effect") as rows, lists() as engine:
-
-        def page(cursor: str, most: int) -> "tuple[Iterator[tuple[Order, Event]], str]":
-            found = engine.orders(OrderFilter(void_yes=True), cursor, most)
-            return ((order, said) for order in found.orders if (said := yes_in_vain(order))), found.cursor
-
-        for order, said in paged(page, limit):
-            number, plan = mask(order.person.msisdn), hidden(order.doc.plan)
-            rows.append((order.id, instant(said.at), number, plan, order.state, said.trigger))
+    listing(head, "no yes is without effect", limit, page)
 
 
 def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:

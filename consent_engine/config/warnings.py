@@ -1,9 +1,18 @@
-"""Warnings for the person who starts the program: settings that are no error, but may be a mistake."""
+"""What the person who starts the program may want to read: warnings of settings that are no error, but may be a
+mistake; and every setting with its value and where it comes from.
+"""
 
 import difflib
+import os
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from dotenv import dotenv_values
 
 from consent_engine.config import sign_in
-from consent_engine.config.environment import PREFIX
+from consent_engine.config.durations import written
+from consent_engine.config.environment import IN_FILE, PREFIX
 from consent_engine.config.settings import Settings
 
 SHORT_SECRET = 16
@@ -28,3 +37,33 @@ def warnings(settings: Settings) -> list[str]:
     if settings.secret is not None and len(settings.secret.get_secret_value()) < SHORT_SECRET:
         lines.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
     return lines
+
+
+HIDDEN = ("SECRET", "PASSWORD", "TOKEN", "URL")
+
+
+def sources(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iterator[tuple[str, str, str]]:
+    """Yield every setting: its variable, its value (secrets hidden), and its source."""
+    kept = dotenv_values(".env", interpolate=False) if Path(".env").is_file() else {}
+
+    def stands(name: str, where: Mapping[str, str | None]) -> bool:
+        return bool(where.get(name) or where.get(name + IN_FILE))
+
+    for field in sorted(type(settings).model_fields):
+        if field in {"adapters", "unknown"}:
+            continue
+        name = PREFIX + field.upper()
+        source = "environment" if stands(name, environ) else ".env" if stands(name, kept) else "default"
+        yield name, _shown(name, getattr(settings, field)), source
+    for prefix, values in sorted(settings.adapters.items()):
+        for key, value in sorted(values.items()):
+            name = f"{PREFIX}{prefix}__{key}"
+            yield name, _shown(name, value), "environment" if stands(name, environ) else ".env"
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None or value in ("", {}):
+        return "-"
+    if any(word in name for word in HIDDEN) and name != f"{PREFIX}PUBLIC_URL":
+        return "(set)"
+    return written(value) if isinstance(value, timedelta) else str(value)

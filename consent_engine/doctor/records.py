@@ -395,7 +395,7 @@ def records(
 
 def _reservations(store: Store, survey: RedisSurvey, limit: int | None) -> Finding:
     """Find keys whose request died between reserving and placing: harmless, the same request again takes them over."""
-    looked, idle, now = 0, [], store.records.live()[0]
+    looked, idle, now = 0, [], store.records.look().now
     for keys in islice(survey.names(Kind.RESERVATION), limit):
         kept = [(order, at) for order, at in survey.reservations(keys) if order]
         looked += len(kept)

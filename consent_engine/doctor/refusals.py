@@ -38,7 +38,7 @@ def off_their_lines(store: Store) -> Iterator[Whom]:
     """
     if store.queries is NOTHING:
         return
-    now = store.records.live()[0]
+    now = store.records.look().now
     for kind in CONSENT:
         before: Position | None = None
         while True:
@@ -68,7 +68,7 @@ def not_lifted(
 
     refused: the latest by line and carrier
     """
-    known = store.records.live()[0] - Retention().records
+    known = store.records.look().now - Retention().records
     missing = dict(_missing(store, {whom: at for whom, at in refused.items() if at >= known}))
     lifted = _lifted(survey) if missing else {}
 
@@ -83,7 +83,7 @@ def not_lifted(
 
 def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Whom, Millis]]:
     for piece in pieces(list(refused), PIECE):
-        lines = store.records.live(lines=list({line for line, _ in piece}))[2]
+        lines = store.records.look(lines=list({line for line, _ in piece})).lines
         for line, carrier in piece:
             if line in lines and lines[line].refusal(carrier) is None:
                 yield (line, carrier), refused[line, carrier]
@@ -107,7 +107,7 @@ def unlogged(store: Store, lasting: Iterable[Whom], size: int, known: Refusals) 
 
 def _standing(store: Store, some: Sequence[Whom]) -> Iterator[Whom]:
     """Yield those of these restrictions that still stand, without an end."""
-    lines = store.records.live(lines=list({line for line, _ in some}))[2]
+    lines = store.records.look(lines=list({line for line, _ in some})).lines
     for line, name in some:
         standing = lines[line].named(name) if line in lines else None
         if standing is not None and not standing.until:

@@ -24,7 +24,6 @@ from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
-from consent_engine.ports.queries import Queries
 
 LET_GO_AT_ONCE = 200
 """Orders waiting for a review that one request releases, with a commit for each call."""
@@ -112,14 +111,14 @@ class CallBook:
         """Take a verdict. Raises as `reviewing` does. It is proven durable before this returns."""
         return one(self._run, reviewing(said))
 
-    def waiting(self, cursor: str = "", limit: int = 50) -> tuple[list[Waiting], str]:
+    def waiting(self, cursor: str = "", limit: int = 50, *, now: bool = False) -> tuple[list[Waiting], str]:
         """List up to `limit` orders that wait for the first review of their call, newest first, with the cursor for
-        more. Orders of a failed review wait for another reviewer and are left out: a page may be short. Raises
-        Malformed for a cursor that no list handed out, and ArchiveUnavailable.
-        """
-        return self._waiting(self._store.queries, cursor, limit)
+        more. Orders of a failed review wait for another reviewer and are left out: a page may be short. now: none that
+        waits now is missing
 
-    def _waiting(self, queries: Queries, cursor: str, limit: int) -> tuple[list[Waiting], str]:
+        Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
+        """
+        queries = as_of_now(self._store) if now else self._store.queries
         page = queries.restrictions.page(Kind.REVIEW, read_cursor(cursor), limit)
         waits = [each.restriction for each in page.rows]
         known = self._store.records.look(calls=[each.ref for each in waits]).calls
@@ -142,7 +141,7 @@ class CallBook:
         """
         if self._terms.review_first:
             raise ReviewAwaited("CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers")
-        waiting, cursor = self._waiting(as_of_now(self._store), cursor, LET_GO_AT_ONCE)
+        waiting, cursor = self.waiting(cursor, LET_GO_AT_ONCE, now=True)
         freed = [self.let_go_on(call, by, why) for call in dict.fromkeys(each.call for each in waiting)]
         return LetGo(sum(freed), sum(1 for each in freed if each), cursor)
 

@@ -63,7 +63,7 @@ from consent_engine.engine.stuck import (
 from consent_engine.engine.undeliverable import Undeliverable
 from consent_engine.errors import ConsentError, NothingParked, StoreUnavailable
 from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored
-from consent_engine.ports.queries import OrderFilter, Queries
+from consent_engine.ports.queries import OrderFilter
 
 T = TypeVar("T")
 MOST_ALIKE = 20
@@ -230,7 +230,7 @@ class Engine:
         before, line = listing.read_cursor(cursor), self.line(msisdn)
         listed = self.store.queries.orders.page(OrderFilter(line=line.id), before, limit)
         return listing.page_of(
-            listing.with_live(listed, self.records.live([e.order for e in line.entries])[1], before, limit)
+            listing.with_live(listed, self.records.look([e.order for e in line.entries]).orders, before, limit)
         )
 
     def orders_ending(self, tail: str) -> list[Order]:
@@ -250,17 +250,13 @@ class Engine:
         kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": at}
         return self.store.records.lift(key, carrier, act_at, compact(kept), at)
 
-    def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
-        """Return replies that a person must read, newest first, and the next page's cursor ('' at the end). Raises
-        Malformed for a cursor that no list handed out, and ArchiveUnavailable.
+    def held(self, cursor: str = "", limit: int = 50, *, now: bool = False) -> tuple[list[HeldText], str]:
+        """Return replies that a person must read, newest first, and the next page's cursor ('' at the end). now: for a
+        decision on all of a group: none that is held now is missing
+
+        Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
-        return self._held(self.store.queries, cursor, limit)
-
-    def held_now(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
-        """Return as `held` does, for a decision on all of a group: none that is held now is missing."""
-        return self._held(as_of_now(self.store), cursor, limit)
-
-    def _held(self, queries: Queries, cursor: str, limit: int) -> tuple[list[HeldText], str]:
+        queries = as_of_now(self.store) if now else self.store.queries
         found = queries.restrictions.page(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
         return held_of(self._secret, found.rows), listing.cursor_of(found.last)
 

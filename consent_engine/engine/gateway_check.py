@@ -84,7 +84,7 @@ def forgetting(check: Check) -> Step[None]:
 
 def standing(records: Records, check: Check) -> CheckProgress:
     """Return the present state of a check."""
-    line = records.live(lines=[check.line])[2].get(check.line, Line(check.line, 0, "", (), (), {}))
+    line = records.look(lines=[check.line]).lines.get(check.line, Line(check.line, 0, "", (), (), {}))
     sms = check.effect.removeprefix("sms.")
     attempts = tuple(attempt for name, attempt in part_reports(records, check.line, check.line) if name == sms)
     return CheckProgress(line.effects.get(check.effect), attempts)

@@ -110,8 +110,7 @@ def read_cursor(cursor: str) -> tuple[Millis, str] | None:
 
 def part_reports(records: Records, line_id: str, owner: str) -> Iterator[tuple[str, Attempt]]:
     """Yield the long SMS of an order, or of the line itself, with the reports on the parts of each attempt."""
-    _, _, lines = records.live(lines=[line_id])
-    line = lines.get(line_id)
+    line = records.look(lines=[line_id]).lines.get(line_id)
     for name, kept in sorted(line.reports.items()) if line is not None else ():
         of, _, sms = name.partition(".")
         if of == owner:

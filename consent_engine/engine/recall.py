@@ -166,7 +166,7 @@ class Lookup:
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        """As `Records.live`, with archived orders. The store first: an order leaving it is archived already."""
+        """As `Records.look`, with archived orders. The store first: an order leaving it is archived already."""
         found = self._store.records.look(orders, lines)
         return found.now, self._completed(Order, orders, found), found.lines
 

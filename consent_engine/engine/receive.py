@@ -329,7 +329,7 @@ class Receiver:
         names = list(dict.fromkeys(owners.values()))
         found = {name: (line, "") for name, line in zip(names, self._store.records.line_of(names), strict=True) if line}
         if lost := [name for name in names if name not in found]:
-            known = self._store.records.live(lines=lost)[2]
+            known = self._store.records.look(lines=lost).lines
             found |= {name: (name, "") for name in lost if name in known and known[name].version}
         unasked, lost = False, [name for name in names if name not in found]
         try:
@@ -384,8 +384,8 @@ class Receiver:
 
     def _sent(self, lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the texts that orders of these lines may have sent."""
-        _, _, known = self._store.records.live(lines=list(lines))
-        _, orders, _ = self._store.records.live([entry.order for line in known.values() for entry in line.entries])
+        known = self._store.records.look(lines=list(lines)).lines
+        orders = self._store.records.look([entry.order for line in known.values() for entry in line.entries]).orders
         theirs = {line: {each.id: each for each in orders.values() if each.line == line} for line in known}
         return {line.id: texts_sent(line, theirs[line.id]) for line in known.values()}
 

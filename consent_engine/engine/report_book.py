@@ -292,14 +292,14 @@ class ReportBook:
         found = self._lookup.of(Report, [report])
         if report not in found:
             raise ReportNotFound("no such report")
-        return found[report], self._store.records.live()[0]
+        return found[report], self._store.records.look().now
 
     def page(self, wanted: ReportFilter, cursor: str = "", limit: int = 50) -> ReportPage:
         """List up to `limit` reports, newest first; a page may be short, as one that was decided meanwhile is left out.
         Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
         rows = self._store.queries.reports.page(wanted, read_cursor(cursor), limit)
-        now, known = self._store.records.live()[0], self._lookup.of(Report, [report for _, report in rows])
+        now, known = self._store.records.look().now, self._lookup.of(Report, [report for _, report in rows])
         found = tuple(known[report] for _, report in rows if report in known and wanted.fits(known[report]))
         return ReportPage(found, cursor_of(rows[-1] if len(rows) == limit else None), now)
 

@@ -9,9 +9,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import Line
@@ -136,20 +138,10 @@ def answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[i
 
 
 def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[object]:
-    orders = {order for ask in asks for order in ask.orders}
-    lines = {line for ask in asks for line in ask.lines}
-    calls = {call for ask in asks for call in ask.calls}
-    endings = {ending for ask in asks for ending in ask.endings}
-    reports = {report for ask in asks for report in ask.reports}
-    found = store.records.look(tuple(orders), tuple(lines), tuple(calls), tuple(endings), tuple(reports))
+    named = [astuple(ask) for ask in asks]
+    found = store.records.look(*(tuple({*chain.from_iterable(names)}) for names in zip(*named, strict=True)))
     # Each ask gets only the records that it named: another ask's record must not be taken for its own.
-    return [
-        Snapshot(
-            found.now, _own(found.orders, ask.orders), _own(found.lines, ask.lines), _own(found.calls, ask.calls),
-            _own(found.endings, ask.endings), _own(found.reports, ask.reports), found.unreadable,
-        )
-        for ask in asks
-    ]  # fmt: skip
+    return [Snapshot(found.now, *map(_own, found.kinds, names), found.unreadable) for names in named]
 
 
 def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:

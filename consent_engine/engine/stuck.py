@@ -116,10 +116,8 @@ def stuck_effects(store: Store, wanted: Wanted, most: int, chunk: int = CHUNK) -
 
 def _known(store: Store, ids: Mapping[Owner, Sequence[str]]) -> Mapping[str, Record]:
     """Return the records of any kind that can be read, by their ids."""
-    looked = store.records.look(
-        ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING], ids[Owner.REPORT]
-    )
-    return {**looked.orders, **looked.lines, **looked.calls, **looked.endings, **looked.reports}
+    looked = store.records.look(*(ids[owner] for owner in Owner))
+    return {name: record for kind in looked.kinds for name, record in kind.items()}
 
 
 def _plan_of(record: Record | None) -> str:

@@ -28,7 +28,7 @@ from consent_engine.engine.round_trips import Step, load, load_of, or_raised
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ConsentError, CoolingOff, DuplicateOrder, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Store
-from consent_engine.ports.queries import OrderFilter, Position, Queries
+from consent_engine.ports.queries import OrderFilter, Position
 
 Row = tuple[str, Millis]
 MOST_LOOKED_AT = 20_000
@@ -73,18 +73,6 @@ class Undeliverable:
         self._store, self._now, self._terms, self._secret = store, now, terms, secret
         self._place, self._run = place, run
 
-    def page(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
-        """Return up to `limit` of them, newest first; reason, plan: only those of one cause, only for one plan.
-
-        Left out are those whose call is too old by now, and those that were asked about again. Raises Malformed for a
-        cursor that no page handed out, and ArchiveUnavailable.
-        """
-        return self._page(self._store.queries, reason, plan, cursor, limit)
-
-    def page_to_ask(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
-        """Return as `page` does, for a request to ask all of them again: none that there is now is missing."""
-        return self._page(as_of_now(self._store), reason, plan, cursor, limit)
-
     def dead(self) -> list[Unreached]:
         """Return the causes for which gateways would not take several questions, among the newest undeliverable orders,
         the most frequent first: sales that died of one cause, and can be asked about again. Raises as `page` does.
@@ -92,7 +80,16 @@ class Undeliverable:
         found = [order for order in self.page(None, None).orders if not order.last(Trigger.CONFIRMATION_ACCEPTED)]
         return [cause for cause in unreached_of(found) if cause.count >= FEW_DEAD]
 
-    def _page(self, queries: Queries, reason: str | None, plan: str | None, cursor: str, limit: int) -> Page:
+    def page(
+        self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED, *, now: bool = False
+    ) -> Page:
+        """Return up to `limit` of them, newest first; reason, plan: only those of one cause, only for one plan · now:
+        to ask all of them again: none that there is now is missing
+
+        Left out are those whose call is too old by now, and those that were asked about again. Raises Malformed for a
+        cursor that no page handed out, and ArchiveUnavailable.
+        """
+        queries = as_of_now(self._store) if now else self._store.queries
         since = self._now() - self._terms.call_age
         # An order is placed once its subscriber has agreed: none that was placed before this has a call young enough.
         wanted = OrderFilter(state=State.UNDELIVERABLE, plan=plan, since=since - SKEW_MS)

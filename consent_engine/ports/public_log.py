@@ -2,7 +2,7 @@
 them), and to the feeds of customers' systems.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -36,20 +36,11 @@ class Misgiving(NamedTuple):
     note: str
 
 
-class Post(Protocol):
-    """Sends a request to a witness or a time-stamp authority."""
-
-    async def __call__(self, url: str, body: bytes, media: str) -> tuple[int, bytes]:
-        """Post a body of a media type; return the status and the body of the answer. Raises OSError where none came in
-        time, or it cannot be read.
-        """
-
-
-class Stamp(Protocol):
-    """Has a time stamp authority say when something was there."""
-
-    async def __call__(self, data: bytes) -> bytes:
-        """Return the authority's answer (RFC 3161, DER) for some bytes. Raises OSError where there is none."""
+Post = Callable[[str, bytes, str], Awaitable[tuple[int, bytes]]]
+"""Posts a body of a media type to the address of a witness or a time stamp authority; returns the status and the body
+of the answer. Raises OSError where none came in time, or it cannot be read."""
+Stamp = Callable[[bytes], Awaitable[bytes]]
+"""Returns the answer of a time stamp authority (RFC 3161, DER) for some bytes. Raises OSError where there is none."""
 
 
 class Folder(Protocol):

@@ -5,7 +5,7 @@ them alone, and an act on one reads it in the store first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
@@ -298,57 +298,21 @@ class EvidenceQueries(Protocol):
 class Queries(Protocol):
     """All queries, by the kind of record that they are about."""
 
-    @property
-    def orders(self) -> OrderQueries: ...
-
-    @property
-    def restrictions(self) -> RestrictionQueries: ...
-
-    @property
-    def endings(self) -> EndingQueries: ...
-
-    @property
-    def reports(self) -> ReportQueries: ...
-
-    @property
-    def calls(self) -> CallQueries: ...
-
-    @property
-    def evidence(self) -> EvidenceQueries: ...
+    orders: OrderQueries
+    restrictions: RestrictionQueries
+    endings: EndingQueries
+    reports: ReportQueries
+    calls: CallQueries
+    evidence: EvidenceQueries
 
 
-class Unasked(Queries):
-    """The Queries of a store without SQL."""
+class _Unasked:
+    """The Queries of a store without SQL: each raises ArchiveUnavailable."""
 
-    @property
-    def orders(self) -> OrderQueries:
-        """Raises ArchiveUnavailable."""
+    def _raised(self) -> NoReturn:
         raise ArchiveUnavailable("there is no archive to ask")
 
-    @property
-    def restrictions(self) -> RestrictionQueries:
-        """Raises ArchiveUnavailable."""
-        raise ArchiveUnavailable("there is no archive to ask")
-
-    @property
-    def endings(self) -> EndingQueries:
-        """Raises ArchiveUnavailable."""
-        raise ArchiveUnavailable("there is no archive to ask")
-
-    @property
-    def reports(self) -> ReportQueries:
-        """Raises ArchiveUnavailable."""
-        raise ArchiveUnavailable("there is no archive to ask")
-
-    @property
-    def calls(self) -> CallQueries:
-        """Raises ArchiveUnavailable."""
-        raise ArchiveUnavailable("there is no archive to ask")
-
-    @property
-    def evidence(self) -> EvidenceQueries:
-        """Raises ArchiveUnavailable."""
-        raise ArchiveUnavailable("there is no archive to ask")
+    orders = restrictions = endings = reports = calls = evidence = property(_raised)
 
 
-NOTHING = Unasked()
+NOTHING = cast(Queries, _Unasked())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import StrEnum
-from typing import ClassVar, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from msgspec import Struct, field
 
@@ -39,6 +39,11 @@ class Snapshot(NamedTuple):
     endings: Mapping[str, Ending] = {}
     reports: Mapping[str, Report] = {}
     unreadable: Set[str] = frozenset()
+
+    @property
+    def kinds(self) -> Sequence[Mapping[str, Any]]:
+        """The loaded records, kind by kind, in the order in which `Records.look` takes their names."""
+        return self[1:6]
 
     def of(self, kind: type[R]) -> Mapping[str, R]:
         """Return the loaded records of a kind."""
@@ -312,19 +317,13 @@ class Records(Protocol):
     def part(self, record: str) -> int:
         """Return the number of the part of the store (cell) that keeps a record: each part fails on its own."""
 
-    def live(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
-    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        """Return the server's instant and the records that exist and can be read. A line always exists, if only as
-        version 0; orders that were moved to the archive are missing.
-        """
-        return self.look(orders, lines)[:3]
-
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (), reports: Sequence[str] = (),
     ) -> Snapshot:  # fmt: skip
-        """Read as `live` does, calls, endings and reports included."""
+        """Return the server's instant and the records that exist and can be read. A line always exists, if only as
+        version 0; records that were moved to the archive are missing.
+        """
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save each commit, all in one round trip; sent again automatically when an answer was lost on the wire."""

@@ -75,7 +75,7 @@ class Town(World):
         return order
 
     def live(self, ids):
-        return self.engine.store.records.live(ids)[1]
+        return self.engine.store.records.look(ids).orders
 
     def move(self, hours=LONG):
         """Let time pass, and run the timers."""

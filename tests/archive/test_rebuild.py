@@ -304,7 +304,7 @@ def test_another_number_of_cells_has_all_of_it_and_one_that_lost_its_data_alone_
     small.client.flushall()
     store = replace(cells_of(small.client, small.clock, 4), archive=small.archive, log=SqlLog(small.archive))
     assert rebuilt(small, store).filled == [0, 1, 2, 3]
-    there = store.records.live(orders)[1]
+    there = store.records.look(orders).orders
     assert set(there) == set(orders)
     lost = next(part for part in map(store.records.part, orders) if part)
     write_out(store, "one")
@@ -368,7 +368,7 @@ class Losses(Promises):
     def timers_are_due_as_before(self):
         """A timer that acts when it is due is put again for the instant for which it stood."""
         town = self.world
-        for order in town.engine.store.records.live(list(self.model.orders))[1].values():
+        for order in town.engine.store.records.look(list(self.model.orders)).orders.values():
             for put in put_again(order, 0, 0):
                 key = town.cell.due[due_set(put.effect, order.doc.carrier)]
                 due = town.client.zscore(key, f"o:{order.id}:{put.effect}")

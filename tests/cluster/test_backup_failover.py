@@ -82,5 +82,5 @@ def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(tow
     town.flush()
     imported(town, loaded(named), folder, tmp_path)
     with installation(loaded(named)) as found:
-        there = found.engine().store.records.live([*before.values()])[1]
+        there = found.engine().store.records.look([*before.values()]).orders
         assert [n for n, order in before.items() if order not in there] == []

@@ -98,7 +98,7 @@ class Hands:
         if self._store is None:
             wire = Wire(connect(self._town.server.url), proves=False, replicas=0)
             self._store = redis_store(wire, lease_ms=1, clock=self._town.clock)
-        order = self._store.records.live([order_id])[1].get(order_id)
+        order = self._store.records.look([order_id]).orders.get(order_id)
         return order.state if order else ""
 
     async def send(self, sms: Sms) -> Outcome:

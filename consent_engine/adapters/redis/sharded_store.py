@@ -3,17 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
+from typing import Any
 
 from consent_engine.adapters.redis.cells import DOWN_S, Cells, OfCells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.line.line import Line
-from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.ports import (
     Claim,
@@ -54,25 +50,15 @@ class ShardedRecords(OfCells, Records):
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (), reports: Sequence[str] = (),
     ) -> Snapshot:  # fmt: skip
-        kinds = (orders, lines, calls, endings, reports)
-        now: Millis = 0
-        found: dict[str, Order] = {}
-        read: dict[str, Line] = {}
-        known: dict[str, Call] = {}
-        of_endings: dict[str, Ending] = {}
-        of_reports: dict[str, Report] = {}
-        unreadable: set[str] = set()
+        kinds, now, unreadable = (orders, lines, calls, endings, reports), 0, set[str]()
+        found: list[dict[str, Any]] = [{} for _ in kinds]
         for part in sorted({self.part(record) for some in kinds for record in some}) or [0]:
             owned = ([record for record in some if self.part(record) == part] for some in kinds)
             there = self._cells.stores[part].records.look(*owned)
-            now = max(now, there.now)
-            found |= there.orders
-            read |= there.lines
-            known |= there.calls
-            of_endings |= there.endings
-            of_reports |= there.reports
-            unreadable |= there.unreadable
-        return Snapshot(now, found, read, known, of_endings, of_reports, unreadable)
+            now, unreadable = max(now, there.now), unreadable | there.unreadable
+            for known, some in zip(found, there.kinds, strict=True):
+                known.update(some)
+        return Snapshot(now, *found, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""

@@ -7,12 +7,12 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, func, inspect, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Select, func, inspect, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -48,7 +48,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded
 from consent_engine.ports.archive import Archive, BackupMade, Erasure, Expired
-from consent_engine.ports.queries import Reconciliation
+from consent_engine.ports.queries import Position, Reconciliation
 
 
 class SqlCalls(SqlKept[Call]):
@@ -335,3 +335,41 @@ def _kind(error: BaseException) -> str:
     """Return the kind of an error, without any text of the statement."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return type(cause).__name__
+
+
+Wanted = TypeVar("Wanted", bound=Select[Any])
+
+
+def behind(
+    rows: Wanted, place: Sequence[Column[Any]], last: Position | None, limit: int, *, oldest_first: bool = False
+) -> Wanted:
+    """Return the rows of one page, newest first. place: the columns that they are sorted by · last: those of the last
+    row of the page before
+    """
+    if last is not None:
+        rows = rows.where(tuple_(*place) > last if oldest_first else tuple_(*place) < last)
+    return rows.order_by(*(place if oldest_first else (each.desc() for each in place))).limit(limit)
+
+
+class OfArchive:
+    """Queries of one kind. check: raises NotOurArchive for the database of another installation"""
+
+    def __init__(self, archive: SqlArchive, check: Callable[[], object] = lambda: None) -> None:
+        self._archive = archive
+        self._check = check
+
+    @contextmanager
+    def _asking(self) -> Iterator[Connection]:
+        """Open a transaction. Raises ArchiveUnavailable."""
+        self._check()
+        with self._archive.asking() as connection:
+            yield connection
+
+    def _places(
+        self, place: Sequence[Column[Any]], before: Position | None, limit: int, *only: ColumnElement[bool]
+    ) -> list[Position]:
+        """Return the places of rows, newest first."""
+        with self._asking() as connection:
+            return [
+                (at, name) for at, name in connection.execute(behind(select(*place).where(*only), place, before, limit))
+            ]

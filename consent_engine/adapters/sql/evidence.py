@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
-from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.archive import OfArchive
 from consent_engine.adapters.sql.lines import restriction_of
 from consent_engine.adapters.sql.tables import LINES, LOG, ORDERS, PLANS, RECORDS, RESTRICTIONS, among
 from consent_engine.domain.call.call import Call
@@ -28,18 +28,15 @@ S = TypeVar("S")
 _FIELDS = Reader(dict[str, str])
 
 
-class SqlEvidenceQueries(EvidenceQueries):
+class SqlEvidenceQueries(OfArchive, EvidenceQueries):
     """The EvidenceQueries of one database, read in one transaction."""
 
-    def __init__(self, archive: SqlArchive) -> None:
-        self._archive = archive
-
     def of(self, order: str) -> OrderKept | None:
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return self._one(connection, order)
 
     def some(self, orders: Sequence[str]) -> dict[str, OrderKept | None]:
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return self._some(connection, orders)
 
     def receipted(self, name: str, since: Millis) -> Receipted | None:
@@ -47,7 +44,7 @@ class SqlEvidenceQueries(EvidenceQueries):
         reports = select(RECORDS.c.id).where(RECORDS.c.receipt == name, RECORDS.c.listed_at >= since)
         stands = select(RESTRICTIONS.c.line, RESTRICTIONS.c.name, LINES.c.version, LINES.c.person)
         stands = stands.join(LINES, LINES.c.id == RESTRICTIONS.c.line).where(RESTRICTIONS.c.receipt == name)
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             if (order := connection.execute(orders).scalar()) is not None:
                 return self._one(connection, order)
             if (report := connection.execute(reports).scalar()) is not None:
@@ -88,7 +85,7 @@ class SqlEvidenceQueries(EvidenceQueries):
         return {record.id: (record, leaves.get(record.id, [])) for record in records}
 
     def leaves(self, calls: Sequence[Call]) -> dict[str, list[tuple[int, str]]]:
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return _leaves(connection, calls)
 
     def _kept(self, connection: Connection, owner: Owner, kind: type[R], names: Sequence[str]) -> dict[str, Kept[R]]:

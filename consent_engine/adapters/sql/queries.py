@@ -3,11 +3,11 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, and_, case, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, select, tuple_
 
-from consent_engine.adapters.sql.archive import SqlArchive, SqlCalls
+from consent_engine.adapters.sql.archive import OfArchive, SqlArchive, SqlCalls, behind
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
 from consent_engine.adapters.sql.lines import restriction_of
 from consent_engine.adapters.sql.tables import (
@@ -39,6 +39,7 @@ from consent_engine.ports.queries import (
     CallFilter,
     CallQueries,
     EndingQueries,
+    EvidenceQueries,
     OpenReports,
     OrderFilter,
     OrderQueries,
@@ -53,19 +54,6 @@ from consent_engine.ports.queries import (
     StandingRestriction,
 )
 
-Wanted = TypeVar("Wanted", bound=Select[Any])
-
-
-def behind(
-    rows: Wanted, at: Column[Any], name: Column[Any], last: Position | None, limit: int,
-    *, oldest_first: bool = False,
-) -> Wanted:  # fmt: skip
-    """Return the rows of one page, newest first. last: the last row of the page before"""
-    if last is not None:
-        place = tuple_(at, name)
-        rows = rows.where(place > last if oldest_first else place < last)
-    return rows.order_by(*((at, name) if oldest_first else (at.desc(), name.desc()))).limit(limit)
-
 
 def page_of(rows: Sequence[Any], at: str, limit: int, read: Callable[[Any], Kept[R]]) -> Paged[R]:
     """Return the records of a page's rows. at: the name of their instant. One that cannot be read is left out, and
@@ -76,16 +64,19 @@ def page_of(rows: Sequence[Any], at: str, limit: int, read: Callable[[Any], Kept
     return Paged(records, (getattr(last, at), last.id) if last is not None else None)
 
 
+_CALL, _ORDER, _RECORD = (
+    (CALLS.c.started_at, CALLS.c.id),
+    (ORDERS.c.placed_at, ORDERS.c.id),
+    (RECORDS.c.listed_at, RECORDS.c.id),
+)
+"""The columns of a row's place in a list."""
 A_PIECE = 20_000
 """Calls read at a time, of a list that is read whole."""
 UNOFFICIAL = f" {Violation.UNOFFICIAL_NUMBER} "
 
 
-class SqlCallQueries(CallQueries):
+class SqlCallQueries(OfArchive, CallQueries):
     """The CallQueries of one database."""
-
-    def __init__(self, archive: SqlArchive) -> None:
-        self._archive = archive
 
     def page(self, wanted: CallFilter, before: Position | None, limit: int) -> Paged[Call]:
         kept = CALLS.c
@@ -99,8 +90,8 @@ class SqlCallQueries(CallQueries):
             rows = rows.where(VIOLATING)
         if wanted.violation not in {None, ANY}:
             rows = rows.where(kept.violations.contains(f" {wanted.violation} ", autoescape=True))
-        with self._archive.asking() as connection:
-            found = connection.execute(behind(rows, kept.started_at, kept.id, before, limit)).all()
+        with self._asking() as connection:
+            found = connection.execute(behind(rows, _CALL, before, limit)).all()
         return page_of(found, "started_at", limit, self._archive.calls.kept)
 
     def reported(self, carrier: str, since: Millis, until: Millis) -> Iterator[ReportedCall]:
@@ -108,7 +99,7 @@ class SqlCallQueries(CallQueries):
         rows = select(kept.line, kept.ever_violated, kept.started_at, kept.id).where(kept.carrier == carrier)
         rows = rows.where(kept.started_at <= until).order_by(kept.started_at, kept.id).limit(A_PIECE)
         while True:
-            with self._archive.asking() as connection:
+            with self._asking() as connection:
                 found = connection.execute(rows.where(tuple_(kept.started_at, kept.id) > last)).all()
             for line, violated, at, call in found:
                 yield ReportedCall(line, int(UNOFFICIAL not in violated), at, call)
@@ -119,32 +110,26 @@ class SqlCallQueries(CallQueries):
     def reconciled(self, since: Millis, until: Millis) -> list[Reconciliation]:
         kept = RECONCILED.c
         rows = select(RECONCILED).where(kept.since <= until, kept.until >= since).order_by(kept.at.desc())
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return [Reconciliation(*row) for row in connection.execute(rows)]
 
     def listed(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(before, limit)
+        return self._places(_CALL, before, limit)
 
     def present(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(before, limit, ~CALLS.c.gone)
-
-    def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
-        rows = select(CALLS.c.started_at, CALLS.c.id).where(*only)
-        with self._archive.asking() as connection:
-            found = connection.execute(behind(rows, CALLS.c.started_at, CALLS.c.id, before, limit))
-            return [(at, call) for at, call in found]
+        return self._places(_CALL, before, limit, ~CALLS.c.gone)
 
     def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
         kept = CALLS.c
         rows = SqlCalls.rows.where(TO_REVIEW, kept.verdict == verdict.value)
-        with self._archive.asking() as connection:
-            found = connection.execute(behind(rows, kept.over_at, kept.id, after, limit, oldest_first=True)).all()
+        with self._asking() as connection:
+            found = connection.execute(behind(rows, (kept.over_at, kept.id), after, limit, oldest_first=True)).all()
         return page_of(found, "over_at", limit, self._archive.calls.kept)
 
     def waiting(self) -> Mapping[Verdict, Tally]:
         kept = CALLS.c
         rows = select(kept.verdict, func.count(), func.min(kept.over_at)).where(TO_REVIEW).group_by(kept.verdict)
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             found = {Verdict(verdict): Tally(n, oldest) for verdict, n, oldest in connection.execute(rows)}
         return {verdict: found.get(verdict, Tally()) for verdict in Verdict if verdict in UNDECIDED}
 
@@ -152,7 +137,7 @@ class SqlCallQueries(CallQueries):
         kept = CALLS.c
         alike = [kept.carrier, kept.state, kept.verdict, kept.ever_violated, *([kept.agent] if by_agent else [])]
         began = kept.started_at >= since, kept.started_at <= until
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             rows = connection.execute(select(func.count(), *alike).where(*began).group_by(*alike)).all()
         return [
             Counted(
@@ -163,11 +148,8 @@ class SqlCallQueries(CallQueries):
         ]  # fmt: skip
 
 
-class SqlOrderQueries(OrderQueries):
+class SqlOrderQueries(OfArchive, OrderQueries):
     """The OrderQueries of one database."""
-
-    def __init__(self, archive: SqlArchive) -> None:
-        self._archive = archive
 
     def page(self, wanted: OrderFilter, before: Position | None, limit: int) -> Paged[Order]:
         kept = ORDERS.c
@@ -177,42 +159,37 @@ class SqlOrderQueries(OrderQueries):
             kept.in_vain.__eq__: wanted.void_yes, kept.line.__eq__: wanted.line, kept.placed_at.__le__: wanted.until,
         }  # fmt: skip
         only = [compared(value) for compared, value in bounds.items() if value is not None]
-        with self._archive.asking() as connection:
-            rows = behind(SqlArchive.rows.where(*only), kept.placed_at, kept.id, before, limit)
+        with self._asking() as connection:
+            rows = behind(SqlArchive.rows.where(*only), _ORDER, before, limit)
             found = connection.execute(rows).all()
         return page_of(found, "placed_at", limit, self._archive.kept)
 
     def listed(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(before, limit)
+        return self._places(_ORDER, before, limit)
 
     def present(self, before: Position | None, limit: int, plan: str | None = None) -> list[Position]:
-        return self._places(before, limit, ~ORDERS.c.gone, *(() if plan is None else (ORDERS.c.plan == plan,)))
-
-    def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
-        rows = select(ORDERS.c.placed_at, ORDERS.c.id).where(*only)
-        with self._archive.asking() as connection:
-            found = connection.execute(behind(rows, ORDERS.c.placed_at, ORDERS.c.id, before, limit))
-            return [(at, order) for at, order in found]
+        of_plan = () if plan is None else (ORDERS.c.plan == plan,)
+        return self._places(_ORDER, before, limit, ~ORDERS.c.gone, *of_plan)
 
     def with_tail(self, tail: str, most: int) -> list[str]:
         newest = select(ORDERS.c.id, ORDERS.c.placed_at).order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc())
         some = newest.limit(MOST_SEARCHED).subquery()
         alike = select(some.c.id).where(some.c.id.endswith(tail, autoescape=True))
         rows = alike.order_by(some.c.placed_at.desc(), some.c.id.desc()).limit(most)
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return list(connection.execute(rows).scalars())
 
     def funnel(self, since: Millis, until: Millis) -> dict[State, int]:
         placed = ORDERS.c.placed_at >= since, ORDERS.c.placed_at <= until
         counted = select(ORDERS.c.state, func.count()).where(*placed).group_by(ORDERS.c.state)
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return {State(state): n for state, n in connection.execute(counted)}
 
     def sold(self, since: Millis, until: Millis) -> Mapping[tuple[str, str], Mapping[Sold, int]]:
         kept, found = ORDERS.c, dict[tuple[str, str], Counter[Sold]]()
         alike = kept.plan, kept.agent, kept.outcomes
         placed = kept.placed_at >= since, kept.placed_at <= until
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             for plan, agent, outcomes, n in connection.execute(
                 select(*alike, func.count()).where(*placed).group_by(*alike)
             ):
@@ -228,10 +205,10 @@ class SqlOrderQueries(OrderQueries):
 
     def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
         placed = ORDERS.c.placed_at >= since, ORDERS.c.placed_at <= until
-        return self._places(before, limit, *placed, ORDERS.c.evidence == Evidence.SERVICE.value)
+        return self._places(_ORDER, before, limit, *placed, ORDERS.c.evidence == Evidence.SERVICE.value)
 
     def ended_soon(self, since: Millis, until: Millis) -> int:
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             counted = select(func.count()).select_from(RECORDS).where(*_ended_soon(since, until))
             return int(connection.execute(counted).scalar_one())
 
@@ -242,34 +219,23 @@ def _ended_soon(since: Millis, until: Millis) -> tuple[Any, ...]:
 
 
 _ROW = RECORDS.c
-_PLACE = _ROW.listed_at, _ROW.id
 _OPEN_ENDING = (
     _ROW.kind == Owner.ENDING.value,
     _ROW.state.in_([EndingState.ENDING.value, EndingState.ENDING_FAILED.value]),
 )
 
 
-class SqlEndingQueries(EndingQueries):
+class SqlEndingQueries(OfArchive, EndingQueries):
     """The EndingQueries of one database."""
 
-    def __init__(self, archive: SqlArchive) -> None:
-        self._archive = archive
-
     def listed(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(before, limit, _ROW.kind == Owner.ENDING.value)
+        return self._places(_RECORD, before, limit, _ROW.kind == Owner.ENDING.value)
 
     def open(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(before, limit, *_OPEN_ENDING)
-
-    def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
-        rows = select(*_PLACE).where(*only).order_by(*(each.desc() for each in _PLACE)).limit(limit)
-        if before is not None:
-            rows = rows.where(tuple_(*_PLACE) < before)
-        with self._archive.asking() as connection:
-            return [(at, ending) for at, ending in connection.execute(rows)]
+        return self._places(_RECORD, before, limit, *_OPEN_ENDING)
 
     def tally(self) -> Tally:
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             count, oldest = connection.execute(
                 select(func.count(), func.min(_ROW.listed_at)).where(*_OPEN_ENDING)
             ).one()
@@ -280,11 +246,8 @@ _REPORT = _ROW.kind == Owner.REPORT.value
 _OPEN_REPORT = _REPORT, _ROW.state == ReportState.OPEN.value
 
 
-class SqlReportQueries(ReportQueries):
+class SqlReportQueries(OfArchive, ReportQueries):
     """The ReportQueries of one database."""
-
-    def __init__(self, archive: SqlArchive) -> None:
-        self._archive = archive
 
     def page(self, wanted: ReportFilter, before: Position | None, limit: int) -> list[Position]:
         bounds = (
@@ -294,29 +257,25 @@ class SqlReportQueries(ReportQueries):
         only = [_REPORT, *(column == value for column, value in bounds if value is not None)]
         if wanted.overdue_at is not None:
             only += _ROW.state == ReportState.OPEN.value, _ROW.answer_by < wanted.overdue_at
-        if before is not None:
-            only.append(tuple_(*_PLACE) < before)
-        rows = select(*_PLACE).where(*only).order_by(*(each.desc() for each in _PLACE)).limit(limit)
-        with self._archive.asking() as connection:
-            return [(at, report) for at, report in connection.execute(rows)]
+        return self._places(_RECORD, before, limit, *only)
 
     def received(self, since: Millis, until: Millis, now: Millis) -> list[Received]:
         alike = _ROW.carrier, _ROW.found, _ROW.state
         late = func.sum(case((and_(*_OPEN_REPORT, _ROW.answer_by < now), 1), else_=0))
         came = _REPORT, _ROW.listed_at >= since, _ROW.listed_at <= until
         counted = select(*alike, func.count(), late).where(*came).group_by(*alike).order_by(*alike)
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return [Received(*row) for row in connection.execute(counted)]
 
     def due(self, limit: int) -> list[str]:
         rows = select(_ROW.id).where(*_OPEN_REPORT).order_by(_ROW.answer_by, _ROW.id).limit(limit)
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return list(connection.execute(rows).scalars())
 
     def waiting(self, now: Millis) -> list[OpenReports]:
         alike, late = (_ROW.door, _ROW.proposed), func.sum(case((_ROW.answer_by < now, 1), else_=0))
         counted = select(*alike, func.count(), late).where(*_OPEN_REPORT).group_by(*alike)
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             return [
                 OpenReports(ReportDoor(door), ReportClass(proposed), count, overdue)
                 for door, proposed, count, overdue in connection.execute(counted)
@@ -329,18 +288,15 @@ _SINCE = _STANDS.since, _STANDS.line, _STANDS.name
 _STANDING = select(*_SINCE, LINES.c.version, LINES.c.person).join(LINES, LINES.c.id == _STANDS.line)
 
 
-class SqlRestrictionQueries(RestrictionQueries):
+class SqlRestrictionQueries(OfArchive, RestrictionQueries):
     """The RestrictionQueries of one database."""
-
-    def __init__(self, archive: SqlArchive) -> None:
-        self._archive = archive
 
     def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[StandingRestriction]:
         rows = _STANDING.where(*_listed(kind)).order_by(*(each.desc() for each in _SINCE)).limit(limit)
         if before is not None:
             line, _, name = before[1].partition(" ")
             rows = rows.where(tuple_(*_SINCE) < (before[0], line, name))
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             found = connection.execute(rows).all()
         last = found[-1] if len(found) == limit else None
         place = (last.since, f"{last.line} {last.name}") if last is not None else None
@@ -348,7 +304,7 @@ class SqlRestrictionQueries(RestrictionQueries):
 
     def tally(self, kind: Kind) -> Tally:
         counted = select(func.count(), func.min(_STANDS.since)).where(*_listed(kind))
-        with self._archive.asking() as connection:
+        with self._asking() as connection:
             count, oldest = connection.execute(counted).one()
         return Tally(count, oldest or 0)
 
@@ -369,40 +325,9 @@ class SqlQueries(Queries):
     """The Queries of one database. check: raises NotOurArchive for a database of another installation"""
 
     def __init__(self, archive: SqlArchive, check: Callable[[], object] = lambda: None) -> None:
-        self._check = check
-        self._orders = SqlOrderQueries(archive)
-        self._restrictions = SqlRestrictionQueries(archive)
-        self._endings = SqlEndingQueries(archive)
-        self._reports = SqlReportQueries(archive)
-        self._calls = SqlCallQueries(archive)
-        self._evidence = SqlEvidenceQueries(archive)
-
-    @property
-    def orders(self) -> SqlOrderQueries:
-        self._check()
-        return self._orders
-
-    @property
-    def restrictions(self) -> SqlRestrictionQueries:
-        self._check()
-        return self._restrictions
-
-    @property
-    def endings(self) -> SqlEndingQueries:
-        self._check()
-        return self._endings
-
-    @property
-    def reports(self) -> SqlReportQueries:
-        self._check()
-        return self._reports
-
-    @property
-    def calls(self) -> SqlCallQueries:
-        self._check()
-        return self._calls
-
-    @property
-    def evidence(self) -> SqlEvidenceQueries:
-        self._check()
-        return self._evidence
+        self.orders: OrderQueries = SqlOrderQueries(archive, check)
+        self.restrictions: RestrictionQueries = SqlRestrictionQueries(archive, check)
+        self.endings: EndingQueries = SqlEndingQueries(archive, check)
+        self.reports: ReportQueries = SqlReportQueries(archive, check)
+        self.calls: CallQueries = SqlCallQueries(archive, check)
+        self.evidence: EvidenceQueries = SqlEvidenceQueries(archive, check)

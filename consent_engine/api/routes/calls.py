@@ -1,4 +1,4 @@
-"""Calls over HTTP: start, end, show and list them."""
+"""Calls over HTTP: start, end, show and list them, and add their words, for the reviewer."""
 
 import re
 
@@ -7,14 +7,14 @@ from starlette.responses import Response
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.http.bodies import parse, read_json, read_json_body
+from consent_engine.api.http.bodies import MOST_LIST, parse, read_json, read_json_body
 from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListCalls, Paged
 from consent_engine.api.routes.orders import idempotency_key
-from consent_engine.api.schemas.calls import CallList, CallView
+from consent_engine.api.schemas.calls import CallList, CallView, Transcribe
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.views import AsOf
-from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, FULL_NUMBERS
+from consent_engine.api.service.callers import AGENT, AGENT_OR_OPS, CALL_LISTER, CALL_READER, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.call_request import (
     AgentMismatch,
@@ -25,10 +25,11 @@ from consent_engine.domain.admission.call_request import (
     check_agent,
 )
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
+from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallMismatch, CallNotFound, RecordingReused
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.review import AlreadyTranscribed, Transcript
 from consent_engine.errors import IdempotencyConflict, Malformed, PlanUnknown
 from consent_engine.ports import ApiKey, CallFilter
 
@@ -111,3 +112,26 @@ async def show(request: Request, caller: ApiKey, call_id: str) -> CallView:
 
 def view_of(call: Call, caller: ApiKey) -> CallView:
     return CallView.of(call, whole=caller.role in FULL_NUMBERS)
+
+
+transcripts = Operations("transcripts", "/v1/calls")
+
+
+@transcripts.add(
+    "POST",
+    "/{call_id}/transcript",
+    AGENT_OR_OPS,
+    "Add the transcript of a call",
+    CallView,
+    problems=(CallMismatch, AlreadyTranscribed),
+    body=Transcribe,
+)
+async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView:
+    """Add the words of a call, with times: a hint for the reviewer, never a verdict. From the call's own recording (409
+    `call_mismatch`), only once (409 `already_transcribed`; repeating it changes nothing), 256 KiB at most. Roles: agent
+    (own), ops."""
+    form = read(Transcribe, await read_json(request, MOST_LIST))
+    anyone = caller.role != Role.AGENT
+    wanted = Transcript(call_id, caller.name, form.recording, form.spoken(), caller.created_at, anyone)
+    call = await front_of(request).ask(lambda engine: engine.calls.transcribe(wanted))
+    return view_of(call, caller)

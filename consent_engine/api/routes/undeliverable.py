@@ -36,7 +36,7 @@ async def ask(request: Request, caller: ApiKey, form: AskAgain) -> AskedAgainVie
     cursor = from_address(form.cursor)
 
     def asked(engine: Engine) -> AskedAgainView:
-        page = engine.undeliverable.page_to_ask(form.reason, form.plan, cursor, form.limit)
+        page = engine.undeliverable.page(form.reason, form.plan, cursor, form.limit, now=True)
         return AskedAgainView.of(engine.undeliverable.ask_again(page.orders, caller.name), page.cursor)
 
     return await front_of(request).ask_long(asked)

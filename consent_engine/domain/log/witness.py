@@ -11,7 +11,6 @@ from typing import NamedTuple
 from consent_engine.domain.log.checkpoint import COSIGNS, Key, Note, NotSigned
 
 ADD = "/add-checkpoint"
-TYPE_OF_SIZE = "text/x.tlog.size"
 
 
 class Witness(NamedTuple):

@@ -39,7 +39,7 @@ def asked_again(desk):
     desk.gateway.answers = [Rejected("number not in service")]
     order = ordered(desk, desk.start())
     desk.run(Lane.SMS)
-    return [order.id], [each.id for each in desk.engine.undeliverable.page_to_ask(None, None).orders]
+    return [order.id], [each.id for each in desk.engine.undeliverable.page(None, None, now=True).orders]
 
 
 def let_go_on(desk):
@@ -53,7 +53,7 @@ def decided(desk):
     desk.run(Lane.SMS)
     desk.say("我要投诉")
     desk.run(Lane.INBOUND)
-    return ["我要投诉"], [each.text for each in desk.engine.held_now()[0]]
+    return ["我要投诉"], [each.text for each in desk.engine.held(now=True)[0]]
 
 
 def drawn(desk):

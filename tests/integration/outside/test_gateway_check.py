@@ -37,7 +37,7 @@ def kept(world, check):
 
 def test_four_parts_go_out_by_the_lane_of_every_sms_and_each_says_which_it_is(world, check):
     assert world.queue.woken == [Lane.SMS]
-    [line] = world.engine.store.records.live(lines=[check.line])[2].values()
+    [line] = world.engine.store.records.look(lines=[check.line]).lines.values()
     assert all(follows_of(effect, line) for effect in line.effects)
     world.run()
     [sms] = world.gateway.sent

@@ -237,10 +237,10 @@ def test_a_part_of_a_lines_own_sms_settles_no_doubt_and_all_of_them_do(world):
     [sms] = world.gateway.sent
     line = sms.ref.split(".")[0]
     for n in (1, 2):
-        assert world.engine.records.live(lines=[line])[2][line].effects
+        assert world.engine.records.look(lines=[line]).lines[line].effects
         report = DeliveryReport("test", sms.ref, "m1", TAKEN, n, 2, alone=True)
         world.engine.receive([report])
         world.read_now()
-    known = world.engine.records.live(lines=[line])[2][line]
+    known = world.engine.records.look(lines=[line]).lines[line]
     assert [effect for effect in known.effects if effect.startswith("sms.")] == []
     assert known.reports == {}

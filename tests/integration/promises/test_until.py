@@ -55,7 +55,7 @@ class Still(Desk):
     def kept(self):
         """Return the open orders and the recordings of the calls, each by its number."""
         present = self.engine.store.queries.orders.present(None, 100)
-        orders = [e for e in self.engine.records.live([o for _, o in present])[1].values() if not e.state.settled]
+        orders = [e for e in self.engine.records.look([o for _, o in present]).orders.values() if not e.state.settled]
         calls = self.engine.calls.page(CallFilter()).calls
         return sorted(each.doc.plan for each in orders), [each.person.msisdn for each in calls if each.recording_keys]
 

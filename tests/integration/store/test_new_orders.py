@@ -130,7 +130,7 @@ def test_a_call_or_a_line_that_came_meanwhile_stops_that_order_alone(world, stor
 def test_an_offer_that_is_not_there_is_said_once_more_and_both_orders_are_saved(world, store):
     commits = made_of(world, wanted(world, [NUMBER, OTHER, THIRD]))
     assert words(store, commits[:1]) == [CommitResult.OK]
-    assert store.records.live([commits[0].records[0].id])[1], "from now on it is believed to be there"
+    assert store.records.look([commits[0].records[0].id]).orders, "from now on it is believed to be there"
     world.client.delete("ce:{0}:offers")
     assert words(store, commits[1:]) == [CommitResult.OK] * 2
     assert world.client.hlen("ce:{0}:offers") == 1

@@ -214,7 +214,7 @@ def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     assert world.client.xlen("ce:{0}:unmatched") == 1
     assert one(store, Commit("", (LineChange(LINE, consume="b"),), held)) is CommitResult.OK
     assert world.client.zcard(DUE[Lane.INBOUND]) == 0
-    assert READ not in store.records.live(lines=[LINE])[2][LINE].effects
+    assert READ not in store.records.look(lines=[LINE]).lines[LINE].effects
 
 
 def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
@@ -373,14 +373,14 @@ def test_the_instants_of_one_line_never_go_back(world, store):
 
 def test_a_refusal_raises_the_version_and_other_messages_do_not(world, store):
     def version():
-        return store.records.live(lines=[LINE])[2][LINE].version
+        return store.records.look(lines=[LINE]).lines[LINE].version
 
     versions = []
     for n, refuses in enumerate([(), (), ("mobile",), ("mobile",), ("mobile", "telecom"), ("*",)]):
         store.inbox.receive([posted(str(n), makes=refuses, door='d"oor', ref="/é")])
         versions.append(version())
     assert [version - versions[0] for version in versions] == [0, 0, 1, 1, 2, 3]
-    refusals = {each.carrier: each for each in store.records.live(lines=[LINE])[2][LINE].restrictions}
+    refusals = {each.carrier: each for each in store.records.look(lines=[LINE]).lines[LINE].restrictions}
     assert (set(refusals), refusals["mobile"].ref) == ({"mobile", "telecom", "*"}, "/é")
 
 
@@ -445,7 +445,7 @@ def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):
     seconds, _ = world.client.time()
     [stored] = server_time.inbox.receive([posted()])
     [leased] = server_time.lanes.lease(Lane.INBOUND, 1)
-    now, _, _ = server_time.records.live()
+    now = server_time.records.look().now
     assert seconds * 1000 - 1 <= stored.at <= leased.at <= now <= seconds * 1000 + 60_000
 
 
