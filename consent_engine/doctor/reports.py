@@ -1,5 +1,5 @@
-"""Checks of call reports and of reviews: overdue answers, whether the calendar knows the days they are due on; calls and
-orders that wait for a reviewer.
+"""Checks of reports and of reviews: overdue answers, whether the calendar knows the days that they are due on; calls
+and orders that wait for a reviewer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

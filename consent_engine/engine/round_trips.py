@@ -141,7 +141,7 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     named = [astuple(ask) for ask in asks]
     found = store.records.look(*(tuple({*chain.from_iterable(names)}) for names in zip(*named, strict=True)))
     # Each ask gets only the records that it named: another ask's record must not be taken for its own.
-    return [Snapshot(found.now, *map(_own, found.kinds, names), found.unreadable) for names in named]
+    return [Snapshot.of_kinds(found.now, map(_own, found.kinds, names), found.unreadable) for names in named]
 
 
 def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:

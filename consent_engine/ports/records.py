@@ -1,6 +1,6 @@
 """The port to records (orders, lines, calls, endings, reports), read whole and changed by commits; and its types."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
@@ -39,6 +39,12 @@ class Snapshot(NamedTuple):
     endings: Mapping[str, Ending] = {}
     reports: Mapping[str, Report] = {}
     unreadable: Set[str] = frozenset()
+
+    @classmethod
+    def of_kinds(cls, now: Millis, kinds: Iterable[dict[str, Any]], unreadable: Set[str]) -> "Snapshot":
+        """Return the snapshot of these records, kind by kind, as `kinds` has them."""
+        orders, lines, calls, endings, reports = kinds
+        return cls(now, orders, lines, calls, endings, reports, unreadable)
 
     @property
     def kinds(self) -> Sequence[Mapping[str, Any]]:

@@ -58,7 +58,7 @@ class ShardedRecords(OfCells, Records):
             now, unreadable = max(now, there.now), unreadable | there.unreadable
             for known, some in zip(found, there.kinds, strict=True):
                 known.update(some)
-        return Snapshot(now, *found, unreadable)
+        return Snapshot.of_kinds(now, found, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""
