@@ -74,14 +74,18 @@ def request(method: str, target: Target, headers: Mapping[str, str], body: bytes
     return f"{method} {target.start}Connection: close\r\n{lines}{length}\r\n".encode() + (body or b"")
 
 
-async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> Said:
+async def call(
+    target: Target, written: bytes, in_hand: Callable[[], None], tls: ssl.SSLContext | None = None
+) -> Said:  # fmt: skip
     """Connect, write, and read the answer.
 
-    in_hand: called when a connection stands, right before the first byte is sent; it may raise NotSent. Raises OSError
-    and ValueError where no connection can be made: surely not sent; OSError and BrokenAnswer where no answer came.
+    in_hand: called when a connection stands, right before the first byte is sent; it may raise NotSent · tls: for an
+    https address, if not the usual. Raises OSError and ValueError where no connection can be made: surely not sent;
+    OSError and BrokenAnswer where no answer came.
     """
     loop = asyncio.get_running_loop()
-    wire = await _connected(target, lambda: _Wire(written, in_hand, loop.create_future()))
+    secured = (tls or _tls()) if target.tls else None
+    wire = await _connected(target, secured, lambda: _Wire(written, in_hand, loop.create_future()))
     try:
         return await wire.answer
     finally:
@@ -215,8 +219,8 @@ def known_addresses() -> dict[tuple[str, int], tuple[str, float]]:
     return _known
 
 
-async def _connected(target: Target, make: Callable[[], _Wire]) -> _Wire:
-    loop, tls = asyncio.get_running_loop(), _tls() if target.tls else None
+async def _connected(target: Target, tls: ssl.SSLContext | None, make: Callable[[], _Wire]) -> _Wire:
+    loop = asyncio.get_running_loop()
     name = target.host if target.tls else None
     address, until = _known.get((target.host, target.port), ("", 0.0))
     if monotonic() < until:
@@ -234,8 +238,11 @@ async def _connected(target: Target, make: Callable[[], _Wire]) -> _Wire:
     return wire
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+def tls_context(authorities: str | None = None) -> ssl.SSLContext:
+    """Make the TLS of calls. authorities: a file of certificates, the system's where None. Raises OSError."""
+    context = ssl.create_default_context(cafile=authorities)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+_tls = cache(tls_context)

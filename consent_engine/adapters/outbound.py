@@ -15,7 +15,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from yarl import URL
 
 from consent_engine import DISTRIBUTION
-from consent_engine.adapters.http_exchange import BrokenAnswer, call, request, target_of
+from consent_engine.adapters.http_exchange import BrokenAnswer, call, request, target_of, tls_context
 from consent_engine.domain import hashing
 from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
@@ -52,7 +52,7 @@ class Answer:
 
     def id(self, field: str) -> str:
         """Read a field as `word` does; a whole number counts as an id, by its digits."""
-        return _id(self.value(field))
+        return as_id(self.value(field))
 
     def ids(self, field: str) -> tuple[str, ...]:
         """Read a field that lists ids, each as `id` reads one; empty where one of them is invalid, two are the same, or
@@ -60,7 +60,7 @@ class Answer:
         """
         value = self.value(field)
         listed = value if isinstance(value, list) and len(value) <= MOST_IDS else []
-        ids = tuple(map(_id, listed))
+        ids = tuple(map(as_id, listed))
         return ids if all(ids) and len(set(ids)) == len(ids) else ()
 
     def value(self, field: str) -> object:
@@ -73,7 +73,7 @@ class Answer:
 
     def word(self, field: str) -> str:
         """Read a field of the answer's JSON object: 1 to 200 printable characters that are not blank, else ''."""
-        return _word(self.value(field))
+        return as_word(self.value(field))
 
 
 _REFUSES_US = frozenset({401, 403})
@@ -81,14 +81,16 @@ _BELOW_NOTHING = re.compile(r"-[0-9]+")
 """An error code in an id's place, under a status of success: such an SMS or service is in doubt, and not taken."""
 
 
-def _word(value: object) -> str:
+def as_word(value: object) -> str:
+    """Return a text of 1 to 200 printable characters that are not blank; "" for anything else."""
     if not isinstance(value, str) or len(value) > LONGEST_WORD or value.isspace():
         return ""
     return value if value.isprintable() else ""
 
 
-def _id(value: object) -> str:
-    found = str(value) if type(value) is int and abs(value) < LARGEST_ID else _word(value)
+def as_id(value: object) -> str:
+    """Return a word, or a whole number by its digits, as an id; "" for anything else."""
+    found = str(value) if type(value) is int and abs(value) < LARGEST_ID else as_word(value)
     return "" if _BELOW_NOTHING.fullmatch(found) else found
 
 
@@ -106,7 +108,7 @@ class _Progress:
 
 
 class Client:
-    """A client for JSON over HTTP, signed if it has a secret, without redirects, cookies or proxies of the environment.
+    """A client for HTTP, signed if it has a secret, without redirects, cookies or proxies of the environment.
 
     Every call has a connection of its own. HTTP/1.1 assigns answers to requests by their order alone: on a kept
     connection, an unrequested message of the other side or its proxy would count as the next call's answer, and an SMS
@@ -114,7 +116,11 @@ class Client:
     clients that keep connections.
     """
 
-    def __init__(self, timeout: timedelta, secret: str = "", now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, timeout: timedelta, secret: str = "", now: Callable[[], float] = time.time,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
+        self._tls = tls
         self._seconds = timeout.total_seconds()
         self._secret = secret
         self._now = now
@@ -124,20 +130,17 @@ class Client:
         """POST one JSON object under an idempotency key; without a key only requests that change nothing."""
         body = json.dumps(fields, separators=(",", ":")).encode()
         keyed = {"Idempotency-Key": key} if key else {}
-        return await self._request("POST", url, body, {"Content-Type": "application/json", **keyed})
-
-    async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer | Unavailable | Uncertain:
-        """POST a body as it is."""
-        return await self._request("POST", url, body, headers)
+        return await self.send("POST", url, body, {"Content-Type": "application/json", **keyed}, changes=True)
 
     async def get(self, url: str) -> Answer | Unavailable | Uncertain:
         """Send a GET, for requests that change nothing."""
-        return await self._request("GET", url, None, {})
+        return await self.send("GET", url, None, {}, changes=False)
 
-    async def _request(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    async def send(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], *, changes: bool
     ) -> Answer | Unavailable | Uncertain:
-        progress = _Progress(MAY_GO.get(None) if method == "POST" else None)  # a GET changes nothing
+        """Send one request. changes: it may have an effect, so it asks whether it may go"""
+        progress = _Progress(MAY_GO.get(None) if changes else None)
         try:
             # asyncio's timeout, not aiohttp's: that one rounds up, and a call must not outlive its lease by a rounding.
             async with asyncio.timeout(self._seconds):
@@ -157,7 +160,7 @@ class Client:
         target = target_of(url)
         written = request(method, target, headers, body)
         async with self._place():
-            said = await call(target, written, progress.begin)
+            said = await call(target, written, progress.begin, self._tls)
         return Answer(said.status, said.body, retry_after(said.retry_after, self._now()))
 
     def _place(self) -> asyncio.Semaphore:
@@ -199,7 +202,7 @@ def event_poster(timeout: timedelta) -> PostEvent:
     client = Client(timeout)
 
     async def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
-        said = await client.send(url, body, headers)
+        said = await client.send("POST", url, body, headers, changes=True)
         return Answered(said.status, said.after) if isinstance(said, Answer) else Answered(0, 0, said.reason)
 
     return post
@@ -330,6 +333,30 @@ def flag(prefix: str, raw: Mapping[str, str], key: str) -> bool:
     if value not in {"true", "false"}:
         raise SettingsError(f"{prefix}{key} must be true or false")
     return value == "true"
+
+
+def tls_of(prefix: str, raw: Mapping[str, str]) -> ssl.SSLContext | None:
+    """Return TLS with the certificate that we show (CERTIFICATE, its KEY if that has a file of its own, PASSPHRASE) and
+    the authorities that the other side's must be of (CA); None where neither is set. Raises SettingsError.
+    """
+    shown, authorities = raw.get("CERTIFICATE"), raw.get("CA")
+    if shown is None and (other := {"KEY", "PASSPHRASE"} & raw.keys()):
+        raise SettingsError(f"{prefix}CERTIFICATE is missing: {prefix}{min(other)} belongs to it")
+    if shown is None and authorities is None:
+        return None
+    if not endpoint(prefix, raw).startswith("https:"):
+        raise SettingsError(f"{prefix}URL must begin with https:// where a certificate or a CA is set")
+    try:
+        made = tls_context(authorities)
+    except (OSError, ValueError):
+        raise SettingsError(f"{prefix}CA names no file of certificates in PEM") from None
+    try:
+        if shown is not None:  # without a passphrase OpenSSL would ask at the terminal
+            made.load_cert_chain(shown, raw.get("KEY"), lambda: raw.get("PASSPHRASE", ""))
+    except (OSError, ValueError):
+        wanted = "a certificate and its private key in PEM, or the passphrase is wrong"
+        raise SettingsError(f"{prefix}CERTIFICATE, with {prefix}KEY, must name {wanted}") from None
+    return made
 
 
 def certificate_ends(host: str, port: int) -> float | None:

@@ -83,15 +83,6 @@ _AWKWARD = re.compile(r"[^!-~]|[@?#%\[]")
 """Characters that Kannel's own parsing of a URL (no IPv6, nothing encoded), or our additions to it, cannot handle."""
 
 
-class SendSms(Client):
-    """The client for Kannel's form of POST, which is no JSON: the text is the body, everything else is in headers."""
-
-    async def hand_over(self, url: str, text: str, headers: Mapping[str, str]) -> Answer | Unavailable | Uncertain:
-        """POST one text."""
-        content = {"Content-Type": 'text/plain; charset="UTF-8"'}
-        return await self._request("POST", url, text.encode(), content | dict(headers))
-
-
 class KannelWebhooks(Webhooks):
     """The webhooks for Kannel: the credentials are verified, then the one message of a call is read."""
 
@@ -184,7 +175,7 @@ class Kannel:
         name: str,
         account: Account,
         receipts: str,
-        client: SendSms,
+        client: Client,
         webhooks: KannelWebhooks,
         attempt: Callable[[], str],
         *,
@@ -209,7 +200,9 @@ class Kannel:
         return together(await asyncio.gather(*sent))
 
     async def _send(self, sms: Sms, part: str, attempt: str, n: int, of: int) -> Outcome:
+        # Kannel's form is no JSON: the text is the body, all else is in headers.
         headers = self._account.headers() | {
+            "Content-Type": 'text/plain; charset="UTF-8"',
             "X-Kannel-From": sms.sender,
             "X-Kannel-To": sms.to,
             "X-Kannel-Coding": CODINGS[encoding(sms.text)],
@@ -220,7 +213,7 @@ class Kannel:
             headers["X-Kannel-Validity"] = str(max(1, sms.valid_for // 60_000))
         if of > 1:
             headers["X-Kannel-UDH"] = concatenated(reference(sms.ref), of, n)
-        answer = await self._client.hand_over(self._account.url, part, headers)
+        answer = await self._client.send("POST", self._account.url, part.encode(), headers, changes=True)
         return _outcome(answer, attempt) if isinstance(answer, Answer) else answer
 
 
@@ -245,7 +238,7 @@ def build(
         name,
         account,
         _receipts(prefix, raw, name, secret),
-        SendSms(call_timeout),
+        Client(call_timeout),
         KannelWebhooks(name, secret, skew(prefix, raw), old),
         attempt,
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
