@@ -38,7 +38,8 @@ MEANS = {
     "replicas": "On how many replicas a write must be proven as well",
     "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX`. `simulated` on the embedded server, else required",
     **{f"gateway_{name}": f"Another gateway, for {each.english}" for name, each in CARRIERS.items()},
-    "bss": f"The BSS: {_names(BSS)}. `simulated` on the embedded server, else required",
+    "bss": f"The BSS: {_names(BSS)}, or `NAME:BOX`. `templated` is any that speaks HTTP, described by a file "
+    "([bss.md](bss.md)). `simulated` on the embedded server, else required",
     **{
         f"sender_{name}": f"The number that sends SMS of {each.english}; begins with {each.outbound} or {each.hotline}"
         for name, each in CARRIERS.items()
@@ -153,7 +154,15 @@ SUFFIXES = {
             "(422 `confirmation_too_long`): a question that arrives cut could get a yes"
         ),
     ),
-    "CAN_ASK": ("the BSS", "`true` where it answers `GET URL/activations/{order_id}`: it is asked after a doubt"),
+    "CAN_ASK": (
+        "the BSS `http`",
+        "`true` where it answers `GET URL/activations/{order_id}`: it is asked after a doubt",
+    ),
+    "MAPPING": ("the BSS `templated`", "The file that describes it: [bss.md](bss.md)"),
+    "CERTIFICATE`, `__KEY`, `__PASSPHRASE`, `__CA": (
+        "the BSS",
+        "The certificate that we show it (mTLS), and the authorities of its own: files in PEM ([bss.md](bss.md))",
+    ),
     "CAN_LOOK_UP": (
         "the BSS",
         (

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.adapters.bss import http_json
 from consent_engine.adapters.bss import registry as bss
+from consent_engine.adapters.bss import templated
 from consent_engine.domain import hashing
 from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
@@ -26,7 +26,7 @@ def talk(behaviour, *verbs, seconds=PATIENT, url="", **raw):
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:
             settings = RAW | {"URL": f"{url or far.url}/v2/"} | raw
-            system = http_json.build("http", settings, timedelta(seconds=seconds), lambda: NOW_S)
+            system = templated.build("http", settings, timedelta(seconds=seconds), lambda: NOW_S)
             outcomes = [
                 await (system.ask("11-abc") if verb == "ask" else system.activate(ACTIVATION)) for verb in verbs
             ]
@@ -136,7 +136,7 @@ def test_whatever_cannot_have_been_sent_is_no_news(unreached, verb, kind):
     async def conversation():
         async with server as far:
             url, seconds = await make(far)
-            system = http_json.build("http", RAW | {"URL": url}, timedelta(seconds=seconds), lambda: NOW_S)
+            system = templated.build("http", RAW | {"URL": url}, timedelta(seconds=seconds), lambda: NOW_S)
             async with bounded(seconds):
                 return await (system.ask("11-abc") if verb == "ask" else system.activate(ACTIVATION))
 
@@ -159,7 +159,7 @@ def test_an_id_may_be_a_number():
 @pytest.mark.parametrize("wrong", [-1, "-1", " ", "", None, False])
 def test_an_error_in_the_place_of_an_id_is_no_activation(wrong):
     outcome, _ = talk(answers(200, {"activation_id": wrong, "code": "E1", "reason": "no such plan"}), "activate")
-    assert outcome == Uncertain("BSS answered 200 without an activation_id")
+    assert outcome == Uncertain("BSS answered 200 without an id")
 
 
 def test_an_id_made_of_the_number_is_kept_as_its_hash():
@@ -183,7 +183,7 @@ def test_a_bss_that_was_asked_and_knows_nothing_differs_from_one_that_cannot_be_
     assert (asked, len(far.requests)) == (Untaken("asked: unknown to the BSS"), 1)
     never, far = talk(answers(200, ACTIVE), "ask", CAN_ASK="false")
     assert (never, len(far.requests)) == (None, 0)
-    assert [http_json.build("http", RAW | {"CAN_ASK": can}, timedelta(1)).can_ask for can in ("true", "", "false")] == [
+    assert [templated.build("http", RAW | {"CAN_ASK": can}, timedelta(1)).can_ask for can in ("true", "", "false")] == [
         True,
         False,
         False,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters.bss import http_json, simulated
+from consent_engine.adapters.bss import simulated, templated
 from consent_engine.domain import hashing
 from consent_engine.domain.effects import Accepted, Rejected, Restored, Settlement, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Deactivation
@@ -23,7 +23,7 @@ def talk(behaviour, *verbs, seconds=PATIENT, **raw):
 
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:
-            system = http_json.build(
+            system = templated.build(
                 "http", RAW | {"URL": f"{far.url}/v2/"} | raw, timedelta(seconds=seconds), lambda: NOW_S
             )
             outcomes = [

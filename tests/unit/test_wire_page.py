@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters.bss import http_json as bss
+from consent_engine.adapters.bss import templated
 from consent_engine.adapters.gateways import http_json as gateway
 from consent_engine.adapters.outbound import Answer
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
@@ -35,6 +35,10 @@ class Wire:
         self.posted.append((url, fields, key))
         return self.answer
 
+    async def send(self, method, url, body, headers, *, changes):
+        assert (method, changes) == ("POST", True)
+        return await self.post(url, json.loads(body), headers["Idempotency-Key"])
+
 
 def sent(wire):
     webhooks = gateway.JsonWebhooks("http_json", SECRET, 0)
@@ -43,7 +47,13 @@ def sent(wire):
 
 
 def on(wire):
-    return asyncio.run(bss.HttpBss("http", "http://b", wire, can_ask=False).activate(ON))
+    return asyncio.run(system(wire).activate(ON))
+
+
+def system(wire):
+    made = templated.build("http", {"URL": "http://b", "SECRET": SECRET}, timedelta(seconds=1))
+    made._client = wire  # noqa: SLF001 - nothing is sent
+    return made
 
 
 def statuses(section, meaning):
@@ -58,7 +68,7 @@ def test_the_requests_have_the_fields_that_the_page_shows():
     sent(wire)
     on(wire)
     off = Deactivation("e-1", "o-1", "A-77", "+8613800138000", "p", "withdrawn", 1_754_013_960_000, free_exit=False)
-    asyncio.run(bss.HttpBss("http", "http://b", wire, can_ask=False).deactivate(off))
+    asyncio.run(system(wire).deactivate(off))
     urls, bodies, keys = zip(*wire.posted, strict=True)
     assert [list(body) for body in bodies] == [list(each) for each in (SMS, ACTIVATION, DEACTIVATION)]
     assert keys == (SMS["ref"], "o-1", "e-1")

@@ -1,11 +1,11 @@
-"""The BSS by name. To add one: write its file beside this one, and add its line."""
+"""The BSS by name. One that speaks HTTP needs no code: `templated` reads a file that describes it (docs/bss.md)."""
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from consent_engine.adapters.bss import http_json, simulated, subscriber_look_up
+from consent_engine.adapters.bss import simulated, subscriber_look_up, templated
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Bss, Subscribers
 
@@ -18,8 +18,9 @@ class Kind(NamedTuple):
 
 
 BSS = {
-    "http": Kind(http_json.build, subscriber_look_up.build),
+    "http": Kind(templated.build, subscriber_look_up.build),
     "simulated": Kind(simulated.build, simulated.build_look_up),
+    "templated": Kind(templated.build, subscriber_look_up.build),
 }
 
 _SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")

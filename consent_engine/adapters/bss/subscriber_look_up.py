@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from consent_engine.adapters.outbound import Answer, Client, document, endpoint, flag, required
+from consent_engine.adapters.outbound import Answer, Client, document, endpoint, flag, required, tls_of
 from consent_engine.domain.admission.fields import RFC3339
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
@@ -57,7 +57,8 @@ def build(
     url = endpoint(prefix, raw)
     if "?" in url or "#" in url:
         raise SettingsError(f"{prefix}URL must end in a path: /subscribers/lookup is appended to it")
-    return HttpSubscribers(name, url, Client(call_timeout, required(prefix, raw, "SECRET"), now))
+    client = Client(call_timeout, required(prefix, raw, "SECRET"), now, tls_of(prefix, raw))
+    return HttpSubscribers(name, url, client)
 
 
 def _read(body: bytes) -> Subscriber:

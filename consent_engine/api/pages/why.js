@@ -6,7 +6,7 @@ const orderLink = (id, text = tail(id)) => make("a", { href: `/orders/${id}`, cl
 /** Reasons as programs say them, and their words; what none of these fits is shown as it is. */
 const WHYS = [
   [/^gateway answered (\S+) in other words$/, "why.gateway_odd"], [/^gateway answered (\S+) without a message_id$/, "why.gateway_odd"],
-  [/^gateway answered (\S+)$/, "why.gateway"], [/^BSS answered (\S+) without an? (?:activation_id|code)$/, "why.bss_odd"],
+  [/^gateway answered (\S+)$/, "why.gateway"], [/^BSS answered (\S+) without an? (?:id|code)$/, "why.bss_odd"],
   [/^BSS answered (\S+)$/, "why.bss"], [/^asked: BSS answered (\S+)$/, "why.bss_asked"], [/^asked: unknown to the BSS$/, "why.bss_unknown"],
   [/^no connection: (.+)$/, "why.no_connection"], [/^no connection in time$/, "why.no_connection_in_time"],
   [/^no answer in time$/, "why.no_answer"], [/^broken answer: (.+)$/, "why.broken_answer"], [/^lease lost$/, "why.lease_lost"],

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters.bss import http_json as bss_http_json
+from consent_engine.adapters.bss import templated
 from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain, Untaken
@@ -97,7 +97,7 @@ class Air:
 
     def bss_of(self, more):
         raw = {"URL": f"http://127.0.0.1:{self.proxy.port}/bss", "SECRET": BSS_SECRET, **more}
-        return bss_http_json.build("http", raw, TIMEOUT)
+        return templated.build("http", raw, TIMEOUT)
 
     def send(self, n):
         sms = Sms(f"order{n}.confirmation.1", "10085", NUMBER, "是?", Purpose.CONFIRMATION)

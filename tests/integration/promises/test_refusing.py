@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters.bss import http_json as http_bss
+from consent_engine.adapters.bss import templated as http_bss
 from consent_engine.adapters.gateways import http_json, kannel
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery

@@ -158,8 +158,9 @@ def _placing(real):
 
 OF_THE_HOST = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 BY_ITS_CLOCK = {
-    "adapters/bss/http_json.py", "adapters/bss/subscriber_look_up.py",  # the instant of a signature
+    "adapters/bss/templated.py", "adapters/bss/subscriber_look_up.py",  # the instant of a signature
     "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
+    "cli/bss.py",  # the instants of services that are switched on to try a BSS
     "doctor/setup.py", "api/service/families.py",  # compare the two clocks
     "config/durations.py",  # today's offset of a zone
     "adapters/traces.py",  # begin and end of an outside call, for the collector

@@ -1,0 +1,308 @@
+"""A BSS that a file describes (`mapping`): requests for activations, deactivations and questions, and their outcomes.
+
+Success is only what a row of the file's tables names as success; what no row covers is in doubt. The generic BSS, kind
+`http`, is the bundled file `http.yaml`.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+from msgspec.structs import asdict
+
+from consent_engine.adapters.bss.mapping import (
+    LONGEST_FILE,
+    BssMapping,
+    Row,
+    Unfilled,
+    Values,
+    as_text,
+    mapping_from,
+)
+from consent_engine.adapters.outbound import (
+    Answer,
+    Client,
+    as_id,
+    as_word,
+    code,
+    document,
+    endpoint,
+    flag,
+    opaque,
+    required,
+    tls_of,
+)
+from consent_engine.domain.days import GREENWICH
+from consent_engine.domain.effects import (
+    Accepted,
+    Outcome,
+    Rejected,
+    Restored,
+    Settlement,
+    Unavailable,
+    Uncertain,
+    Untaken,
+)
+from consent_engine.domain.texts.words import instant_from
+from consent_engine.errors import SettingsError
+from consent_engine.ports import Activation, Deactivation
+
+GENERIC = "http"
+POLL_S = 0.5
+"""The shortest pause before a task is asked for again."""
+_WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]{5,8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?")
+_AMOUNT = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?")
+_RESTORED = {"true": Restored.YES, "false": Restored.NO}
+
+
+class _Heard(NamedTuple):
+    """An answer, as it can be read, and the first row that covers it."""
+
+    answer: Answer
+    said: object
+    row: Row | None
+
+
+class TemplatedBss:
+    """A BSS that switches services on and off as its mapping says.
+
+    can_ask: whether it can be asked for earlier outcomes. If not, `ask` and `ask_ending` return None at once.
+    """
+
+    def __init__(
+        self, name: str, url: str, client: Client, mapping: BssMapping, secret: str, seconds: float,
+        now: Callable[[], float] = time.time, *, can_ask: bool,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.can_ask = can_ask
+        self._url = url.rstrip("/")
+        self._client = client
+        self._mapping = mapping
+        self._secret = secret
+        self._seconds = seconds
+        self._now = now
+
+    async def activate(self, activation: Activation) -> Outcome:
+        """Switch a service on. The idempotency key is the order's id, at every attempt."""
+        confirmed = GREENWICH.instant(activation.confirmed_at)
+        return await self._changed("activate", {**asdict(activation), "confirmed_at": confirmed})
+
+    async def deactivate(self, deactivation: Deactivation) -> Outcome:
+        """Switch a service off. The idempotency key is the ending's id, at every attempt."""
+        asked = GREENWICH.instant(deactivation.asked_at)
+        return await self._changed("deactivate", {**asdict(deactivation), "asked_at": asked})
+
+    async def ask(self, order_id: str) -> Outcome | None:
+        """Ask for an order's outcome; None where no authoritative answer came. Without any answer the doubt stays."""
+        return await self._asked("ask", {"order_id": order_id})
+
+    async def ask_ending(self, ending_id: str) -> Outcome | None:
+        """Ask as `ask` does, for an ending."""
+        return await self._asked("ask_ending", {"ending_id": ending_id})
+
+    async def _changed(self, name: str, values: Values) -> Outcome:
+        over = asyncio.get_running_loop().time() + self._seconds
+        heard = await self._heard(name, values, changes=True)
+        if not isinstance(heard, _Heard):
+            return heard
+        if heard.row is None or not heard.row.task:
+            return _meaning(heard) or Uncertain(f"BSS answered {heard.answer.status}")
+        if not (task := as_id(_at(heard.said, heard.row.task))):
+            return Uncertain(f"BSS answered {heard.answer.status} without an id")
+        try:  # it was taken: whatever becomes of the questions, it is in doubt at least
+            async with asyncio.timeout_at(over):
+                return await self._followed(task, heard.answer.after)
+        except TimeoutError:
+            return Uncertain("in progress")
+
+    async def _followed(self, task: str, after: int) -> Outcome:
+        """Ask for the task until it has ended; the caller limits the time."""
+        while True:
+            await asyncio.sleep(max(after / 1000, POLL_S))
+            heard = await self._heard("poll", {"task": task}, changes=False)
+            if not isinstance(heard, _Heard):
+                return Uncertain("in progress")
+            if heard.row is None or heard.row.means != "in_progress":
+                return _meaning(heard) or Uncertain("in progress")
+            after = heard.answer.after
+
+    async def _asked(self, name: str, values: Values) -> Outcome | None:
+        if not self.can_ask or name not in self._mapping.operations:
+            return None
+        heard = await self._heard(name, values, changes=False)
+        return _meaning(heard, "asked: ") if isinstance(heard, _Heard) else Uncertain(f"asked: {heard.reason}")
+
+    async def _heard(self, name: str, values: Values, *, changes: bool) -> "_Heard | Unavailable | Uncertain":
+        operation = self._mapping.operations[name]
+        often = {"secret": self._secret, "sent_at": GREENWICH.instant(int(self._now() * 1000))}
+        try:
+            path, body, headers = operation.filled({**values, **often})
+        except Unfilled as error:
+            return Unavailable(str(error))
+        answer = await self._client.send(operation.method, self._url + path, body, headers, changes=changes)
+        if not isinstance(answer, Answer):
+            return answer
+        said = self._read(answer.body)
+        return _Heard(answer, said, next((row for row in operation.answers if _covers(row, answer.status, said)), None))
+
+    def _read(self, body: bytes) -> object:
+        """Read an answer; None where it is no JSON, or no XML without a DTD, and so has no field."""
+        try:
+            text = body.decode(self._mapping.charset)
+            return document(text.encode()) if self._mapping.format == "json" else _xml(text)
+        except (ValueError, ET.ParseError):
+            return None
+
+
+def build(
+    name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time
+) -> TemplatedBss:
+    """Make a BSS of this kind from its own settings: URL, SECRET, the sender's certificate, and MAPPING, the file; of
+    kind `http` CAN_ASK, and no file. Raises SettingsError.
+    """
+    prefix = f"CONSENT_BSS_{name.replace(':', '_').upper()}__"
+    url = endpoint(prefix, raw)
+    if "?" in url or "#" in url:
+        raise SettingsError(f"{prefix}URL must end in a path: that of each request is appended to it")
+    generic = name.partition(":")[0] == GENERIC
+    mapping = _generic() if generic else _mapping(prefix, required(prefix, raw, "MAPPING"))
+    secret = required(prefix, raw, "SECRET") if mapping.keyed else ""
+    # One handshake for each call is cheap beside a service that counts as active because of another call's answer.
+    client = Client(call_timeout, secret if mapping.signed else "", now, tls_of(prefix, raw))
+    can_ask = flag(prefix, raw, "CAN_ASK") if generic else "ask" in mapping.operations
+    return TemplatedBss(name, url, client, mapping, secret, call_timeout.total_seconds(), now, can_ask=can_ask)
+
+
+@cache
+def _generic() -> BssMapping:
+    return mapping_from(files("consent_engine.adapters.bss").joinpath("http.yaml").read_text("utf-8"))
+
+
+def _mapping(prefix: str, name: str) -> BssMapping:
+    try:
+        with Path(name).open(encoding="utf-8") as file:
+            return mapping_from(file.read(LONGEST_FILE + 1))
+    except OSError as error:
+        raise SettingsError(f"{prefix}MAPPING names a file that cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{prefix}MAPPING names a file that is not text in UTF-8") from None
+    except ValueError as error:
+        raise SettingsError(f"{prefix}MAPPING: {Path(name).name}: {error}") from None
+
+
+# Answers ----------------------------------------------------------------------------------------------------------
+
+
+class _NoDoctype(ET.TreeBuilder):
+    """A builder that refuses a DTD, and with it every entity that could be declared."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise ValueError("a DTD")
+
+
+def _xml(text: str) -> ET.Element:
+    parser = ET.XMLParser(target=_NoDoctype())  # noqa: S314 - see there
+    parser.feed(text)
+    above = ET.Element("")
+    above.append(parser.close())
+    return above
+
+
+def _at(said: object, place: str) -> object:
+    """Return what stands at a place of an answer; None where nothing does, or more than one thing."""
+    for step in place.split(".") if place else ():
+        said = _below(said, step)
+    if isinstance(said, ET.Element):
+        return None if len(said) else (said.text or "").strip()
+    return said
+
+
+def _below(said: object, step: str) -> object:
+    if isinstance(said, dict):
+        return said.get(step)
+    if isinstance(said, list):
+        return said[int(step)] if step.isascii() and step.isdecimal() and int(step) < len(said) else None
+    if not isinstance(said, ET.Element):
+        return None
+    if step.startswith("@"):
+        found: Sequence[object] = [text for name, text in said.attrib.items() if _local(name) == step[1:]]
+    else:
+        found = [each for each in said if _local(each.tag) == step]
+    return found[0] if len(found) == 1 else None
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]  # without its namespace
+
+
+def _covers(row: Row, status: int, said: object) -> bool:
+    if row.status and status not in row.status:
+        return False
+    found = ((as_text(_at(said, place)), wanted) for place, wanted in row.where.items())
+    return all(text and text in map(as_text, wanted) for text, wanted in found)
+
+
+def _meaning(heard: _Heard, asked: str = "") -> Outcome | None:
+    """Return the outcome that its row gives an answer; None where a question is not answered by it. asked: begins the
+    reason of one that leaves a doubt as it is
+    """
+    answer, said, row = heard
+    status = f"BSS answered {answer.status}"
+    if row is None:
+        return Uncertain(f"{asked}{status}")
+    match row.means:
+        case "done":
+            return _done(row, said, status)
+        case "refused":
+            # Without a code it comes from elsewhere (a proxy, a validator): the BSS did not refuse this service for
+            # good. Its prose may quote the subscriber; only the code is kept.
+            word = _code(row, said)
+            return Rejected(code(word)) if word else Uncertain(f"{asked}{status} without a code")
+        case "unknown":
+            return Untaken("asked: unknown to the BSS") if _code(row, said) else None
+        case "not_taken" | "refuses_us":  # of a question: neither news nor one more doubt, it is asked again
+            refusing = answer.refuses_us or row.means == "refuses_us"
+            return Unavailable(f"{asked}{status}", answer.after, refusing)
+        case "in_progress":
+            # An earlier attempt is still being processed. Neither a refusal nor a proof that nothing was done.
+            return Unavailable("asked: in progress", answer.after) if asked else Uncertain("in progress")
+
+
+def _code(row: Row, said: object) -> str:
+    """Return an answer's code. A number is one only where the row says by `where` that the BSS itself spoke: frameworks
+    write the status there.
+    """
+    found = _at(said, row.code)
+    return as_word(as_text(found)) if row.where else as_word(found)
+
+
+def _done(row: Row, said: object, status: str) -> Outcome:
+    ref = next((found for place in row.id if (found := as_id(_at(said, place)))), "")
+    since = next((found for place in row.since if (found := as_word(_at(said, place)))), "")
+    if not ref:
+        return Uncertain(f"{status} without an id")
+    return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "", settled=_settled(row, said))
+
+
+def _settled(row: Row, said: object) -> Settlement:
+    """Read the BSS's answer on money and on the former plan. What cannot be read is as if it were not said: the
+    service is off all the same, and its subscriber is told to ask the hotline.
+    """
+    fee, amount = (_amount(_at(said, place)) if place else "" for place in (row.fee, row.refund))
+    by = as_word(_at(said, row.refund_by)) if row.refund_by and amount else ""
+    when = by if instant_from(by) is not None and _WHEN.fullmatch(by) else ""
+    restored = _at(said, row.restored) if row.restored else None
+    back = _RESTORED.get(as_text(restored), Restored.UNSAID) if isinstance(restored, bool | str) else Restored.UNSAID
+    return Settlement(fee, amount, when, back)
+
+
+def _amount(value: object) -> str:
+    said = "" if isinstance(value, bool) else as_text(value)
+    return said if _AMOUNT.fullmatch(said) else ""
