@@ -5,6 +5,7 @@ import typer
 from consent_engine.cli import (
     audit,
     backup,
+    bss,
     calls,
     feeds,
     gateway,
@@ -36,6 +37,7 @@ app.add_typer(plans.app, name="plans")
 app.add_typer(log.app, name="log")
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(bss.app, name="bss")
 app.command()(ops.show)
 app.command()(ops.stuck)
 app.command()(ops.void)

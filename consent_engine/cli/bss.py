@@ -1,0 +1,185 @@
+"""`consent bss`: plays the life of a service against a BSS, and says what does not fit."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from consent_engine.cli.tables import table, tell
+from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
+from consent_engine.errors import Malformed
+
+if TYPE_CHECKING:
+    from consent_engine.ports import Activation, Bss
+
+PAUSE_S = 0.5
+"""The shortest pause before an activation or deactivation that has not ended is asked about again."""
+
+app = typer.Typer(help="The BSS: check that it switches services on and off as the engine needs it.")
+
+
+@app.callback()
+def systems() -> None:
+    """The BSS: check that it switches services on and off as the engine needs it."""
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in CONSENT_BSS: `http`, `templated`, `http:box`.")],
+    to: Annotated[str, typer.Option(metavar="MSISDN", help="A subscriber for tests: services are switched on there.")],
+    plan: Annotated[str, typer.Option(help="The code of a plan that this subscriber can have.")],
+    refused: Annotated[str, typer.Option(help="The code of a plan that this subscriber is refused.")],
+    wait: Annotated[str, typer.Option(help="How long each of them may take, like 20s or 5m.")] = "20s",
+) -> int:
+    """Switch two services on and off again, one after a doubt, and have a third refused. Exit status 1: something does
+    not fit.
+
+    No order is made and no SMS is sent: use it with the BSS's system for tests, before the first order.
+    """
+    from consent_engine.adapters.bss import registry
+    from consent_engine.config.durations import duration
+    from consent_engine.config.settings import Settings
+    from consent_engine.domain import msisdn
+
+    try:
+        number, seconds = msisdn.parse(to), duration(wait).total_seconds()
+    except Malformed:
+        raise typer.BadParameter("a Chinese mobile number", param_hint="--to") from None
+    except ValueError:
+        raise typer.BadParameter("a duration like 20s or 5m", param_hint="--wait") from None
+    settings = Settings.load()
+    play = _Play(registry.build(name, settings.of, settings.call_timeout), number, plan, refused, seconds)
+    asyncio.run(play.whole())
+    table(("step", "answer", "verdict"), [(step, _words(came), wrong or "fits") for step, came, wrong in play.steps])
+    return int(any(wrong for _, _, wrong in play.steps))
+
+
+class _Step(NamedTuple):
+    """A step of the play. wrong: what does not fit, and what should be"""
+
+    name: str
+    came: Outcome | None
+    wrong: str
+
+
+class _Play:
+    """The steps against one BSS; each service that is switched on is switched off at the end."""
+
+    def __init__(self, bss: "Bss", msisdn: str, plan: str, refused: str, seconds: float) -> None:
+        self._bss, self._msisdn, self._plan, self._refused, self._seconds = bss, msisdn, plan, refused, seconds
+        self._on: dict[Activation, Accepted] = {}
+        self.steps: list[_Step] = []
+
+    async def whole(self) -> None:
+        """Play all steps that the answers so far allow."""
+        unknown = await self._bss.ask(_key())
+        wanted = self._wanted(self._plan)
+        if first := await self._activated("activation", wanted):
+            await self._activated("the same again", wanted, first)
+            known = await self._bss.ask(wanted.order_id)
+            asked = known is not None or unknown is not None
+            self._saw("question about it", known, _like(first, known) if asked else "")
+            words = "must be known not to be there: its row `unknown`, with a code"
+            self._saw("question about another", unknown, words if asked and not isinstance(unknown, Untaken) else "")
+            await self._in_doubt(self._wanted(self._plan))
+        await self._activated("activation to be refused", self._wanted(self._refused), refused=True)
+        for each, done in self._on.items():
+            await self._taken_back(each, done)
+
+    async def _in_doubt(self, wanted: "Activation") -> None:
+        """Activate with a connection that is cut when the request has been sent; ask, and send the same again."""
+        from consent_engine.ports.outside import MAY_GO
+
+        def cut() -> bool:
+            asyncio.get_running_loop().call_soon(going.cancel)  # the request is written before
+            return True
+
+        kept = MAY_GO.set(cut)
+        going = asyncio.ensure_future(self._bss.activate(wanted))
+        MAY_GO.reset(kept)
+        await asyncio.wait([going])
+        await asyncio.sleep(PAUSE_S)
+        known = await self._bss.ask(wanted.order_id)
+        self._saw("cut off, question about it", known, _MUST_BE_DONE if isinstance(known, Rejected) else "")
+        await self._activated("cut off, the same again", wanted, known if isinstance(known, Accepted) else None)
+
+    async def _activated(
+        self, step: str, wanted: "Activation", first: Accepted | None = None, *, refused: bool = False
+    ) -> Accepted | None:  # fmt: skip
+        """Switch a service on; return the answer if it is done. first: the answer before, where there was one"""
+        order = wanted.order_id
+        came = await self._settled(lambda: self._bss.activate(wanted), lambda: self._bss.ask(order))
+        expected = "" if isinstance(came, Rejected) else "must be refused, with a code"
+        self._saw(step, came, expected if refused else _like(first, came))
+        if not isinstance(came, Accepted):
+            return None
+        return self._on.setdefault(wanted, came)
+
+    async def _taken_back(self, each: "Activation", done: Accepted) -> None:
+        from consent_engine.ports import Deactivation
+
+        ending, now = _key(), int(time.time() * 1000)
+        wanted = Deactivation(
+            ending, each.order_id, done.ref, self._msisdn, each.plan, "withdrawn", now, free_exit=True
+        )
+        first: Accepted | None = None
+        for step in ("deactivation", "deactivation, the same again"):
+            came = await self._settled(lambda: self._bss.deactivate(wanted), lambda: self._bss.ask_ending(ending))
+            self._saw(step, came, _like(first, came))
+            if not isinstance(came, Accepted):
+                return
+            first = first or came
+        known = await self._bss.ask_ending(ending)
+        self._saw("deactivation, question about it", known, _like(first, known) if known else "")
+
+    def _wanted(self, plan: str) -> "Activation":
+        from consent_engine.ports import Activation
+
+        return Activation(_key(), self._msisdn, plan, 1, _key(), int(time.time() * 1000), _key())
+
+    async def _settled(
+        self, do: Callable[[], Awaitable[Outcome]], ask: Callable[[], Awaitable[Outcome | None]]
+    ) -> Outcome:  # fmt: skip
+        """Do it as the engine does: after a doubt ask, and where that answers nothing, do the same again."""
+        over, came = time.monotonic() + self._seconds, await do()
+        while isinstance(came, Uncertain | Unavailable) and time.monotonic() < over:
+            await asyncio.sleep(PAUSE_S)
+            known = await ask()
+            came = await do() if known is None or isinstance(known, Untaken) else known
+        return came
+
+    def _saw(self, name: str, came: Outcome | None, wrong: str) -> None:
+        tell(f"{name}: {_words(came)}")
+        self.steps.append(_Step(name, came, wrong))
+
+
+_MUST_BE_DONE = "must be done: a row `done` that names its id"
+
+
+def _key() -> str:
+    return secrets.token_hex(14)
+
+
+def _like(first: Accepted | None, came: Outcome | None) -> str:
+    """Return what is wrong with an answer about something that must be done, with the id that it had before."""
+    if not isinstance(came, Accepted):
+        return _MUST_BE_DONE
+    return "" if first is None or came.ref == first.ref else "must name the first id: was it done twice?"
+
+
+def _words(came: Outcome | None) -> str:
+    match came:
+        case Accepted():
+            return f"done: {came.ref} {came.note}".rstrip()
+        case Rejected():
+            return f"refused: {came.reason}"
+        case Unavailable():
+            return f"not taken: {came.reason}"
+        case Uncertain():
+            return f"in doubt: {came.reason}"
+        case Untaken():
+            return "unknown to the BSS"
+    return "cannot be asked"
