@@ -12,8 +12,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.address import Addresses
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.feeding import Feeding
 from consent_engine.engine.first_review import FirstReviews
@@ -25,7 +25,7 @@ from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.witnessing import Witnessing
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import Store
-from consent_engine.ports.outside import ReviewCommand, TariffPages
+from consent_engine.ports.outside import Missed, ReviewCommand, TariffPage, TariffPages
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +111,20 @@ class TariffWatch(Ticking):
     def _looking(self) -> Publication:
         engine = self._make()
         addresses = engine.terms.addresses
-        pages = self._pages or HttpTariffPages(addresses)
+        pages = self._pages or _Pages(addresses)
         return Publication(engine.registry, engine.catalogue, addresses, pages, self._worker)
+
+
+class _Pages(TariffPages):
+    """Pages over HTTP. The client is loaded for the first: that is a tenth of a worker's start, and many fetch none."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+
+    async def fetch(self, url: str) -> TariffPage | Missed:
+        from consent_engine.adapters.tariff_pages import HttpTariffPages  # noqa: PLC0415 - see above
+
+        return await HttpTariffPages(self._addresses).fetch(url)
 
 
 MOST_PAUSE_S = 30.0

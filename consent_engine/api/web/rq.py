@@ -3,17 +3,17 @@
 The dashboard has no sign-in, no defence against other sites' forms, and inline scripts: all are handled here.
 """
 
+# ruff: noqa: PLC0415 - it and Flask are loaded when somebody first looks at it: a fifteenth of an API's start
+
 import re
 import secrets
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import rq_dashboard  # type: ignore[import-untyped]
-from a2wsgi import WSGIMiddleware
-from flask import Flask, Response, request
 from rq import serializers
 from rq.serializers import JSONSerializer
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
@@ -27,6 +27,9 @@ from consent_engine.api.web.rendering import MAY_OPEN, address_of, page
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.roles import Role
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
 
 PREFIX = "/rq"
 MAY_LOOK = MAY_OPEN[f"{PREFIX}/"]
@@ -55,8 +58,11 @@ _NAMED = (
 """Names that the dashboard gives to eyes only: of form fields, and of tables that scroll by mouse only."""
 
 
-def dashboard(rq_url: str) -> Flask:
+def dashboard(rq_url: str) -> "Flask":
     """Make the dashboard for this Redis, on our own client, which speaks unix sockets too and shows no password."""
+    import rq_dashboard  # type: ignore[import-untyped]
+    from flask import Flask
+
     app = Flask("rq", static_folder=str(files("rq_dashboard") / "static"), static_url_path=f"{PREFIX}/files")
     app.config.update(
         RQ_DASHBOARD_REDIS_URL=("RQ",),  # shown on its pages, where the dashboard would show an address
@@ -68,6 +74,7 @@ def dashboard(rq_url: str) -> Flask:
     # The dashboard's own hook would connect anew at every request, by an address that cannot be a socket's.
     app.before_request_funcs[rq_dashboard.blueprint.name] = []
     _read_as_json()
+    rq_dashboard.web.config.serializer = JSONSerializer
     app.after_request(_under_policy)
     return app
 
@@ -78,11 +85,12 @@ def _read_as_json() -> None:
     """
     serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment] # that is the point
     serializers.SERIALIZER_ALIASES["pickle"] = JSONSerializer
-    rq_dashboard.web.config.serializer = JSONSerializer
 
 
-def _under_policy(response: Response) -> Response:
+def _under_policy(response: "Response") -> "Response":
     """Let only the page's own scripts run, and hide what the caller's role may not do."""
+    from flask import request
+
     if response.mimetype == "text/html":
         said = words(language := request.environ.get(LANGUAGE, LANGUAGES[0]))
         back = WAY_BACK.format(lang=HTML_LANG[language], product=said["product"], own=said["rq_own"])
@@ -106,8 +114,9 @@ def _under_policy(response: Response) -> Response:
 class Guarded:
     """The dashboard as an ASGI application that checks the caller."""
 
-    def __init__(self, app: Flask, sessions: Sessions) -> None:
-        self._app: Any = WSGIMiddleware(cast(Any, app), workers=THREADS)  # Flask types its environ as a plain dict
+    def __init__(self, rq_url: str, sessions: Sessions) -> None:
+        self._rq_url = rq_url
+        self._app: Any = None
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,6 +144,7 @@ class Guarded:
         headers.append((b"x-consent-language", language_of(asked).encode()))
         if not may_act:
             headers.append((b"x-consent-read-only", b"1"))
+        self._app = self._app or await run_in_threadpool(_as_asgi, self._rq_url)
         await self._app({**asked.scope, "headers": headers, "root_path": ""}, _no_body, send)
 
     async def _check(self, asked: Request, session: Session) -> bool:
@@ -152,13 +162,19 @@ class Guarded:
         return may_act
 
 
+def _as_asgi(rq_url: str) -> Any:  # noqa: ANN401 - its type is loaded with it
+    from a2wsgi import WSGIMiddleware
+
+    return WSGIMiddleware(cast(Any, dashboard(rq_url)), workers=THREADS)  # Flask types its environ as a plain dict
+
+
 async def _no_body() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def routes(rq_url: str, sessions: Sessions) -> list[Route]:
     """Return the routes of everything below /rq."""
-    return [Route(PREFIX, _to_its_start), Route(PREFIX + "/{rest:path}", Guarded(dashboard(rq_url), sessions))]
+    return [Route(PREFIX, _to_its_start), Route(PREFIX + "/{rest:path}", Guarded(rq_url, sessions))]
 
 
 async def _to_its_start(_request: Request) -> RedirectResponse:
