@@ -13,16 +13,18 @@ from msgspec.structs import replace
 from sqlalchemy import func, update
 
 from consent_engine.adapters.outbound import event_poster
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import feeds
 from consent_engine.domain.call.ending import Cause, Why
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.feed import BOTH_MS, MEDIA, MOST_RETRY_MS, TYPES, Feed, signed
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.feeding import TURN_MS, behind
-from tests.archive.crm import SECRET, SOURCE, Crm, Fed
-from tests.archive.house import Died
+from tests.archive.crm import SECRET, SOURCE, Crm, Fed, Handler
+from tests.archive.house import Died, append
 from tests.conftest import OTHER
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +123,27 @@ def test_an_event_says_what_the_log_does_and_is_signed(fed, small, crm):
         assert not genuine("whsec_" + base64.b64encode(b"another" * 4).decode(), each.headers, each.body)
         genuine.__globals__["time"] = type("Then", (), {"time": staticmethod(lambda now=now: now + 301)})
         assert not genuine(secret, each.headers, each.body)
+
+
+def test_events_of_one_commit_come_each_although_the_log_has_one_entry_for_them(fed, small, crm):
+    def hears(sms):
+        small.clock.forward(20_000)
+        small.say("是", sms.to)
+        small.read_now()
+        return Accepted("m1")
+
+    small.gateway.answers = [hears]
+    order = small.place()
+    small.run()
+    assert small.triggers(order)[:3] == ["replied_early", "confirmation_accepted", "said_yes"]
+    fed.post()
+    entries = [entry for _, entry, _ in fed.log.entries(0, 99) if entry.startswith(f"o {order.id}")]
+    assert len(entries) < len(fed.expected([order])[order.id])
+    assert fed.came() == fed.expected([order])
+    states = [each.event["data"]["state"] for each in crm.taken]
+    assert states == ["agreed", "agreed", "awaiting_reply", "confirmed", "activated", "notified"]
+    places = [each.event["sequence"] for each in crm.taken]
+    assert places == sorted(set(places))
 
 
 def test_a_signature_is_that_of_the_published_examples():
@@ -296,11 +319,27 @@ def test_an_event_that_is_refused_is_overtaken_by_no_other_of_its_number_and_not
     assert came[one.id] == expected[one.id][:1]
     assert came.get(two.id, []) == expected[two.id][: len(came.get(two.id, []))]
     assert refused in fed.log.entries(fed.feed.cursor, 1)[0][1].replace(" ", ".")
+    assert len(crm.taken) == len({each.id for each in crm.taken})
     crm.behave = None
     small.clock.forward(seconds=MOST_RETRY_MS // 1000)
     fed.post()
     assert fed.came() == expected
     assert len(crm.taken) == len({each.id for each in crm.taken})
+
+
+def test_what_a_person_asks_for_again_comes_again_where_it_was_posted_behind_the_cursor(fed, small, crm):
+    one, two = small.settled(), small.settled(msisdn=OTHER)
+    crm.says(500)
+    refuse = crm.behave
+    crm.behave = lambda handler, got: (refuse if got.id == f"{one.id}.0" else Handler.take)(handler, got)
+    fed.post()
+    before = [each.id for each in crm.taken]
+    assert before
+    assert fed.feed.cursor == 0
+    crm.behave = None
+    fed.change(lambda feed: feed.reached(0).acted(small.clock(), "cli:ops", "replayed from entry 0, was at 0"))
+    fed.post()
+    assert fed.came(crm.taken[len(before) :]) == fed.expected([one, two])
 
 
 def test_an_instant_or_an_entry_is_replayed_with_the_ids_it_had(fed, small, crm):
@@ -341,7 +380,11 @@ def test_only_wanted_types_are_posted_and_the_cursor_goes_on(small, crm):
 
 def test_records_that_are_gone_or_damaged_hold_nothing_up(fed, small, crm):
     orders = [small.settled(), small.settled(msisdn=OTHER)]
+    fed.bring()
+    append(fed.log, ["? 'damaged'", Leaf(Chained.ORDER, orders[1].id, 1, 7, "h" * 43).entry])
     fed.post()
+    assert fed.came() == fed.expected(orders)
+    assert len(crm.taken) == len({each.id for each in crm.taken}), "none of what the record does not say"
     crm.taken.clear()
     changed = update(ORDERS).where(ORDERS.c.id == orders[0].id)
     with small.archive.asking() as connection:
@@ -364,6 +407,16 @@ def test_a_wait_is_never_longer_than_ten_minutes():
     assert feed.failing_since == 0
     assert feed.failed(8, 503, "it answered 503", 0, now).again_at == now + 5_000, "it came further"
     assert feed.reached(9) == Feed(name="crm", url="http://crm", made_at=1, cursor=9)
+
+
+def test_a_feed_is_kept_only_in_the_place_of_what_was_read(archive):
+    feeds, feed = SqlLog(archive).feeds, Feed(name="crm", url="http://crm", made_at=1, cursor=7)
+    assert feeds.swap(None, feed)
+    assert not feeds.swap(None, replace(feed, cursor=0))
+    paused = replace(feed, paused="a person paused it")
+    assert feeds.swap(feed, paused)
+    assert not feeds.swap(feed, feed.reached(9))
+    assert feeds.all() == [paused]
 
 
 def test_an_operator_adds_watches_and_ends_a_feed(real, consent, crm, tmp_path):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import LATE_MS, public
 from consent_engine.domain.log.checkpoint import COSIGNS, Checkpoint, Note, NotSigned, PrivateKey
@@ -12,6 +13,7 @@ from consent_engine.domain.log.merkle import consistent
 from consent_engine.domain.log.witness import Witness, asking, cosigned, quorum
 from consent_engine.engine.publishing import EVERY_MS, unwitnessed_ms
 from consent_engine.engine.witnessing import AGAIN_MS, ANOTHERS_MS, Witnessing
+from consent_engine.ports.public_log import Misgiving
 from tests.archive.house import append
 from tests.archive.press import Press, entries_of, older
 
@@ -222,3 +224,11 @@ def test_a_witness_is_named_by_its_address_and_its_key():
     key = Watching("w.example").key.key
     assert Witness.decode(f" https://w.example/prefix/  {key} ") == Witness("https://w.example/prefix", key)
     assert EVERY_MS == AGAIN_MS
+
+
+def test_a_witness_that_refuses_the_same_twice_is_noted_once(archive):
+    refused = Misgiving("w1.example", 7, 409, 20, "log.example\n20\n\n")
+    public = SqlLog(archive).public
+    assert public.refused(refused)
+    assert not public.refused(refused._replace(at=8))
+    assert public.misgivings() == [refused]

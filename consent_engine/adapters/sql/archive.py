@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, func, inspect, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, func, inspect, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -228,6 +228,13 @@ class SqlArchive(SqlKept[Order], Archive):
     def say_once(self, connection: Connection, name: str, value: str) -> None:
         """Write a row of `archive_meta` unless one of that name exists."""
         connection.execute(self.insert(META).values(name=name, value=value).on_conflict_do_nothing())
+
+    def is_new(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+        """Write a row unless one with its key exists; return whether it was written. PostgreSQL's driver does not count
+        the rows of such an insert: it is asked for what it wrote.
+        """
+        made = self.insert(table).values(row).on_conflict_do_nothing().returning(next(iter(table.primary_key)))
+        return connection.execute(made).first() is not None
 
     def check(self, most: int = MOST_COUNTED) -> int:
         """Return how many orders there are, up to `most`; the database is asked even where it failed a moment ago.

@@ -140,8 +140,7 @@ class SqlPublicLog(PublicLog):
     def refused(self, misgiving: Misgiving) -> bool:
         row = {**misgiving._asdict(), "name": misgiving.note.partition("\n")[0]}
         with self._archive.asking() as connection:
-            made = connection.execute(self._archive.insert(MISGIVINGS).values(row).on_conflict_do_nothing())
-            return bool(made.rowcount)
+            return self._archive.is_new(connection, MISGIVINGS, row)
 
 
 class SqlFeeds(Feeds):
@@ -162,8 +161,7 @@ class SqlFeeds(Feeds):
         kept = FEEDS.c
         with self._archive.asking() as connection:
             if was is None:
-                row = self._archive.insert(FEEDS).values(name=new.name, kept=new.encode())
-                return bool(connection.execute(row.on_conflict_do_nothing()).rowcount)
+                return self._archive.is_new(connection, FEEDS, {"name": new.name, "kept": new.encode()})
             same = kept.name == was.name, kept.kept == was.encode()
             return bool(connection.execute(update(FEEDS).where(*same).values(kept=new.encode())).rowcount)
 
