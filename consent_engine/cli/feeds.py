@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Events to customers' systems, from the log: docs/feeds.md.")
 MOST_TRIES = 50
 """How often an act is tried on a feed whose cursor moves meanwhile."""
+_PIECE = 1_000
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="As `consent feeds list` shows it.")]
-_Since = Annotated[str, typer.Option(metavar="T", help="From this instant on, like 2025-11-25T10:00:00+08:00.")]
-_From = Annotated[int | None, typer.Option("--from", min=0, metavar="N", help="From this entry of the log on; 0: all.")]
 
 
 @app.command()
@@ -33,14 +32,15 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name here, in metrics and in logs.")],
     url: Annotated[str, typer.Argument(metavar="URL", help="Where events are posted to: https://, or http://.")],
     types: Annotated[str, typer.Option(metavar="A,B", help="Only these types of events; else all.")] = "",
-    since: _Since = "",
-    first: _From = None,
 ) -> None:
-    """Have events posted to a system, from now on. Its secret is printed once, as the last word."""
+    """Have events posted to a system, from now on (from before: `replay`). Its secret is printed once, as the last
+    word.
+    """
     from consent_engine.config.urls import feed_url
     from consent_engine.domain.feed import TYPES, Feed
     from consent_engine.domain.msisdn import contains_number
     from consent_engine.domain.roles import is_sound
+    from consent_engine.engine.feeding import end_of
 
     if not is_sound(name) or contains_number(name):
         raise typer.BadParameter("1 to 64 printable characters without blanks, : and |, no number", param_hint="NAME")
@@ -52,13 +52,13 @@ def add(
     if unknown := sorted({*wanted} - TYPES):
         raise typer.BadParameter(f"no such type: {', '.join(unknown)}: see docs/feeds.md", param_hint="--types")
     with _log() as (engine, log):
-        at, cursor = engine.registry.now(), _place(log, since, first)
+        at = engine.registry.now()
         was = next((each for each in log.feeds.all() if each.name == name), None)
         if was is not None and not was.removed:
             raise typer.BadParameter("there is a feed of this name: consent feeds remove it", param_hint="NAME")
         acts = was.acts if was is not None else ()
-        feed = Feed(name=name, url=url, made_at=at, cursor=cursor, types=wanted, acts=acts)
-        feed = feed.acted(at, by(), f"added, from entry {cursor}")
+        feed = Feed(name=name, url=url, made_at=at, cursor=end_of(log), types=wanted, acts=acts)
+        feed = feed.acted(at, by(), f"added, from entry {feed.cursor}")
         if not log.feeds.swap(was, feed):
             raise typer.BadParameter("somebody else added a feed of this name just now", param_hint="NAME")
     _show(feed)
@@ -108,11 +108,17 @@ def resume(name: _Name) -> None:
 
 
 @app.command()
-def replay(name: _Name, since: _Since = "", first: _From = None) -> None:
-    """Post events once more, with the ids that they had: from an instant, or from an entry of the log, on. From an
-    entry behind the one that is next: those between are never posted.
+def replay(
+    name: _Name,
+    since: Annotated[str, typer.Option(metavar="T", help="From an instant on, like 2025-11-25T10:00:00+08:00.")] = "",
+    first: Annotated[
+        int | None, typer.Option("--from", min=0, metavar="N", help="From an entry of the log on; 0: all.")
+    ] = None,
+) -> None:
+    """Post events once more, with the ids that they had. From an entry behind the one that is next: those between are
+    never posted.
     """
-    if not since and first is None:
+    if bool(since) == (first is not None):
         raise typer.BadParameter("say from where: --since T, or --from N", param_hint="--from")
 
     def moved(feed: "Feed", log: "Log", at: "Millis") -> "Feed":
@@ -165,24 +171,21 @@ def _show(feed: "Feed") -> None:
 
 
 def _place(log: "Log", since: str, first: int | None) -> int:
-    """Return the number of the first entry of an instant, or the one that was typed; else of the next one there will
-    be. Raises BadParameter for one that is not there.
+    """Return the number that was typed, or that of the first entry of an instant. Raises BadParameter for one that is
+    not there.
     """
     from consent_engine.domain.seal import newest_of
+    from consent_engine.engine.feeding import end_of
 
-    end = max((n + 1 for n, _, _ in log.newest(1)), default=0)
-    if first is not None and (since or first > end):
-        raise typer.BadParameter(f"at most {end}, and not with --since", param_hint="--from")
-    if first is not None or not since:
-        return end if first is None else first
-    at = millis_of(since, "--since", 0)
-    place = log.begins(at)
-    while some := log.entries(place, 1_000):
-        for n, entry, _ in some:
-            if newest_of([entry]) >= at:
-                return n
-        place = some[-1][0] + 1
-    return end
+    if first is None:
+        at = millis_of(since, "--since", 0)
+        first = log.begins(at)
+        while (some := log.entries(first, _PIECE)) and newest_of(entry for _, entry, _ in some) < at:
+            first += len(some)
+        first = next((n for n, entry, _ in some if newest_of([entry]) >= at), first)
+    elif first > (end := end_of(log)):
+        raise typer.BadParameter(f"the log ends at {end}", param_hint="--from")
+    return first
 
 
 @contextmanager

@@ -67,7 +67,8 @@ class Feeding:
             return False
         ended, _ = await asyncio.wait(self._under_way.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         self._under_way = {name: task for name, task in self._under_way.items() if task not in ended}
-        return any(sorted(task.result() for task in ended))
+        more = [task.result() for task in ended]  # each, so that no error is lost behind another feed's success
+        return any(more)
 
     def _is_our_turn(self, now: Millis) -> bool:
         """Whether this process posts. A turn is claimed anew when half of it is over: each claim is proven on disk."""
@@ -144,6 +145,11 @@ def _read(entry: str) -> Leaf | None:
         return None
 
 
+def end_of(log: Log) -> int:
+    """Return the number that the next entry will have. Raises ArchiveUnavailable."""
+    return max((n + 1 for n, _, _ in log.newest(1)), default=0)
+
+
 class Behind(NamedTuple):
     """How far a feed is behind the log. waiting: entries · oldest: for how long the first of them has waited"""
 
@@ -154,7 +160,7 @@ class Behind(NamedTuple):
 
 def behind(log: Log, now: Millis) -> list[Behind]:
     """Return how far each feed is behind. Raises ArchiveUnavailable, and BrokenRecord as `Feeds.all` does."""
-    end, found = max((n + 1 for n, _, _ in log.newest(1)), default=0), []
+    end, found = end_of(log), []
     for feed in log.feeds.all():
         if not feed.removed:
             came = newest_of(entry for _, entry, _ in log.entries(feed.cursor, 1))

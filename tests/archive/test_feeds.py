@@ -18,14 +18,18 @@ from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import feeds
 from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.feed import BOTH_MS, MEDIA, MOST_RETRY_MS, TYPES, Feed, signed
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.feeding import TURN_MS, behind
+from consent_engine.errors import ArchiveUnavailable
 from tests.archive.crm import SECRET, SOURCE, Crm, Fed, Handler
 from tests.archive.house import Died, append
 from tests.conftest import OTHER
+from tests.waiting import HANGS_S, until
+from workers.ticking import Feeder
 
 ROOT = Path(__file__).parents[2]
 MINUTE = 60
@@ -409,6 +413,25 @@ def test_a_wait_is_never_longer_than_ten_minutes():
     assert feed.reached(9) == Feed(name="crm", url="http://crm", made_at=1, cursor=9)
 
 
+def test_a_workers_thread_goes_on_posting_after_what_went_wrong(fed, small):
+    order, asked = small.settled(), []
+    fed.bring()
+
+    def make():
+        asked.append(1)
+        if len(asked) == 1:
+            raise ArchiveUnavailable("the archive cannot be reached")
+        return fed.one
+
+    feeder, expected = Feeder(make, tick_s=0.01), fed.expected([order])
+    feeder.start()
+    until("all came", lambda: fed.came() == expected)
+    feeder.stop()
+    feeder.join(HANGS_S)
+    assert not feeder.is_alive()
+    assert len(asked) == 2
+
+
 def test_a_feed_is_kept_only_in_the_place_of_what_was_read(archive):
     feeds, feed = SqlLog(archive).feeds, Feed(name="crm", url="http://crm", made_at=1, cursor=7)
     assert feeds.swap(None, feed)
@@ -423,7 +446,9 @@ def test_an_operator_adds_watches_and_ends_a_feed(real, consent, crm, tmp_path):
     order = real.settled()
     fed = Fed(real, crm, name="other")
     assert consent("feeds", "list")[1].split("\t")[0] == "other"
-    status, told, _ = consent("feeds", "add", "crm", crm.url, "--from", "0")
+    status, told, _ = consent("feeds", "add", "crm", crm.url)
+    assert consent("feeds", "replay", "crm", "--from", "0")[0] == 0
+    assert "--from: the log ends at" in consent("feeds", "replay", "crm", "--from", "999")[2]
     secret = told.split()[-1]
     assert (status, told.split()[:3], secret[:6]) == (0, ["secret", "of", "feed"], "whsec_")
     fed.post()
@@ -432,7 +457,12 @@ def test_an_operator_adds_watches_and_ends_a_feed(real, consent, crm, tmp_path):
     assert consent("feeds", "pause", "crm", "--reason", "maintenance")[0] == 0
     assert "paused: maintenance" in consent("feeds", "list")[1]
     assert consent("feeds", "resume", "crm")[0] == 0
-    assert consent("feeds", "replay", "crm", "--since", "2020-01-01T00:00:00+08:00")[1] == "crm\tnext entry\t0\n"
+    instants = [Leaf.decode(entry).at for _, entry, _ in fed.log.entries(0, 999)]
+    for since in (0, instants[3], instants[-1], instants[-1] + 1):
+        place = next((n for n, at in enumerate(instants) if at >= since), len(instants))
+        told = consent("feeds", "replay", "crm", "--since", CHINA.instant(since))[1]
+        assert told == f"crm\tnext entry\t{place}\n"
+    assert consent("feeds", "replay", "crm", "--from", "0")[0] == 0
     crm.taken.clear()
     fed.post()
     new = rotated.split()[-1]
@@ -465,7 +495,6 @@ def test_an_operator_adds_watches_and_ends_a_feed(real, consent, crm, tmp_path):
             ["add", "crm", "https://crm.example.com", "--types", "consent.order.made"],
             "no such type: consent.order.made",
         ),
-        (["add", "crm", "https://crm.example.com", "--from", "99"], "--from: at most 0"),
         (["replay", "crm"], "say from where"),
         (["pause", "crm", "--reason", "x"], "no feed of this name"),
     ],
