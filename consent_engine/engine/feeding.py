@@ -61,7 +61,7 @@ class Feeding:
         """
         now = self._registry.now()
         due = [each for each in self._log.feeds.all() if each.is_due(now) and each.name not in self._under_way]
-        if due and self._is_our_turn(now):
+        if (due or self._under_way) and self._is_our_turn(now):
             self._under_way |= {each.name: asyncio.ensure_future(self._window(each, now)) for each in due}
         if not self._under_way:
             return False

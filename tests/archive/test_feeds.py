@@ -25,6 +25,7 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.feeding import TURN_MS, behind
 from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports.public_log import Answered
 from tests.archive.crm import SECRET, SOURCE, Crm, Fed, Handler
 from tests.archive.house import Died, append
 from tests.conftest import OTHER
@@ -223,6 +224,30 @@ def test_of_two_processes_one_posts_and_the_other_goes_on_when_it_is_gone(fed, s
     assert fed.came() == fed.expected([first, second])
     fed.post(one)
     assert len(crm.taken) == len({each.id for each in crm.taken}), "nothing twice"
+
+
+def test_a_process_whose_posts_take_long_keeps_its_turn(fed, small, crm):
+    small.settled()
+    fed.bring()
+    goes_on = asyncio.Event()
+
+    async def slow(*_):
+        await goes_on.wait()
+        return Answered(204)
+
+    one, two = fed.process("one", post=slow), fed.process("two")
+
+    async def posts_for_long():
+        for _ in range(5):
+            await one.look(0.01)
+            small.clock.forward(seconds=TURN_MS // 2_000)
+            await two.look()
+        goes_on.set()
+        await one.look()
+
+    small.runner.run(posts_for_long())
+    assert crm.got == [], "nobody else posts the same meanwhile"
+    assert fed.feed.cursor == fed.log.size()
 
 
 def test_a_process_that_wakes_late_does_not_move_the_cursor_back(fed, small, crm):
