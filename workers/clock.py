@@ -174,7 +174,7 @@ class Clock(threading.Thread):
             return
 
     async def _tick(self, engine: Engine) -> None:
-        depths = engine.lanes.depths()
+        depths = engine.depths()
         for lane, depth in depths.items():
             if depth.due:
                 engine.queue.wake(lane, depth.due)

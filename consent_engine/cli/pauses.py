@@ -1,4 +1,4 @@
-"""`consent pause`, `consent resume`, `consent paused`: stopping and resuming a lane or a gateway from a terminal."""
+"""`consent pause`, `resume`, `paused`: stopping a lane or a gateway from a terminal; `gateways`: how each is doing."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -64,6 +64,34 @@ def paused(
         found = engine.pauses.standing()
     stops = [(*each.target, instant(each.pause.at), each.pause.by, each.pause.reason) for each in found]
     table(("to", "name", "since", "by", "reason"), stops, "nothing is stopped")
+
+
+def gateways() -> None:
+    """List gateways: whose SMS each gets, whether it answers, how many of them are due, and for how long at most.
+
+    One that has not answered for a few seconds is away: each worker process tries it with one call a second, and all
+    else that is due there waits for its first answer.
+    """
+    from consent_engine.engine.metrics import health_of, targets_of
+    from consent_engine.ports import LaneDepth
+    from consent_engine.ports.endpoints import GATEWAY
+
+    with opened() as engine:
+        outside, stopped = engine.outside, {each.target for each in engine.pauses.standing()}
+        depths, rows = engine.lanes.depths_of_all(), list[tuple[object, ...]]()
+        for each in health_of(engine.registry, targets_of(outside), engine.registry.now()):
+            if each.target.to != GATEWAY:
+                continue
+            carriers = [carrier for carrier, name in outside.routes.items() if name == each.target.name]
+            depth = LaneDepth.of(depths[carrier] for carrier in carriers)
+            refuses, away = each.refusing and "refuses our account", each.is_away and "away"
+            state = (each.target in stopped and "stopped") or refuses or away or "open"
+            since = instant(each.troubled) if each.is_away else "-"
+            last = instant(each.known.accepted) if each.known.accepted else "never"
+            shown = (depth.due, depth.late // 1000, depth.waiting - depth.parked, depth.parked)
+            rows.append((each.target.name, " ".join(carriers), state, since, last, f"{each.failed_share:.0%}", *shown))
+    head = ("gateway", "carriers", "state", "since", "last taken", "fail", "due", "oldest, s", "waiting", "stuck")
+    table(head, rows)
 
 
 def sound_reason(reason: str) -> str:

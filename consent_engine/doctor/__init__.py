@@ -226,7 +226,9 @@ def _work(patient: _Patient) -> Iterator[Finding]:
     targets = [Endpoint(GATEWAY, name) for name in sorted(set(settings.routes().values()))]
     targets.append(Endpoint(BSS, settings.bss_name()))
     targets += setup.look_up(settings)
-    yield from work.work(patient.store, patient.registry, patient.survey, targets, millis(settings.call_timeout))
+    yield from work.work(
+        patient.store, patient.registry, patient.survey, targets, millis(settings.call_timeout), settings.routes()
+    )
 
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:

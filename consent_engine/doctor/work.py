@@ -11,7 +11,9 @@ from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, 
 from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.engine.undeliverable import Unreached
-from consent_engine.ports import Endpoint, Lanes, Registry, Store
+from consent_engine.ports import Endpoint, LaneDepth, Registry, Store
+from consent_engine.ports.endpoints import GATEWAY
+from consent_engine.ports.lanes import by_lane
 from consent_engine.ports.registry import LANE, Pause, WorkerReport
 
 HEARD_WITHIN_MS = 15_000
@@ -30,9 +32,12 @@ SLOW_MS = 5_000
 
 
 def work(
-    store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Endpoint], call_ms: Millis
-) -> Iterator[Finding]:
-    """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages. call_ms: how long a call may last"""
+    store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Endpoint], call_ms: Millis,
+    routes: Mapping[str, str],
+) -> Iterator[Finding]:  # fmt: skip
+    """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages. call_ms: how long a call may last ·
+    routes: each carrier's gateway
+    """
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
         yield good(f"{len(heard)} workers were heard from")
@@ -40,8 +45,11 @@ def work(
         yield bad("no worker was heard from: nothing moves", "consent serve, or python -m workers")
     paused = registry.pauses.standing()
     yield from _paused(paused, registry.now())
-    yield from _lanes(store.lanes, heard.values(), {name for to, name in paused if to == LANE})
-    yield from outside(health_of(registry, targets, registry.now()), registry.now())
+    health = health_of(registry, targets, registry.now())
+    away = {each.target.name for each in health if each.target.to == GATEWAY and each.is_away}
+    depths = by_lane(store.lanes.depths_of_all(), [carrier for carrier, name in routes.items() if name in away])
+    yield from _lanes(depths, heard.values(), {name for to, name in paused if to == LANE})
+    yield from outside(health, registry.now())
     yield from slow(lately(registry, targets, call_ms))
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
@@ -56,10 +64,12 @@ def _paused(standing: Mapping[Endpoint, Pause], now: Millis) -> Iterator[Finding
         )
 
 
-def _lanes(lanes: Lanes, heard: Iterable[WorkerReport], paused: Container[str]) -> Iterator[Finding]:
+def _lanes(
+    depths: Mapping[Lane, LaneDepth], heard: Iterable[WorkerReport], paused: Container[str]
+) -> Iterator[Finding]:
     """Find lanes whose work waits. Of a paused one that is said already: more workers would not help."""
     served = {lane for report in heard for lane in report.lanes}
-    for lane, depth in lanes.depths().items():
+    for lane, depth in depths.items():
         wait = depth.waiting - depth.parked  # parked effects wait for a person
         if served and lane not in served and wait:
             yield bad(f"lane {lane}: no worker serves it, {wait} effects wait", f"python -m workers --lanes {lane}")

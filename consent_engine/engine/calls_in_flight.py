@@ -249,11 +249,15 @@ class Flights:
 
     def free(self, work: Work) -> int:
         """Return how many more calls of a lane, or to a gateway, may begin: none takes a place of another's."""
-        return self._pace.in_flight - len(self._flying[work]) - len(self._starting[work])
+        return self._pace.in_flight - self.flying(work)
 
-    def count(self, lanes: Collection[Lane] = tuple(Lane)) -> int:
-        """Return how many calls are in flight."""
-        return sum(len(flying) for work, flying in self._flying.items() if kind_of(work) in lanes)
+    def flying(self, work: Work) -> int:
+        """Return how many calls of a lane, or to a gateway, have begun or are to begin."""
+        return len(self._flying[work]) + len(self._starting[work])
+
+    def count(self, works: Collection[Work] | None = None) -> int:
+        """Return how many calls are in flight. works: of these only"""
+        return sum(len(self._flying[work]) for work in (list(self._flying) if works is None else works))
 
     def start(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         """Have the call of an effect begin with the next `begin`; it was leased between `asked` and `since`."""
@@ -296,20 +300,21 @@ class Flights:
         if self._recorder is None or self._recorder.done():
             self._recorder = asyncio.ensure_future(self._record_all())
 
-    async def wait(self, seconds: float) -> bool:
-        """Wait until something was recorded, or the time is over; return whether something was."""
+    async def wait(self, seconds: float) -> None:
+        """Wait until something was recorded, or the time is over."""
         self._recorded.clear()
         try:
             await asyncio.wait_for(self._recorded.wait(), max(seconds, 0.001))
         except TimeoutError:
-            return False
-        return True
+            return
 
-    async def finish(self, until: float, lanes: Collection[Lane] = tuple(Lane)) -> int:
-        """Wait for the calls of lanes to end and be recorded, until an instant; return how many are in flight then."""
-        while (self.count(lanes) or self._landed) and (left := until - monotonic()) > 0:
+    async def finish(self, until: float, works: Collection[Work] | None = None) -> int:
+        """Wait for calls to end and be recorded, until an instant; return how many are in flight then. works: of these
+        only
+        """
+        while (self.count(works) or self._landed) and (left := until - monotonic()) > 0:
             await self.wait(left)
-        return self.count(lanes)
+        return self.count(works)
 
     async def _fly(self, leased: Leased, since: float, asked: float) -> None:
         looked = await looked_up(self._outside, leased)

@@ -34,7 +34,7 @@ from consent_engine.engine.held_replies import Decided, Decision, HeldText, Susp
 from consent_engine.engine.inspection import InspectionFiles
 from consent_engine.engine.inspector import Inspector, Revealer
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
-from consent_engine.engine.metrics import Measures
+from consent_engine.engine.metrics import Measures, gateways_away
 from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
@@ -62,7 +62,8 @@ from consent_engine.engine.stuck import (
 )
 from consent_engine.engine.undeliverable import Undeliverable
 from consent_engine.errors import ConsentError, NothingParked, StoreUnavailable
-from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored
+from consent_engine.ports import LaneDepth, LiftResult, Outside, Queue, Registry, Store, Stored
+from consent_engine.ports.lanes import by_lane
 from consent_engine.ports.queries import OrderFilter
 
 T = TypeVar("T")
@@ -105,11 +106,16 @@ class Engine:
         self.inspections = InspectionFiles(store, self.inspector, terms, registry.now, hands)
         self.call_ms = pace.call_ms
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
-        gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
+        gate = Gate(registry.pauses.standing, outside.routes, pace.watch, partial(gateways_away, registry, outside))
         known = Shelf(self.catalogue, pace.watch).known
         self.performer = Performer(
             store, queue, outside, terms.policy, pace, gate, known, keep=terms.reporting.keep, measures=measures
         )
+
+    def depths(self) -> dict[Lane, LaneDepth]:
+        """Return how full each lane is. SMS of a gateway that is away wait for its first answer, and are not late."""
+        away = gateways_away(self.registry, self.outside)
+        return by_lane(self.lanes.depths_of_all(), [each for each, name in self.outside.routes.items() if name in away])
 
     # -- place ---------------------------------------------------------------------------------------------------
 

@@ -200,6 +200,8 @@ LEAST_LOST = 3
 """Fewest failures in a row that make an outage: one call that timed out in a quiet night makes none."""
 DOWN_AFTER_MS = 30_000
 """How long a target may give no answer before that is an outage. A refusal of our account is one at once."""
+AWAY_AFTER_MS = 5_000
+"""How long a target may give no answer before only a call now and then tries it, until the first answer."""
 ASKED_WITHIN_MS = 20 * 60_000
 """Every effect is retried more often than this. If a target was not called for longer, nothing is known: no outage."""
 FEW_CALLS = 10
@@ -239,6 +241,11 @@ class Health:
         return self.refusing or self.failing >= DOWN_AFTER_MS
 
     @property
+    def is_away(self) -> bool:
+        """Whether only a call now and then shall try it: it refuses our account, or has not answered for a while."""
+        return self.failing >= AWAY_AFTER_MS or self.refusing
+
+    @property
     def calls(self) -> float:
         """How many calls ended lately, weighted by their age."""
         half_lives = max(0, self.now - self.known.at) / HALF_MS
@@ -258,6 +265,12 @@ def targets_of(outside: Outside) -> list[Endpoint]:
     gateways = [Endpoint(GATEWAY, name) for name in sorted(set(outside.routes.values()))]
     asked = [each.name for each in (outside.bss, outside.subscribers) if each is not None]
     return gateways + [Endpoint(BSS, name) for name in asked]
+
+
+def gateways_away(registry: Registry, outside: Outside) -> frozenset[str]:
+    """Return the names of the gateways that are away. Raises StoreUnavailable."""
+    health = health_of(registry, targets_of(outside), registry.now())
+    return frozenset(each.target.name for each in health if each.target.to == GATEWAY and each.is_away)
 
 
 def health_of(registry: Registry, targets: Iterable[Endpoint], now: Millis) -> list[Health]:

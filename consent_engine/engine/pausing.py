@@ -5,14 +5,14 @@ drained when no slice from before the pause can still begin a call, and the long
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 
 from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.errors import Refused, StoreUnavailable
-from consent_engine.ports import Endpoint, Lanes, Leased, Outside, Registry
+from consent_engine.ports import Endpoint, Lanes, Leased, Outside, Registry, Route, Work
 from consent_engine.ports.endpoints import GATEWAY
 from consent_engine.ports.registry import LANE, Pause, PauseEvent
 
@@ -92,17 +92,22 @@ class Desk:
 
 
 class Gate:
-    """The pauses as one performer knows them before it begins anything: one look a second, by a clock without jumps."""
+    """What a performer knows before it begins anything: the pauses, and the gateways that are away, of which all
+    processes have heard. One look a second, by a clock without jumps; it lets one call to each of these begin, so that
+    their first answer is heard of while not all that is due there is tried. away: returns their names
+    """
 
     def __init__(
         self, look: Callable[[], Mapping[Endpoint, Pause]], routes: Mapping[str, str],
-        watch: Callable[[], float] = monotonic,
+        watch: Callable[[], float] = monotonic, away: Callable[[], Collection[str]] = tuple,
     ) -> None:  # fmt: skip
         self._look = look
         self._routes = routes
         self._watch = watch
+        self._away = away
         self._looked_at = -LOOK_S
         self._standing: Mapping[Endpoint, Pause] = {}
+        self._probes: dict[str, int] = {}
 
     def lane(self, lane: Lane) -> bool:
         """Whether this lane is paused. While the first cell is unavailable, the last look counts: other cells go on.
@@ -112,11 +117,27 @@ class Gate:
         if self._watch() - self._looked_at >= LOOK_S:
             try:
                 self._standing = self._look()
+                self._probes = dict.fromkeys(self._away(), 1)
             except StoreUnavailable:
                 if self._looked_at < 0:
                     raise
             self._looked_at = self._watch()
         return Endpoint(LANE, lane.value) in self._standing
+
+    def is_away(self, work: Work) -> bool:
+        """Whether this is a gateway that was away as of the last look."""
+        return isinstance(work, Route) and work.gateway in self._probes
+
+    def free(self, work: Work, free: int, flying: int) -> int:
+        """Return how many calls may begin at once, of so many free places: to a gateway that is away one at a time."""
+        if not isinstance(work, Route) or work.gateway not in self._probes:
+            return free
+        return 0 if flying else self._probes[work.gateway]
+
+    def begins(self, work: Work) -> None:
+        """Note that a call begins."""
+        if isinstance(work, Route) and work.gateway in self._probes:
+            self._probes[work.gateway] = 0
 
     def gateway(self, leased: Leased) -> str:
         """Return the gateway that an SMS would be handed to if that is paused as of the last look; else ''."""

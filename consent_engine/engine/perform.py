@@ -122,7 +122,8 @@ class Performer:
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
         """Return the lanes where no call may begin before another has ended: of SMS, to one of its gateways."""
-        return [lane for lane in lanes if self._full(lane) and not self.gate.lane(lane)]
+        found = {lane: [work for work in self._full(lane) if not self.gate.is_away(work)] for lane in lanes}
+        return [lane for lane, full in found.items() if full and not self.gate.lane(lane)]
 
     def _work(self, effect: str, carrier: str) -> Work:
         """Return the work that an effect is part of. carrier: of an SMS"""
@@ -134,7 +135,9 @@ class Performer:
 
     def _free(self, work: Work) -> int:
         """Return how many more effects can be leased at once."""
-        return BATCH if work in WITHOUT_CALLS else min(self._flights.free(work), BATCH)
+        if work in WITHOUT_CALLS:
+            return BATCH
+        return min(self.gate.free(work, self._flights.free(work), self._flights.flying(work)), BATCH)
 
     def _places(self, work: Work) -> int:
         """As `_free`, but 0 where the lane is paused."""
@@ -195,14 +198,14 @@ class Performer:
         A slice does not stay for the sake of a gateway that is slow: `_finish` has its places filled again.
         """
         while not one.is_over:
-            leased, full = self._begin([one.lane]), self._full(one.lane)
-            all_full, soon = len(full) == len(self._works[one.lane]), min(one.end, monotonic() + LINGER_S)
-            if leased and not all_full:  # another part of the store may have more, or another gateway
+            leased, full, works = self._begin([one.lane]), self._full(one.lane), self._works[one.lane]
+            if leased and len(full) < len(works):  # another part of the store may have more, or another gateway
                 await asyncio.sleep(0)
-            elif not full:
-                await self._flights.finish(soon, [one.lane])
-                return False
-            elif not await self._flights.wait((one.end if all_full else soon) - monotonic()) and not all_full:
+            elif len(full) == len(works) and not any(map(self.gate.is_away, works)):
+                await self._flights.wait(one.end - monotonic())
+            else:
+                soon = min(one.end, monotonic() + LINGER_S)
+                await self._flights.finish(soon, [work for work in works if work not in full])
                 return False
         return True
 
@@ -226,6 +229,7 @@ class Performer:
             elif (known := known_outcome(each)) is not None:
                 self._flights.land(each, since, known)
             else:
+                self.gate.begins(of)
                 self._flights.start(of, each, since, asked)
         self._flights.begin()
         self._record(work)  # after the calls began: an unavailable store must not lose them
@@ -233,6 +237,7 @@ class Performer:
 
     def _start(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         self._known.leased(leased, asked)
+        self.gate.begins(work)
         self._flights.start(work, leased, since, asked)
 
     def _finish(self, landed: Sequence[Landed]) -> None:

@@ -1,9 +1,10 @@
 """The port to lanes: due effects, each leased to one worker at a time; and the port's types."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
@@ -114,6 +115,14 @@ class LaneDepth(Struct, frozen=True):
         return cls(sum(due), max(late), sum(parked), sum(waiting))
 
 
+def by_lane(parts: Mapping[str, LaneDepth], held: Collection[str] = ()) -> dict[Lane, LaneDepth]:
+    """Return how full each lane is, from its parts. held: carriers whose SMS are not to be handed over now: they wait,
+    and are not late
+    """
+    sms = LaneDepth.of(replace(parts[each], late=0) if each in held else parts[each] for each in Carrier)
+    return {lane: sms if lane is Lane.SMS else parts[lane] for lane in Lane}
+
+
 class Lanes(Protocol):
     """The lanes: effects by the instant they are due, leased to workers."""
 
@@ -150,9 +159,7 @@ class Lanes(Protocol):
 
     def depths(self) -> dict[Lane, LaneDepth]:
         """Return how full each lane is."""
-        parts = self.depths_of_all()
-        sms = LaneDepth.of(parts[carrier] for carrier in Carrier)
-        return {lane: sms if lane is Lane.SMS else parts[lane] for lane in Lane}
+        return by_lane(self.depths_of_all())
 
     def depths_of_all(self) -> dict[str, LaneDepth]:
         """Return how full each lane is, that of SMS carrier by carrier."""

@@ -48,7 +48,7 @@ class Admission:
         self._under_way -= 1
 
     async def _look(self) -> None:
-        depths = await self._ask(lambda engine: engine.lanes.depths())
+        depths = await self._ask(lambda engine: engine.depths())
         # An order that is being placed may not be in a lane yet.
         self._room = room(depths, self._most, self._patience) - self._under_way
 

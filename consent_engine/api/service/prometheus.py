@@ -137,7 +137,7 @@ def of_store(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Ite
     """
     now, ask = engine.registry.now(), engine.store.queries
     yield _store_up(takes_writes=_is_writable(engine))
-    depths = engine.lanes.depths()
+    depths = engine.depths()
     for name, unit, text, value in _LANES:
         rows = (((lane.value,), value(depth)) for lane, depth in depths.items())
         yield gauge(f"consent_lane_{name}{unit}", text, ("lane",), rows)

@@ -97,7 +97,7 @@ def look(engine: Engine, as_of: AsOf) -> dict[str, Any]:
         **_of_sql(engine, midnight, days),
         "lanes": [
             {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
-            for lane, d in engine.lanes.depths().items()
+            for lane, d in engine.depths().items()
         ],
         "workers": [
             {"name": name, "lanes": each.lanes, "in_flight": each.in_flight, "troubles": each.troubles}

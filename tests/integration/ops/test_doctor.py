@@ -1023,7 +1023,8 @@ def test_everysec_is_told_and_no_fsync_at_all_is_bad():
 
 def of_work(world):
     engine = world.engine
-    found = work.work(engine.store, engine.registry, survey(world), targets_of(engine.outside), engine.call_ms)
+    targets, routes = targets_of(engine.outside), engine.outside.routes
+    found = work.work(engine.store, engine.registry, survey(world), targets, engine.call_ms, routes)
     return [each for each in found if each.level is not Level.GOOD]
 
 

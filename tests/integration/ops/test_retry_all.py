@@ -6,11 +6,13 @@ import os
 import pytest
 
 from consent_engine.api.schemas.lists import CancelledView, CauseList, RetriedView
+from consent_engine.cli.tables import instant
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.engine import stuck
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.stuck import Wanted, causes_of, stuck_effects
+from consent_engine.ports import Endpoint
 from tests.conftest import SECOND
 from tests.integration.api_door import FULL_SECRET, is_problem, order, reply
 from tests.integration.mishaps import QUESTION, park
@@ -212,3 +214,19 @@ def test_why_is_asked_for_and_names_no_number(door):
 
 def door_code(why):
     return "contains_number" if why else "malformed"
+
+
+def test_gateways_are_listed_with_what_is_due_there_and_whether_they_answer(door, consent):
+    trouble(door, BUSY)
+    assert door.place(order(msisdn="+8613900139001"), key="another").status_code == 201
+    engine, now = door.engine, door.engine.registry.now()
+    gateway = Endpoint("gateway", engine.outside.routes["mobile"])
+    for ago in (9_000, 6_000, 3_000):
+        engine.performer.measures.called(gateway, Uncertain("x"), 1, now - ago)
+    engine.performer.measures.report(engine.registry)
+    [row] = consent("gateways").stdout.splitlines()
+    name, carriers, state, since, taken, failed, due, late, waiting, stuck = row.split("\t")
+    assert (name, carriers) == (gateway.name, "mobile telecom unicom")
+    assert (state, since, taken, failed) == ("away", instant(now - 9_000), "never", "100%")
+    assert (due, waiting, stuck) == ("1", "1", "1")
+    assert int(late) < 60

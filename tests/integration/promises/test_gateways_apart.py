@@ -7,7 +7,8 @@ import pytest
 
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Unavailable, Uncertain
+from consent_engine.engine.metrics import AWAY_AFTER_MS, gateways_away
 from consent_engine.ports import Route
 from tests.conftest import FakeGateway
 
@@ -25,9 +26,9 @@ def apart(world):
     return world
 
 
-def crowd(world, count):
+def crowd(world, count, prefix="1380013"):
     """Place so many orders of mobile, whose questions are due before any other's."""
-    orders = [world.place(f"+861380013{n:04}") for n in range(count)]
+    orders = [world.place(f"+86{prefix}{n:04}") for n in range(count)]
     world.clock.forward(1)
     return orders
 
@@ -108,6 +109,58 @@ def test_a_notification_begins_with_its_commit_where_its_own_gateway_has_a_place
         return [apart.state(each) for each in orders]
 
     assert hanging(apart, story) == ["activated", "notified"]
+
+
+def slices(world, seconds=1):
+    """Let so many seconds pass in which slices are performed all the time, and each second is reported."""
+
+    async def some():
+        for _ in range(seconds):
+            world.clock.forward(seconds=1)
+            for _ in range(5):
+                await world.engine.performer.perform(Lane.SMS, 5)
+            world.engine.performer.measures.report(world.engine.registry)
+
+    world.runner.run(some())
+
+
+def test_a_gateway_that_is_away_is_tried_by_a_call_a_second_until_it_answers(apart):
+    mobile, registry = apart.gateways["mobile"], apart.engine.registry
+    mobile.answers = [Unavailable("connection refused")] * 100
+    crowd(apart, 3)
+    slices(apart, 1 + AWAY_AFTER_MS // 1000 * 2)
+    assert gateways_away(registry, apart.engine.outside) == {"mobile"}
+    late = crowd(apart, 40, "1380014")
+    slices(apart, 1)
+    asked = len(mobile.sent)
+    slices(apart, 4)
+    assert len(mobile.sent) == asked + 4
+    apart.clock.forward(seconds=60)
+    assert apart.engine.depths()[Lane.SMS].late == 0, "no worker more would help"
+    other = apart.place("+8613900130000", FIBRE)
+    slices(apart, 1)
+    assert apart.state(other) == "awaiting_reply"
+    mobile.answers.clear()
+    slices(apart, 2)
+    assert {apart.state(each) for each in late} == {"awaiting_reply"}
+
+
+def test_a_gateway_that_hangs_while_it_is_away_holds_one_call_of_a_process(apart):
+    mobile = apart.gateways["mobile"]
+    mobile.answers = [Uncertain("no answer in time")] * 100
+    crowd(apart, 3)
+    slices(apart)
+    apart.clock.forward(seconds=10)
+    crowd(apart, PLACES, "1380014")
+    sent = len(mobile.sent)
+
+    async def story(performer):
+        for _ in range(3):
+            apart.clock.forward(seconds=1)
+            await performer.perform(Lane.SMS, 60)
+        return len(mobile.sent)
+
+    assert hanging(apart, story) == sent + 1
 
 
 def test_what_waits_for_a_gateway_goes_to_another_once_the_operator_says_so(apart):
