@@ -47,12 +47,7 @@ TOLD_S = 10.0
 def connect_rq(url: str, timeout_s: float = 2.0) -> "Redis":
     """Make a client for RQ: it returns bytes, as RQ needs, and repeats nothing: a repeated enqueue is a second job."""
     made = master_of if is_sentinel(url) else Redis.from_url
-    return made(
-        url,
-        decode_responses=False,
-        **unrepeated(timeout_s, 1.0),
-        **spoken(python=True),
-    )
+    return made(url, decode_responses=False, **unrepeated(timeout_s, 1.0), **spoken(python=True))
 
 
 def lane_queue(lane: Lane, connection: "Redis") -> Queue:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import opened
+from consent_engine.cli.opening import opened, typed
 from consent_engine.cli.tables import Slowly, table, tell
 from consent_engine.domain.days import millis
 from consent_engine.errors import BrokenRecord
@@ -27,9 +27,7 @@ _KNOWN = typer.Option(help="What an earlier audit ended with: the log must still
 
 
 def audit(
-    since: Annotated[str, _SINCE] = "",
-    until: Annotated[str, _UNTIL] = "",
-    checkpoint: Annotated[str, _KNOWN] = "",
+    since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = "", checkpoint: Annotated[str, _KNOWN] = ""
 ) -> int:
     """Replay the log against the stored records, and name those dropped or rewritten. Exit status 1: there are some.
 
@@ -98,10 +96,8 @@ def _published(settings: "Settings", log: "Log", known: "Head | None") -> tuple[
 def _known(text: str) -> "Head | None":
     from consent_engine.engine.audit_checkpoint import Head
 
-    try:
+    with typed("--checkpoint", "must be what an earlier audit ended with"):
         return Head.read(text) if text else None
-    except ValueError:
-        raise typer.BadParameter("must be what an earlier audit ended with", param_hint="--checkpoint") from None
 
 
 def millis_of(text: str, option: str, otherwise: int) -> int:
@@ -110,10 +106,8 @@ def millis_of(text: str, option: str, otherwise: int) -> int:
 
     if not text:
         return otherwise
-    try:
+    with typed(option, "an instant like 2025-11-25T10:00:00+08:00"):
         at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("an instant like 2025-11-25T10:00:00+08:00", param_hint=option) from None
     if at.tzinfo is None:
         raise typer.BadParameter("an instant with its offset, like 2025-11-25T10:00:00+08:00", param_hint=option)
     return millis(at)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, listing, one_of, opened
+from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, by, carrier_named, listing, one_of, opened, typed
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.carriers import Carrier
@@ -97,11 +97,8 @@ def _bounds(day: str | None, named: _Period) -> tuple[int, int] | tuple[None, No
     if not day:
         return None, None
     days = days_in(Settings.load().time_zone)
-    try:
+    with typed(next(f"--{name}" for name, value in named._asdict().items() if value == day), A_DAY):
         return days.begins(day), days.ends(day) + 1
-    except (ValueError, OverflowError):
-        hint = next(f"--{name}" for name, value in named._asdict().items() if value == day)
-        raise typer.BadParameter("must be a day, like 2025-08-01", param_hint=hint) from None
 
 
 def _to_number(number: str, limit: int) -> None:
@@ -147,9 +144,7 @@ reviews = typer.Typer(help="Orders that wait for the first review of their call:
 
 
 @reviews.command()
-def waiting(
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
-) -> None:
+def waiting(limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100) -> None:
     """List orders whose activation waits for the first review of their call, newest first."""
 
     def page(engine: "Engine", cursor: str, most: int) -> tuple[list[tuple[str, ...]], str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import by, lists, opened
+from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, manner, record, table
-from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import Refused
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _GROUP = re.compile("[0-9a-f]{24}")
 _AT_ONCE = 500
-_REASON_LENGTH = 200
 
 
 class NotDecided(Refused, code="not_decided"):
@@ -29,8 +28,7 @@ def held(
         list[str] | None, typer.Argument(metavar="WHICH...", help="Groups or ids, as `consent held` shows them.")
     ] = None,
     refusal: Annotated[
-        bool | None,
-        typer.Option("--refusal/--no-refusal", help="Decide: a refusal, which ends open orders; or none."),
+        bool | None, typer.Option("--refusal/--no-refusal", help="Decide: a refusal, which ends open orders; or none.")
     ] = None,
     never_again: Annotated[
         bool | None, typer.Option("--never-again", help="With --refusal: a doubtful reply refuses calls, too.")
@@ -69,10 +67,8 @@ def _look_at(which: Sequence[str] | None, *, refusal: bool | None, never_again: 
         raise typer.BadParameter("needs --refusal or --no-refusal", param_hint="--reason")
     if refusal is False and not (reason or "").strip():
         raise typer.BadParameter("say why the reply is no refusal", param_hint="--reason")
-    sound = reason is None or (len(reason) <= _REASON_LENGTH and reason.isprintable() and not contains_number(reason))
-    if not sound:
-        message = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
-        raise typer.BadParameter(message, param_hint="--reason")
+    if reason:
+        sound_reason(reason)
 
 
 def _groups(engine: "Engine") -> Iterator[tuple[object, ...]]:

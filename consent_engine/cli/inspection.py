@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened
+from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, by, carrier_named, opened, typed
 from consent_engine.cli.tables import Slowly, instant, line, record, tell
 from consent_engine.domain.msisdn import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from consent_engine.engine.reconciliation import CdrForm, Compared
 
 _CDR = typer.Argument(metavar="FILE", help="A CDR file of one carrier: CSV in UTF-8, a call a line.")
@@ -63,14 +61,10 @@ def _form(columns: str | None, carrier: str | None, within: str) -> "CdrForm":
     from consent_engine.domain.call.cdr import AS_NAMED, columns_of
     from consent_engine.engine.reconciliation import CdrForm
 
-    try:
+    with typed("--within"):
         apart = millis(duration(within, LONGEST_APART))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--within") from None
-    try:
+    with typed("--columns"):
         named = AS_NAMED if columns is None else columns_of(columns)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--columns") from None
     return CdrForm(named, carrier_named(carrier), apart)
 
 
@@ -103,17 +97,13 @@ def inspect(
     from consent_engine.engine.inspection import Asked
 
     days = days_in(Settings.load().time_zone)
-    first, last = _day(days.begins, since, "--from"), _day(days.ends, until, "--until")
+    with typed("--from", A_DAY):
+        first = days.begins(since)
+    with typed("--until", A_DAY):
+        last = days.ends(until)
     if last < first:
         raise typer.BadParameter("must not be before --from", param_hint="--until")
     with opened() as engine:
         made = encoded(engine.inspections.file(Asked(first, last, seed, sample), by()))
     sys.stdout.flush()
     sys.stdout.buffer.write(made + b"\n")
-
-
-def _day(bound: "Callable[[str], int]", day: str, hint: str) -> int:
-    try:
-        return bound(day)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter("must be a day, like 2025-08-01", param_hint=hint) from None

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import opened
+from consent_engine.cli.opening import opened, typed
 from consent_engine.cli.tables import instant, line, table
 from consent_engine.errors import ArchiveUnavailable
 
@@ -59,12 +59,10 @@ def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The log's name: where it is served, without https://.")],
 ) -> None:
     """Print a new key for CONSENT_LOG_KEY, where several machines publish one log. It is kept nowhere here."""
-    from consent_engine.domain.log.checkpoint import NotSigned, PrivateKey
+    from consent_engine.domain.log.checkpoint import PrivateKey
 
-    try:
+    with typed("NAME"):
         line(str(PrivateKey.made(name)))
-    except NotSigned as error:
-        raise typer.BadParameter(str(error), param_hint="NAME") from None
 
 
 @app.command()

@@ -95,6 +95,20 @@ def one_of(typed: str | None, known: Iterable[str], hint: str) -> str | None:
     return typed
 
 
+@contextmanager
+def typed(hint: str, wanted: str = "") -> Iterator[None]:
+    """Raise BadParameter for a value that cannot be read. hint: the option's name · wanted: in place of the error's own
+    words
+    """
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(wanted or str(error), param_hint=hint) from None
+
+
+A_DAY = "must be a day, like 2025-08-01"
+
+
 def by() -> str:
     """Return the person at the terminal, as events name them."""
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, listing, lists, one_of, opened
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, listing, lists, one_of, opened, typed
 from consent_engine.cli.tables import instant, line, manner, out, record, table, tell
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane
@@ -257,10 +257,8 @@ def refuse(
     from consent_engine.engine.receive import RefusalAsked
 
     number, of = parse(msisdn), carrier_named(carrier)
-    try:
+    with typed("--until"):
         lasts = millis(duration(until)) if until else 0
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--until") from None
     with opened() as engine:
         of = engine.catalogue.carrier_of(plan, of) if plan else of
         ends = engine.registry.now() + lasts if lasts else 0

@@ -352,9 +352,7 @@ class Walk:
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
         ids = (list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner)
         found = self.store.records.look(*ids)
-        records: Mapping[str, _Pending] = {
-            **found.orders, **found.lines, **found.calls, **found.endings, **found.reports
-        }  # fmt: skip
+        records: Mapping[str, _Pending] = {name: each for kind in found.kinds for name, each in kind.items()}
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 
     def _mend(self, found: Found) -> None:

@@ -14,7 +14,17 @@ from consent_engine.domain.grammar import Keyword, Read, Reason
 from consent_engine.domain.sms import Delivery, Part
 
 
-class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
+class _Scoped:
+    carriers: str
+    """blank-separated"""
+
+    @property
+    def scope(self) -> list[str]:
+        """The carriers that the message is about."""
+        return self.carriers.split()
+
+
+class UnreadReply(_Scoped, Struct, frozen=True, tag_field="kind", tag="reply"):
     """An SMS from the subscriber.
 
     id: the gateway's · sender, to: the numbers · written_at: the latest instant it can have been written · carriers:
@@ -37,11 +47,6 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
     marketing_free: int
     edition: int
     came: Millis | UnsetType = UNSET
-
-    @property
-    def scope(self) -> list[str]:
-        """The carriers that the reply may be meant for."""
-        return self.carriers.split()
 
     def meaning(self) -> Read:
         """Return the door's reading of the text."""
@@ -68,7 +73,7 @@ class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
     alone: bool | UnsetType = UNSET
 
 
-class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
+class UnreadRefusal(_Scoped, Struct, frozen=True, tag_field="kind", tag="refusal"):
     """A refusal of further calls. door: how it came · by: its author · reason: for a suspicion that was decided · plan,
     until: set where it is about one plan, or for a time · order: set where it is about that order alone.
     """
@@ -86,26 +91,16 @@ class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
         """Whether it is about one plan or order, or for a time."""
         return not (self.plan is UNSET and self.until is UNSET and self.order is UNSET)
 
-    @property
-    def scope(self) -> list[str]:
-        """The carriers that are refused."""
-        return self.carriers.split()
 
-
-class UnreadRegistration(Struct, frozen=True, tag_field="kind", tag="registered"):
+class UnreadRegistration(_Scoped, Struct, frozen=True, tag_field="kind", tag="registered"):
     """A registration as marketing-free, in force since it came; open orders are not touched. by: its author."""
 
     carriers: str
     door: str
     by: str
 
-    @property
-    def scope(self) -> list[str]:
-        """The carriers that may not call."""
-        return self.carriers.split()
 
-
-class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
+class UnreadClearance(_Scoped, Struct, frozen=True, tag_field="kind", tag="resumed"):
     """A decision that a suspected refusal was none. by: the person who decided · reason: why · order: set where the
     suspicion was of that order alone.
     """
@@ -115,11 +110,6 @@ class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
     door: str
     reason: str
     order: str | UnsetType = UNSET
-
-    @property
-    def scope(self) -> list[str]:
-        """The carriers whose suspicion was cleared."""
-        return self.carriers.split()
 
 
 Message = UnreadReply | UnreadReport | UnreadRefusal | UnreadRegistration | UnreadClearance

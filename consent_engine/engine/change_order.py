@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
@@ -13,6 +15,7 @@ from consent_engine.domain.effects import ACTIVATE, Lane, Millis, Pending, lane_
 from consent_engine.domain.interpret.delivery_reports import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, name_of, names_barring
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
@@ -210,38 +213,26 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     return put.pending if put else None
 
 
-def retrying(line_id: str, by: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do the parked effects of a line now, or only `effects` among them; the next answer is believed. Raises
-    NothingParked, and StoreUnavailable when too many others write to this line.
+def retrying(owner: Owner, name: str, by: str, effects: Sequence[str] = ()) -> Step[None]:
+    """Do the parked effects of a line, a call or a report now, or only `effects` among them; the next answer is
+    believed. Raises NothingParked, and StoreUnavailable when too many others write to it.
     """
     for _ in range(MOST_RACES):
-        loaded = yield from load(lines=[line_id])
-        line = loaded.line(line_id)
-        wanted = effects or line.effects
-        parked = {effect: pending for effect, pending in line.effects.items() if pending.parked and effect in wanted}
-        if not parked:
-            raise NothingParked("nothing of this line stands on the stuck list")
-        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0, believe=by)) for e, p in parked.items())
-        wakes = wakes_of(put, loaded.now)
-        saved = yield from save(Commit("", (LineChange(line_id, line.version, put=put),), wakes=wakes), prove=True)
-        if saved.word is CommitResult.OK:
-            return
-    raise StoreUnavailable("too many others write to this line: the same request again is safe")
-
-
-def retrying_record(owner: Owner, name: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do the parked effects of a call or a report now, or only `effects` among them. Raises NothingParked, and
-    StoreUnavailable when too many others write to it.
-    """
-    for _ in range(MOST_RACES):
-        loaded = yield from load(calls=[name], reports=[name])
-        record = loaded.calls.get(name) if owner is Owner.CALL else loaded.reports.get(name)
+        if owner is Owner.LINE:
+            loaded = yield from load(lines=[name])
+            record: Line | Call | Report | None = loaded.line(name)
+        else:
+            loaded = yield from load(calls=[name], reports=[name])
+            record = loaded.calls.get(name) if owner is Owner.CALL else loaded.reports.get(name)
         own = record.effects if record else {}
         parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
         if record is None or not parked:
             raise NothingParked("nothing of this record stands on the stuck list")
-        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
-        change, wakes = RecordChange(owner, name, record.version, put=put), wakes_of(put, loaded.now)
-        if (yield from save(Commit("", (change,), wakes=wakes), prove=True)).word is CommitResult.OK:
+        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0, believe=by)) for e, p in parked.items())
+        change: Change = RecordChange(owner, name, record.version, put=put)
+        if owner is Owner.LINE:
+            change = LineChange(name, record.version, put=put)
+        saved = yield from save(Commit("", (change,), wakes=wakes_of(put, loaded.now)), prove=True)
+        if saved.word is CommitResult.OK:
             return
     raise StoreUnavailable("too many others change this record: the same request again is safe")

@@ -340,7 +340,7 @@ class Endings:
         if ending is None or notified is None or not notified.effect:
             return False
         try:
-            one(self._run, retrying(ending.line, by, (notified.effect,)))
+            one(self._run, retrying(Owner.LINE, ending.line, by, (notified.effect,)))
         except NothingParked:
             return False
         return True

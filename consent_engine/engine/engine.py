@@ -245,10 +245,13 @@ class Engine:
         return [found[order] for order in ids if order in found]
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:
-        """Return a page of refusals, newest first. Raises Malformed for a cursor that no list handed out, and
-        ArchiveUnavailable.
+        """Return a page of refusals, newest first, without those that are over. Raises Malformed for a cursor that no
+        list handed out, and ArchiveUnavailable.
         """
-        return listing.refusals_page(self.store.queries.restrictions, cursor, limit, self.registry.now())
+        found = self.store.queries.restrictions.page(Kind.REFUSED, listing.read_cursor(cursor), limit)
+        now = self.registry.now()
+        standing = tuple((row.msisdn, row.restriction) for row in found.rows if not row.restriction.is_over(now))
+        return listing.RefusalsPage(standing, listing.cursor_of(found.last))
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftResult:
         """Lift a refusal by the subscriber's own act at `act_at`, which is recorded. A newer act is not undone."""

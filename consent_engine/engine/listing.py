@@ -6,11 +6,11 @@ from typing import TypeVar
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import Attempt, SmsReports
-from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
 from consent_engine.ports import Records
-from consent_engine.ports.queries import Paged, Position, RestrictionQueries
+from consent_engine.ports.queries import Paged, Position
 
 T = TypeVar("T")
 MOST_LOOKED_AT = 2_000
@@ -87,15 +87,6 @@ class RefusalsPage:
 
     rows: tuple[tuple[str, Restriction], ...]
     cursor: str
-
-
-def refusals_page(restrictions: RestrictionQueries, cursor: str, limit: int, now: Millis) -> RefusalsPage:
-    """Return up to `limit` refusals, without those that are over at `now`. Raises Malformed for a cursor that no list
-    handed out, and ArchiveUnavailable.
-    """
-    found = restrictions.page(Kind.REFUSED, read_cursor(cursor), limit)
-    standing = [row for row in found.rows if not row.restriction.is_over(now)]
-    return RefusalsPage(tuple((row.msisdn, row.restriction) for row in standing), cursor_of(found.last))
 
 
 def read_cursor(cursor: str) -> tuple[Millis, str] | None:

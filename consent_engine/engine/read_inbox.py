@@ -26,13 +26,7 @@ from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import Step, load, load_of, newest_yeses, save
 from consent_engine.engine.withdrawals import later, withdrawing
-from consent_engine.errors import (
-    ArchiveUnavailable,
-    BrokenRecord,
-    IllegalTransition,
-    OrderNotFound,
-    StoreUnavailable,
-)
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, IllegalTransition, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, Snapshot, needed
 
 log = logging.getLogger(__name__)

@@ -24,19 +24,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.engine.round_trips import Load, Recall, Step, prove, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused, StoreUnavailable
-from consent_engine.ports import (
-    OWNERS,
-    PARTS,
-    By,
-    ChainChange,
-    Commit,
-    Kept,
-    OrderChange,
-    R,
-    Recorded,
-    Snapshot,
-    Store,
-)
+from consent_engine.ports import OWNERS, PARTS, By, ChainChange, Commit, Kept, OrderChange, R, Recorded, Snapshot, Store
 from consent_engine.ports.archive import MOST_OF_A_LINE
 from consent_engine.ports.records import CLOCKS_APART_MS
 

@@ -18,7 +18,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.facts import CancelAsked, RetryAsked
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import recording, retrying, retrying_record
+from consent_engine.engine.change_order import recording, retrying
 from consent_engine.engine.endings import retrying_ending
 from consent_engine.engine.round_trips import Step, or_raised
 from consent_engine.errors import ConsentError, NothingParked, OrderNotFound, TooLate
@@ -164,12 +164,10 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
         match owner:
             case Owner.ORDER:
                 step: Step[object] = recording(record, fact, prove=True)
-            case Owner.CALL | Owner.REPORT:
-                step = retrying_record(owner, record, effects)
             case Owner.ENDING:
                 step = retrying_ending(record, by)
             case _:
-                step = retrying(record, by, effects)
+                step = retrying(owner, record, by, effects)
         steps.append((len(effects), _or_gone(step)))
     return steps
 
@@ -188,8 +186,8 @@ def retrying_other(record: str, by: str) -> Step[None]:
     and StoreUnavailable.
     """
     ways: Sequence[Step[object]] = (
-        retrying(record, by), retrying_record(Owner.CALL, record), retrying_ending(record, by),
-        retrying_record(Owner.REPORT, record),
+        retrying(Owner.LINE, record, by), retrying(Owner.CALL, record, by), retrying_ending(record, by),
+        retrying(Owner.REPORT, record, by),
     )  # fmt: skip
     for step in ways:
         try:

@@ -181,7 +181,7 @@ class ChainChange(Struct, frozen=True):
 
     @property
     def owner(self) -> Owner:
-        return _OWNERS[type(self.record)]
+        return OWNERS[type(self.record)]
 
     @property
     def id(self) -> str:
@@ -191,9 +191,6 @@ class ChainChange(Struct, frozen=True):
     def leaf(self) -> Leaf | None:
         """The journal's entry for this change; None where no event is written."""
         return Leaf.of_record(self.record) if self.fields else None
-
-
-_OWNERS: Mapping[type, Owner] = {Call: Owner.CALL, Ending: Owner.ENDING, Report: Owner.REPORT}
 
 
 class RecordChange(Struct, frozen=True):

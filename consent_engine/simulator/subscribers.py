@@ -2,19 +2,7 @@
 
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.lifecycle import State
-from consent_engine.simulator.scripts import (
-    SILENCE,
-    Answer,
-    Before,
-    BssHop,
-    Desk,
-    Dlr,
-    Hop,
-    Order,
-    Script,
-    Turn,
-    When,
-)
+from consent_engine.simulator.scripts import SILENCE, Answer, Before, BssHop, Desk, Dlr, Hop, Order, Script, Turn, When
 
 CONF, CLAR, NOTE = Purpose.CONFIRMATION, Purpose.CLARIFICATION, Purpose.NOTIFICATION
 ONE, MAYBE = (1, 1), (0, 1)

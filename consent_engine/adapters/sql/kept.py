@@ -6,18 +6,7 @@ from contextlib import AbstractContextManager, suppress
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Select,
-    Table,
-    delete,
-    or_,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, delete, or_, select, true, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.bulk import bulk

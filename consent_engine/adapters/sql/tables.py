@@ -107,12 +107,7 @@ ORDERS = _records(
     Index("orders_placed", "placed_at", "id"),
     *(Index(f"orders_{name}", name, "placed_at", "id") for name in ("state", "agent", "plan")),
 )
-OFFERS = Table(
-    "offers",
-    TABLES,
-    Column("hash", String(64), primary_key=True),
-    Column("content", Text, nullable=False),
-)
+OFFERS = Table("offers", TABLES, Column("hash", String(64), primary_key=True), Column("content", Text, nullable=False))
 CALLS = _records(
     "calls",
     Column("request_key", String(24), nullable=False, index=True),

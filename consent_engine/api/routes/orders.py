@@ -139,12 +139,7 @@ async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
 
 
 @operations.add(
-    "POST",
-    "/{order_id}/retry",
-    OPS,
-    "Retry an order's stuck effects",
-    OrderView,
-    problems=(NothingParked, *NO_BODY),
+    "POST", "/{order_id}/retry", OPS, "Retry an order's stuck effects", OrderView, problems=(NothingParked, *NO_BODY)
 )
 async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Retry the order's stuck effects now; if there are none, an ending that was given up less than 30 days ago. 409

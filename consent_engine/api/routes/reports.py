@@ -15,18 +15,10 @@ from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.brakes import send_code
 from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.report_request import (
-    PUBLIC as PUBLIC_DOOR,
-)
-from consent_engine.domain.admission.report_request import (
-    AskCode,
-    DecideReport,
-    MakeReport,
-    ReportDecision,
-    ReportMade,
-)
+from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
+from consent_engine.domain.admission.report_request import AskCode, DecideReport, MakeReport, ReportDecision, ReportMade
 from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, RewardNotDue
-from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import MINUTES, CodeAsked, CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
@@ -91,13 +83,9 @@ async def list_(request: Request, caller: ApiKey, form: ListReports) -> bytes:
     Roles: ops and auditor (masked)."""
     whole = caller.role in FULL_NUMBERS
     wanted = ReportFilter(
-        ReportState(form.state) if form.state else None,
-        ReportDoor(form.channel) if form.channel else None,
-        ReportClass(form.class_) if form.class_ else None,
-        form.carrier.value if form.carrier else None,
-        overdue_at=await front_of(request).now() if form.overdue else None,
-        reward=Reward(form.reward) if form.reward else None,
-    )
+        form.state, form.channel, form.class_, form.carrier.value if form.carrier else None,
+        overdue_at=await front_of(request).now() if form.overdue else None, reward=form.reward,
+    )  # fmt: skip
 
     def listed(engine: Engine, as_of: AsOf) -> bytes:
         page = engine.reports.page(wanted, form.cursor, form.limit)

@@ -218,12 +218,7 @@ def _entry(event: Event, sms: SmsView | None) -> TimelineEntry:
     if event.person:
         more["reply"] = Said(to=event.person.get("to", ""), text=event.person.get("text", ""))
     return TimelineEntry(
-        at=instant(event.at),
-        trigger=event.trigger.value,
-        by=event.by,
-        ref=event.ref,
-        detail=_detail(event),
-        **more,
+        at=instant(event.at), trigger=event.trigger.value, by=event.by, ref=event.ref, detail=_detail(event), **more
     )
 
 

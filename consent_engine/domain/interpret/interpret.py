@@ -260,11 +260,7 @@ def is_of_holder(line: Line, entry: Entry, order: Order) -> bool:
     return order.doc.call.started_at >= line.holder_since(entry.carrier)
 
 
-_MOVING = {
-    Keyword.YES: ANSWERABLE,
-    Keyword.NO: sources(Trigger.SAID_NO),
-    Keyword.STOP: sources(Trigger.OPTED_OUT),
-}
+_MOVING = {Keyword.YES: ANSWERABLE, Keyword.NO: sources(Trigger.SAID_NO), Keyword.STOP: sources(Trigger.OPTED_OUT)}
 """The states from which a keyword can move an order."""
 
 

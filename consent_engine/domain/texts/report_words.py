@@ -2,15 +2,7 @@
 
 from collections.abc import Mapping
 
-from consent_engine.domain.texts.words import (
-    ALLOWED,
-    CODE,
-    FORBIDDEN,
-    NOT_OURS,
-    PAID,
-    RECEIVED,
-    SPOOFED,
-)
+from consent_engine.domain.texts.words import ALLOWED, CODE, FORBIDDEN, NOT_OURS, PAID, RECEIVED, SPOOFED
 
 NAMES = {
     RECEIVED: ("report", "report_at", "due"),

@@ -62,10 +62,7 @@ def longest(plan: Plan, language: str, window: Millis, free_exit: Millis = 0) ->
     """Return the texts about a plan that have a bound of their own, with a code, and an instant when it begins."""
     subject = _subject(plan, language, State.ACTIVATED, free_exit=free_exit)
     note = write(Purpose.NOTIFICATION, subject, needs_code=True, active_from=_SOME_DAY, language=language)
-    return {
-        Purpose.CONFIRMATION: confirmation(plan, _CODE, window, language, _AT),
-        Purpose.NOTIFICATION: note,
-    }
+    return {Purpose.CONFIRMATION: confirmation(plan, _CODE, window, language, _AT), Purpose.NOTIFICATION: note}
 
 
 def of_plan(plan: Plan, window: Millis, free_exit: Millis = 0) -> Iterator[Shown]:
