@@ -22,7 +22,7 @@ demo: $(VENV)/.runs
 # Three tiers, and each test has one (tests/tiers.py). `test` needs what pip installs and nothing more; `whole` is what CI runs
 # besides, with servers, a browser and containers; `search` draws anew what both try a sample of, and breaks the code on purpose:
 # hours. What was skipped stands at the end, with the reason; CONSENT_TESTS_REQUIRE=all makes it a failure.
-RUN_TESTS = $(PY) -m pytest -q -rs -p tests.side_by_side --forks $(JOBS)
+RUN_TESTS = $(PY) -m pytest -q -rs -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.tests
 	@$(RUN_TESTS) -m fast $(ARGS)

@@ -36,9 +36,9 @@ from consent_engine.engine.slice import Pace
 from consent_engine.ports import Activation, Deactivation, Held, Outside, Sms, Store
 from tests import tiers
 from tests.in_memory import IN_MEMORY, memory
+from tests.longest_first import TogetherScheduling, rank
 from tests.memory import a_store, given_back
 from tests.plans import sample
-from tests.side_by_side import rank
 from tests.tiers import DEEP
 from tests.waiting import PATIENCE
 from tests.written_out import listed
@@ -95,7 +95,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the marks of the tiers; have the fast ones keep their files in memory: a fifth of their time was syncs."""
     for tier in tiers.Tier:
         config.addinivalue_line("markers", f"{tier}: see tests/tiers.py, which is where a test gets it from")
-    if IN_MEMORY not in os.environ and (kept := memory()):
+    is_worker = hasattr(config, "workerinput")  # of xdist: it has the environment of the process that began it
+    if not is_worker and (kept := memory()):
         folder = os.environ[IN_MEMORY] = tempfile.mkdtemp(prefix="tests-", dir=kept)
         config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
         if tiers.asked(config.option.markexpr) == {tiers.Tier.FAST}:
@@ -110,6 +111,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if there and there.isdisjoint(tiers.asked(config.option.markexpr)) else None
 
 
+@pytest.hookimpl(optionalhook=True)  # mutations are tried without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling:
+    """Keep together what shares an installation."""
+    return TogetherScheduling(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)  # before those with another tier than is asked for are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its tier; run the longest files first, each file whole and in its own order."""
@@ -117,7 +124,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = tiers.tier_of_item(item)
         if tier is None:
             raise pytest.UsageError(f"{item.location[0]} has no tier: give it one in tests/tiers.py")
-        item.add_marker(tier.value)
+        item.add_marker(tier.value)  # as plain text: xdist sends it on
     items.sort(key=rank)
 
 

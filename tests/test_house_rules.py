@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from consent_engine import DISTRIBUTION
-from tests.side_by_side import LONGEST
+from tests.longest_first import LONGEST
 from tests.waiting import HANGS_S
 
 ROOT = Path(__file__).parents[1]

@@ -85,7 +85,6 @@ TIERS = {
     "tests/test_mutations.py::test_only_a_test_that_fails_has_caught_a_mutation": WHOLE,
     "tests/test_pages.py": FAST,
     "tests/test_scenarios.py": FAST,
-    "tests/test_side_by_side.py": FAST,
     "tests/test_tiers.py": FAST,
     "tests/unit": FAST,
     "tests/unit/test_wire_page.py::test_the_pages_own_lines_sign_a_reply_that_is_read": WHOLE,
