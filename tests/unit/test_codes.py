@@ -19,7 +19,7 @@ UNTOLD = {
     "cdr_refused",
 }
 """Codes that no caller sees, or of base classes that are never raised themselves."""
-OPERATIONS = [route for part in PARTS for route in part.operations.routes if isinstance(route, Operation)]
+OPERATIONS = [route for part in PARTS for route in part.routes if isinstance(route, Operation)]
 DESCRIBED = {(each.method, each.path): each.described.problems for each in OPERATIONS if each.described}
 
 

@@ -71,7 +71,7 @@ def test_the_bundled_calendar_is_no_slip_of_the_pen():
     ("holidays: [{name: x, from: 2026-02-15, to: 2026-02-15}]\nworking: [2026-02-15]", "is listed under holidays and"),
     ("years: 2026", "years must be a list"),
     ("days: []", "must have years, holidays and working"),
-    ("[", "is not YAML in line 1"),
+    ("]", "is not YAML in line 1"),
 ])  # fmt: skip
 def test_a_calendar_that_is_wrong_stops_the_start_with_what_is_wrong(tmp_path, text, wrong):
     (tmp_path / "calendar.yaml").write_text(text)

@@ -20,7 +20,8 @@ from consent_engine.api.web import audit, board, desk, finding, order_page, page
 from consent_engine.errors import OrderNotFound
 
 PAGES = (pages, board, finding, order_page, desk, review, audit, report_page, reports_page)
-FOUND = [each for part in (*PARTS, *PAGES) for each in part.operations.routes if isinstance(each, Operation)]
+OPERATIONS = (*PARTS, *(page.operations for page in PAGES))
+FOUND = [each for operations in OPERATIONS for each in operations.routes if isinstance(each, Operation)]
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD")
 WORDS = ("x", "search", "tariffs.json", "0" * 28)
 
