@@ -20,7 +20,7 @@ from tests.containers.stack import Docker, Stack
 from tests.waiting import until
 
 MEGABYTE = 1_000_000
-OF_OURS = 8 * MEGABYTE
+OF_OURS = 10 * MEGABYTE
 """The most bytes that the layer of our own code may have."""
 OF_OTHERS = 160 * MEGABYTE
 """The most bytes that the layer of its dependencies may have."""
