@@ -18,6 +18,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Endpoint
+from consent_engine.ports.endpoints import EndpointKnown
 from consent_engine.ports.registry import Pause
 from tests.conftest import World
 from tests.durability.history import broken
@@ -68,6 +69,7 @@ def padded(made):
     for name in ("unmatched", "lifted"):
         made.client.xadd(f"ce:{{0}}:{name}", {"m": "{}"})
     made.engine.registry.pauses.pause(Endpoint("lane", "nobody"), Pause(0, "ops", "something stands there"))
+    made.engine.registry.know(Endpoint("gateway", "nobody"), EndpointKnown(), EndpointKnown())
 
 
 @pytest.fixture

@@ -679,7 +679,7 @@ def test_every_command_and_every_address_that_page_or_alarm_names_is_there():
         group = getattr(known.commands[first], "commands", {})
         assert not group or not second or second in group or first == "archive", words
     named = re.findall(r"(GET|POST) /(v1/[a-zA-Z_/{}]+)", told)
-    routes = [route for part in app.PARTS for route in part.operations.routes]
+    routes = [route for part in app.PARTS for route in part.routes]
     for method, path in named:
         scope = {"type": "http", "method": method, "path": f"/{path.replace('ORDER', 'a' * 28)}", "headers": []}
         fitting = [route for route in routes if route.matches(scope)[0] is Match.FULL]
