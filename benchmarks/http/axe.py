@@ -158,11 +158,11 @@ def _stopped(tab: Tab) -> None:
     """Stop the lane; it stays stopped for the pages looked at next, and their banner says so."""
     stop = tab.page.locator('[data-stop="lane timer"]')
     stop.wait_for()
-    if tab.page.locator("#paused li").count() == 0:
+    if tab.page.locator("#banner li", has_text="升级").count() == 0:
         stop.click()
         tab.page.fill("#why-reason", "升级")
         tab.page.keyboard.press("Enter")
-    tab.page.wait_for_selector("#paused li")
+    tab.page.wait_for_selector("#banner li")
 
 
 def _empty(verdict: str) -> Act:

@@ -75,24 +75,72 @@ def test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seco
     assert max(named, told) < NAMED_WITHIN_S
 
 
+def test_an_open_page_learns_of_an_outage_and_a_stop_by_itself_and_says_what_they_mean(silent, tab):
+    desk, about = tab("agent", "/desk", silent), tab("agent", f"/orders/{silent.place(9402)[1]['id']}", silent)
+    assert desk.page.locator("#banner").is_hidden()
+    for number in range(9403, 9406):
+        silent.place(number)
+    for each in (desk, about):
+        outage = each.page.locator("#banner li", has_text="短信网关 http_json")
+        outage.wait_for()
+        assert re.search(
+            r"短信网关 http_json：自 20\d\d-\d\d-\d\d \d\d:\d\d 起没有正常应答。短信会晚到，不会丢失",
+            outage.inner_text(),
+        )
+    assert silent.ask("POST", "/v1/pauses", {"to": "lane", "name": "timer", "reason": "换机房"}, "ops")[0] == 201
+    for each in (desk, about):
+        each.page.locator("#banner li", has_text="换机房").wait_for()
+    assert silent.ask("POST", "/v1/pauses/resume", {"to": "lane", "name": "timer", "reason": "好了"}, "ops")[0] == 200
+    for each in (desk, about):
+        each.page.locator("#banner li", has_text="换机房").wait_for(state="detached")
+        heard = [url for url in each.asked if url.endswith(("/news", "/life", "/board", "/pauses"))]
+        assert len(heard) == 1, heard
+    desk.page.evaluate("(id) => kept.write('watching', id)", about.page.url[-28:])
+    desk.page.reload()
+    desk.page.locator("#say-next", has_text="确认短信会晚一些送达").wait_for()
+    desk.page.locator("#tries", has_text="网关应答 503").wait_for()
+
+
+def test_each_moment_of_the_charts_is_read_over_one_axis_by_keyboard_and_pointer(home, order, tab):
+    ops = tab("ops", "/ops")
+    ops.page.wait_for_selector("#flow-ticks span")
+    sms = ops.page.locator('#flow tr[data-key="lane sms"]')
+    assert "每分钟最多" in sms.locator("small").inner_text()
+    assert re.fullmatch(r"(\d\d:\d0\s*){5,6}", ops.page.locator("#flow-ticks").inner_text())
+    ops.page.locator("#moment").focus()
+    ops.page.keyboard.press("End")
+    ops.page.keyboard.press("ArrowLeft")
+    read = sms.locator("small", has_text="次未获应答").inner_text()
+    assert re.match(r"\d\d:\d\d：\d+ 次，\d+ 次未获应答，较慢", read)
+    assert ops.page.locator("#moment").get_attribute("aria-valuetext").startswith(read[:5])
+    ops.page.locator("#moment").blur()
+    sms.locator("svg").hover()
+    sms.locator("small", has_text="次未获应答").wait_for()
+    idle = ops.page.locator("#flow tr.muted").first
+    assert (idle.locator("svg").count(), idle.locator("td.course").inner_text()) == (0, "没有处理")
+    shares = ops.page.locator("#funnel tr td:nth-child(3)").all_inner_texts()
+    assert shares
+    assert all(re.fullmatch(r"\d+(\.\d)?%", each) for each in shares)
+
+
 def test_a_lane_is_stopped_with_two_clicks_and_every_page_says_so(home, order, tab):
     ops = tab("admin", "/ops")
     ops.page.locator('[data-stop="lane timer"]').click()
     ops.page.keyboard.type("换机房")
     ops.page.locator("#why-do").click()
-    ops.page.locator("#paused li", has_text="换机房").wait_for()
+    ops.page.locator("#banner li", has_text="换机房").wait_for()
 
     def says(path):
         ops.page.goto(home.api + path)
-        return "换机房" in ops.page.locator("#paused").inner_text()
+        return "换机房" in ops.page.locator("#banner").inner_text()
 
     for path in ("/", "/desk", "/review", "/reports", "/audit", "/help", f"/orders/{order}"):
         until(path, lambda: says(path))  # noqa: B023 - pages know pauses of a second ago
     ops.page.goto(home.api + "/ops")
-    ops.page.locator("#paused button").click()
+    ops.page.locator("#banner button").click()
     ops.page.keyboard.type("好了")
     ops.page.locator("#why-do").click()
-    ops.page.wait_for_selector("#paused", state="hidden")
+    ops.page.locator("#banner li", has_text="换机房").wait_for(state="detached")
 
 
 def test_a_number_is_shown_once_its_reason_is_kept_and_the_audit_page_lists_it(home, order, tab):

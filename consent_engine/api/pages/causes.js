@@ -11,7 +11,7 @@ let wasStuck = false;
 function troubles(board) {
   const calls = board.retrying.map((each) => {
     const facts = { name: each.to === "bss" ? `BSS ${each.name}` : each.name, n: `${each.count}${each.more ? "+" : ""}`, at: dateAndClock(each.since), why: each.reason ? why(each.reason) : word("why.not_said") };
-    return { key: `${each.to} ${each.name} ${each.reason}`, text: word(each.count ? `ops.waits_for_${each.to}` : `ops.fails_${each.to}`, facts) };
+    return { key: `${each.to} ${each.name} ${each.reason}`, text: word(each.count ? `ops.${each.recovered ? "still" : "waits"}_for_${each.to}` : `ops.fails_${each.to}`, facts) };
   });
   const late = board.lanes.filter((lane) => lane.late_ms > LATE_MS && !stands("lane", lane.lane));
   const behind = !board.funnel ? [{ key: "sql", text: word("ops.no_sql") }] : lagOf(board) > LATE_MS ? [{ key: "sql", text: word("ops.sql_late", { for: span(lagOf(board)), at: dateAndClock(board.as_of) }) }] : [];

@@ -9,6 +9,46 @@ const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancella
 /** When what a page shows first stands there: what is further down asks for its own from then on. */
 let firstShown = Promise.resolve();
 
+const AGAIN_MS = 5000;
+let hearing = ["/news", {}]; // the one stream of this page, and what is done with its events
+let source = null;
+let notices = []; // the lines on top of the page
+
+/** What stands still, fails or is slow, as the server words it: on top of the page. */
+function showBanner(lines) {
+  notices = lines;
+  fit(byId("banner"), lines, ({ key }) => key, () => make("li", {}, make("span")), (row, { text }) => say(row.firstChild, text));
+  byId("banner").hidden = lines.length === 0;
+}
+
+/** Listen while somebody looks at the page: a browser has few connections for all its tabs. */
+function listen() {
+  source?.close();
+  source = null;
+  if (document.hidden) return;
+  const mine = (source = new EventSource(hearing[0]));
+  for (const [name, done] of [["banner", showBanner], ...Object.entries(hearing[1])]) mine.addEventListener(name, ({ data }) => done(JSON.parse(data)));
+  const linked = (is) => byId("link") && say(byId("link"), word(is ? "desk.live" : "desk.reconnecting"));
+  mine.onopen = () => linked(true);
+  mine.onerror = () => {
+    linked(false);
+    // A browser reconnects by itself, unless what it got was no stream at all.
+    if (mine.readyState === EventSource.CLOSED) setTimeout(() => mine === source && listen(), AGAIN_MS);
+  };
+  mine.addEventListener("over", () => {
+    mine.close();
+    if (hearing[1].life) location.assign(`/?next=${encodeURIComponent(location.pathname)}`); // what it shows is no longer true
+  });
+}
+
+/** Hear of what changes from another address. on: by the name of an event */
+function hear(path, on) {
+  hearing = [path, on];
+  if (source) listen();
+}
+document.addEventListener("visibilitychange", listen);
+queueMicrotask(() => firstShown.then(listen)); // once all scripts are read, and nothing else is waited for
+
 /** Do it again and again, so many seconds after it was done, while somebody looks at the page. */
 async function every(seconds, work) {
   if (!document.hidden) await work();

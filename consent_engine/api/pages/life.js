@@ -1,23 +1,17 @@
 "use strict";
 // The life of an order on /desk: every step the moment it is written, and what an agent may still do.
-const AGAIN_MS = 2000;
 const SETTLE_MS = 700;
-const TRIES_MS = 3000;
-const ALONE = { barred: [], ending: null, line_sms: [] }; // nothing is known yet of what stands beside an order
+const ALONE = { barred: [], ending: null, line_sms: [], waiting: [] }; // nothing is known yet of what stands beside an order
 let order = null;
 let beside = ALONE;
-let stream = null;
-
-const lifeOf = (id) => call("GET", `/orders/${id}/life`);
 
 async function look(id) {
-  const answer = await lifeOf(id);
+  const answer = await call("GET", `/orders/${id}/life`);
   if (answer.ok) watch(answer.body.order, true);
   else kept.write("watching", null);
 }
 
 function watch(found, focus) {
-  stream?.close();
   for (const id of ["sms", "timeline", "wrong"]) byId(id).replaceChildren();
   say(byId("acted"), "");
   order = null;
@@ -31,37 +25,7 @@ function watch(found, focus) {
   setTimeout(() => ["acts", "next"].forEach((id) => (byId(id).inert = false)), SETTLE_MS);
   show(found);
   if (focus) byId("life-title").focus();
-  follow(found.id);
-}
-
-/** Hear of each step the moment it is written; the order itself is read from where everybody reads it. */
-function follow(id) {
-  let reading = false;
-  let again = false;
-  const read = async () => {
-    if (reading) return (again = true);
-    reading = true;
-    do {
-      again = false;
-      const answer = await lifeOf(id);
-      if (answer.ok && order?.id === id) show(answer.body.order, answer.body);
-    } while (again);
-    reading = false;
-  };
-  stream = new EventSource(`/v1/orders/${id}/stream`);
-  stream.onmessage = read;
-  stream.addEventListener("end", () => stream.close());
-  stream.onopen = () => {
-    say(byId("link"), word("desk.live"));
-    read();
-  };
-  stream.onerror = () => {
-    if (SETTLED.includes(order?.state)) return stream.close();
-    say(byId("link"), word("desk.reconnecting"));
-    read();
-    // A browser reconnects by itself, unless what it got was no stream at all.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => order?.id === id && follow(id), AGAIN_MS);
-  };
+  hear(`/orders/${found.id}/news`, { banner: showNext, life: (life) => show(life.order, life) });
 }
 
 /** life: the order's with all that stands beside it; of an answer that has the order alone, what was known stays. */
@@ -72,9 +36,10 @@ function show(found, life = beside) {
   showState(byId("state"), order.state, life.ending);
   showMarks(byId("marks"), life);
   showNext();
+  showTries();
   noteState(order);
   showRoad(byId("road"), order, life.ending);
-  showTimeline(byId("timeline"), order, true);
+  showTimeline(byId("timeline"), order);
   showFacts(byId("facts"), [
     [word("ops.order"), order.id, `/orders/${order.id}`], [word("ops.number"), order.msisdn],
     [word("ops.plan"), `${planName(order.plan.code)} v${order.plan.version}`],
@@ -85,7 +50,6 @@ function show(found, life = beside) {
   byId("resend").disabled = !WAITING.includes(order.state) || resends >= PAGE.resend_max;
   for (const element of byId("cancel").elements) element.disabled = !CANCELLABLE.includes(order.state);
   byId("acts").hidden = SETTLED.includes(order.state);
-  if (SETTLED.includes(order.state)) say(byId("link"), "");
   const news = order.timeline.slice(before);
   if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${order.state}`)].join(word("ops.between")));
   countDown();
@@ -95,6 +59,8 @@ const resendsOf = (shown) => shown.timeline.filter((entry) => entry.trigger === 
 
 function sayingOf({ state, timeline }) {
   if (beside.ending) return "say.taken_back";
+  const isAsked = timeline.some(({ stage }) => stage === STEPS[1]);
+  if (!isAsked && !SETTLED.includes(state) && (notices.some(({ hampers }) => hampers === "sms") || beside.waiting.some(isLate))) return "say.late";
   if (!WAITING.includes(state)) return `say.${state}`;
   if (beside.barred.some(({ kind }) => HELD.includes(kind))) return "say.held";
   const [last] = timeline.filter(({ detail }) => detail.keyword).slice(-1);
@@ -110,16 +76,12 @@ function showNext() {
   byId("next").hidden = Boolean(current?.id); // the call is ended first, above
 }
 
-/** While the question is not handed over: why it is not, and how often it was tried. */
-async function showTries() {
-  const isAsked = order?.timeline.some((entry) => entry.stage === STEPS[1]);
-  if (!order || isAsked || SETTLED.includes(order.state)) return say(byId("tries"), "");
-  const { id } = order;
-  const answer = await lifeOf(id);
-  if (!answer.ok || order?.id !== id) return;
-  const late = answer.body.waiting.find((each) => each.purpose && each.why && each.attempts > 0);
-  const told = late && { n: late.attempts, why: why(late.why), at: late.at ? clock(late.at) : "" };
-  say(byId("tries"), late ? word(late.parked ? "desk.tries_over" : "desk.tries", told) : "");
+const isLate = (each) => each.why && each.attempts > 0;
+
+/** What was tried in vain, why, and when it is tried again. */
+function showTries() {
+  const late = beside.waiting.find((each) => each.purpose && isLate(each));
+  say(byId("tries"), late ? word(late.parked ? "desk.tries_over" : "desk.tries", { n: late.attempts, why: why(late.why), at: late.at ? clock(late.at) : "" }) : "");
 }
 
 /** The SMS as they went to and fro, word for word. */
@@ -153,7 +115,7 @@ byId("cancel").addEventListener("submit", (event) => {
 });
 /** Away from the order: to the form. */
 function leave() {
-  stream?.close();
+  if (order) hear("/news", {});
   order = null;
   kept.write("watching", null);
   byId("watching").hidden = true;
@@ -163,4 +125,3 @@ function leave() {
 
 byId("next").addEventListener("click", () => nextCall());
 setInterval(countDown, 1000);
-setInterval(showTries, TRIES_MS);

@@ -1,11 +1,52 @@
 "use strict";
 // One order at its own address: what it waits for, the SMS word for word, its call, and all that happened.
-const EVERY_S = 3;
 let shown = PAGE.life;
 let revealed = null;
 
 /** What was revealed stays until the page is left: a refresh of a masked order does not hide it again. */
 const withRevealed = (life) => (revealed && revealed.version >= life.order.version ? { ...life, order: revealed, call: life.call && { ...life.call, to: revealed.msisdn } } : life);
+
+const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/;
+/** What only programs need. */
+const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments", "undelivered", "text"];
+const CODED = { keyword: "keyword.", which: "keyword.", rule: "rule.", how: "how.", outcome: "outcome.", door: "door.", role: "role." };
+const YES_OR_NO = ["early", "clarified", "needs_code", "may_be_asked", "answered", "limited", "asked"];
+const effectWord = (effect) => {
+  const [kind, purpose] = effect.split(".");
+  if (kind === "sms") return word(`purpose.${purpose}`);
+  if (kind === "deactivate") return word("effect.deactivate");
+  return word(kind === "wake" ? `wake.${purpose}` : `lane.${kind === "activate" ? "activation" : "inbound"}`);
+};
+
+/** A fact of an entry: its name and its value, in words. */
+function fact(name, value, entry) {
+  if (YES_OR_NO.includes(name)) return [word(`detail.${name}`)];
+  let text = String(value);
+  if (BRIEF.includes(name)) text = briefValue(name, value);
+  else if (CODED[name]) text = word(`${CODED[name]}${value}`);
+  else if (name === "candidates") return [word("detail.candidates"), ...value.map((id) => orderLink(id))];
+  else if (name === "effect") text = effectWord(value);
+  else if (name === "effects") text = value.map(effectWord).join(word("ops.between"));
+  else if (name === "segment") text = word("order.part", { n: value, of: entry.detail.segments ?? 1 });
+  else if (Array.isArray(value)) text = value.join(word("ops.between"));
+  else if (INSTANT.test(text)) text = dateAndClock(text);
+  return [word(`detail.${name}`), text];
+}
+
+/** What would say nothing: what is as always, or stands beside it in other words. */
+function isPlain(name, value, { detail }, id) {
+  if (name === "attempts") return value === 1;
+  if (name === "segment") return detail.segments === 1;
+  if (name === "started") return value === detail.last;
+  return name === "candidates" && value.every((each) => each === id);
+}
+
+function facts(entry, id) {
+  const by = `by.${entry.by}` in WORDS ? word(`by.${entry.by}`) : entry.by;
+  const ref = entry.trigger === "placed" ? "recording" : "ref";
+  const told = detailOf(entry).filter(([name, value]) => !UNTOLD.includes(name) && !isPlain(name, value, entry, id)).map(([name, value]) => fact(name, value, entry));
+  return [by && [word("detail.by"), by], ...told, entry.ref && [word(`detail.${ref}`), entry.ref]].filter(Boolean);
+}
 
 function waitingRow(each, at) {
   const what = effectWord(each.effect);
@@ -54,7 +95,6 @@ byId("retry")?.addEventListener("click", async () => {
   announce(answer.ok ? word("ops.retried", { order: shown.order.id }) : "");
   say(byId("retry-wrong"), answer.ok ? "" : wrong(answer));
   byId("retry").disabled = false;
-  await refresh();
 });
 
 /** What was read to the subscriber, by the name that the page has for it. */
@@ -141,7 +181,7 @@ function show(life) {
   byId("related-card").hidden = life.related.length === 0;
   fit(byId("related"), life.related, (each) => each.id, (each) => make("li", {}, orderLink(each.id), ` ${each.plan} · `, make("span")),
     (item, each) => say(item.querySelector("span"), word(`state.${each.state}`)));
-  showTimeline(byId("timeline"), order, false, besideOf(shown));
+  showTimeline(byId("timeline"), order, facts, besideOf(shown));
 }
 
 byId("copy").addEventListener("click", async () => {
@@ -154,17 +194,11 @@ byId("copy").addEventListener("click", async () => {
   say(byId("copy"), word("order.copied"));
 });
 
-async function refresh() {
-  const before = shown.order.timeline.length;
-  const answer = await call("GET", `/orders/${shown.order.id}/life`);
-  byId("fresh").classList.toggle("bad", !answer.ok);
-  if (!answer.ok) return say(byId("fresh"), word("ops.away"));
-  say(byId("fresh"), word("ops.live", { s: EVERY_S, at: clock(now()) }));
-  show(answer.body);
-  const news = shown.order.timeline.slice(before);
-  if (news.length) announce(news.map((entry) => word(`trigger.${entry.trigger}`)).join(word("ops.between")));
-}
-
 show(PAGE.life);
 setInterval(showWaiting, 1000);
-setTimeout(every, EVERY_S * 1000, EVERY_S, refresh);
+hear(`/orders/${shown.order.id}/news`, { life: (life) => {
+  const before = shown.order.timeline.length;
+  show(life);
+  const news = shown.order.timeline.slice(before);
+  if (news.length) announce(news.map((entry) => word(`trigger.${entry.trigger}`)).join(word("ops.between")));
+} });

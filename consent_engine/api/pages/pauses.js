@@ -1,5 +1,5 @@
 "use strict";
-// /ops, stopped lanes and gateways: said on top of every page; stopped and let go on here, with a reason that is kept.
+// /ops, stopped lanes and gateways: stopped and let go on here, with a reason that is kept.
 const mayStop = ["ops", "admin"].includes(PAGE.role);
 const stoppedName = (each) => (each.to === "lane" ? word(`lane.${each.name}`) : each.name);
 let stopped = []; // what stands still, as the board said last
@@ -38,26 +38,21 @@ function pauseButton(to, name) {
   return button;
 }
 
-function pausedRow(each) {
-  const row = make("li", {}, make("span"));
-  if (mayStop) {
+/** What a person stopped is let go on from the line that says so. */
+function offerResume(lines) {
+  for (const { key, paused } of mayStop ? lines : []) {
+    const row = byId("banner").querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (!paused || row.querySelector("button")) continue;
+    const [to, ...rest] = paused.split(" ");
     const go = make("button", { type: "button", className: "quiet" }, word("paused.resume"));
-    go.addEventListener("click", () => stopOrGo(each.to, each.name, true));
+    go.addEventListener("click", () => stopOrGo(to, rest.join(" "), true));
     row.append(" ", go);
   }
-  return row;
 }
+hear("/news", { banner: offerResume });
 
 function showPaused(board) {
   stopped = board.paused;
-  if (stopped.length || byId("paused").querySelector("[data-key]")) {
-    fit(byId("paused"), stopped, (each) => `${each.to} ${each.name}`, pausedRow, (row, each) => {
-      const says = word(`paused.${each.to}`, { name: stoppedName(each), at: dateAndClock(each.since).slice(0, 16), by: each.by, reason: each.reason });
-      const drains = Date.parse(each.drained) > Date.parse(board.at) ? word("paused.draining", { at: clock(each.drained) }) : word("paused.drained");
-      say(row.firstChild, says + drains);
-    });
-  } else byId("paused").replaceChildren();
-  byId("paused").hidden = stopped.length === 0;
   for (const button of document.querySelectorAll("[data-stop]")) {
     const [to, ...rest] = button.dataset.stop.split(" ");
     const name = rest.join(" ");

@@ -1,56 +1,21 @@
 "use strict";
 // What happened to an order, in people's words: its history, and its SMS as they were handed over.
 
-const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/;
-/** Of an entry's detail, what an agent needs; ops see all of it. */
+/** Of an entry's detail, what an agent needs; the page of an order tells all of it. */
 const BRIEF = ["purpose", "reason", "seen", "status", "error", "old", "new"];
-/** What only programs need. */
-const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments", "undelivered", "text"];
-const KINDS = { keyword: "keyword.", which: "keyword.", rule: "rule.", status: "delivery.", how: "how.", purpose: "purpose.", outcome: "outcome.", door: "door.", role: "role." };
-const YES_OR_NO = ["early", "clarified", "needs_code", "may_be_asked", "answered", "limited", "asked"];
-const effectWord = (effect) => {
-  const [kind, purpose] = effect.split(".");
-  if (kind === "sms") return word(`purpose.${purpose}`);
-  if (kind === "deactivate") return word("effect.deactivate");
-  return word(kind === "wake" ? `wake.${purpose}` : `lane.${kind === "activate" ? "activation" : "inbound"}`);
-};
+const KINDS = { status: "delivery.", purpose: "purpose." };
 
-/** A fact of an entry: its name and its value, in words. */
-function fact(name, value, entry) {
-  if (YES_OR_NO.includes(name)) return [word(`detail.${name}`)];
-  let text = String(value);
-  if (KINDS[name]) text = word(`${KINDS[name]}${value}`);
-  else if (name === "seen") text = word(`seen.${value.rule}`, value);
-  else if (name === "candidates") return [word("detail.candidates"), ...value.map((id) => orderLink(id))];
-  else if (name === "old" || name === "new") return [word(`detail.${name}`), orderLink(value)];
-  else if (name === "effect") text = effectWord(value);
-  else if (name === "effects") text = value.map(effectWord).join(word("ops.between"));
-  else if (name === "segment") text = word("order.part", { n: value, of: entry.detail.segments ?? 1 });
-  else if (name === "reason") text = `reason.${value}` in WORDS ? word(`reason.${value}`) : why(text);
-  else if (name === "error") text = why(text);
-  else if (Array.isArray(value)) text = value.join(word("ops.between"));
-  else if (INSTANT.test(text)) text = dateAndClock(text);
-  return [word(`detail.${name}`), text];
+/** The value of such a fact, in words. */
+function briefValue(name, value) {
+  if (KINDS[name]) return word(`${KINDS[name]}${value}`);
+  if (name === "seen") return word(`seen.${value.rule}`, value);
+  if (name === "old" || name === "new") return orderLink(value);
+  return name === "reason" && `reason.${value}` in WORDS ? word(`reason.${value}`) : why(String(value));
 }
 
-/** What would say nothing: what is as always, or stands beside it in other words. */
-function isPlain(name, value, { detail }, id) {
-  if (name === "attempts") return value === 1;
-  if (name === "segment") return detail.segments === 1;
-  if (name === "purpose") return "effect" in detail;
-  if (name === "started") return value === detail.last;
-  return name === "candidates" && value.every((each) => each === id);
-}
-
-function facts(entry, brief, id) {
-  const shown = Object.entries(entry.detail).filter(([name, value]) => value !== "" && value !== 0 && value !== null && String(value) !== "" && !UNTOLD.includes(name) && !isPlain(name, value, entry, id));
-  if (!brief) {
-    const by = `by.${entry.by}` in WORDS ? word(`by.${entry.by}`) : entry.by;
-    const ref = entry.trigger === "placed" ? "recording" : "ref";
-    return [by && [word("detail.by"), by], ...shown.map(([name, value]) => fact(name, value, entry)), entry.ref && [word(`detail.${ref}`), entry.ref]].filter(Boolean);
-  }
-  return shown.filter(([name]) => BRIEF.includes(name)).map(([name, value]) => fact(name, value, entry).slice(-1));
-}
+/** What is told of an entry: what is empty says nothing, nor does the SMS beside the effect that sent it. */
+const detailOf = ({ detail }) => Object.entries(detail).filter(([name, value]) => value !== 0 && value !== null && String(value) !== "" && !(name === "purpose" && "effect" in detail));
+const briefFacts = (entry) => detailOf(entry).filter(([name]) => BRIEF.includes(name)).map(([name, value]) => [briefValue(name, value)]);
 
 const factOf = ([name, ...values]) =>
   make("span", { className: "fact" }, values.length ? word("order.named", { name }) : name, ...values.flatMap((each, n) => (n ? [" ", each] : [each])));
@@ -60,7 +25,7 @@ function timelineRow(at, kind, trigger, words, told) {
 }
 
 /** Everything that happened, oldest first. beside: rows of what is no event of the order: {at, name, kind, facts} */
-function showTimeline(list, order, brief = false, beside = []) {
+function showTimeline(list, order, factsOf = briefFacts, beside = []) {
   const own = order.timeline.map((entry, n) => ({ key: n, at: entry.at, entry }));
   const others = beside.map((row, n) => ({ key: `${row.name} ${n}`, at: row.at, row }));
   const rows = [...own, ...others].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
@@ -68,7 +33,7 @@ function showTimeline(list, order, brief = false, beside = []) {
     if (row) return timelineRow(at, row.kind, row.name.split(".").pop(), word(row.name), row.facts);
     const name = entry.trigger === "unclear" && entry.detail.rule === "ambiguous" ? "trigger.unclear_which" : `trigger.${entry.trigger}`;
     const words = word(name) + (entry.reply ? word("order.quoted", { text: entry.reply.text }) : "");
-    return timelineRow(at, ALARMS.includes(entry.trigger) ? "alarm" : entry.stage ? "step" : "", entry.trigger, words, facts(entry, brief, order.id));
+    return timelineRow(at, ALARMS.includes(entry.trigger) ? "alarm" : entry.stage ? "step" : "", entry.trigger, words, factsOf(entry, order.id));
   });
 }
 

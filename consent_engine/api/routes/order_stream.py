@@ -1,15 +1,12 @@
 """An order's stream: one server-sent event per timeline entry, from the first, then live until the order settles."""
 
-import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from time import monotonic
-from typing import cast
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Send
+from starlette.requests import Request
+from starlette.responses import Response
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, caller_of
@@ -17,40 +14,13 @@ from consent_engine.api.http.bodies import bounds_of
 from consent_engine.api.schemas.views import timeline
 from consent_engine.api.service.callers import AGENT_OR_OPS, sees_whole, visible
 from consent_engine.api.service.service import front_of
-from consent_engine.api.service.watches import Streams, TooManyStreams
+from consent_engine.api.service.watches import RETRY, EventStream, Streams, TooManyStreams
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import Forbidden, StoreUnavailable, Unauthenticated
 from consent_engine.ports import ApiKey
 
 operations = Operations("orders", "/v1/orders")
-RETRY_MS = 3_000
 _ENTRY = re.compile("[0-9]{1,6}")
-HEADERS = {"X-Accel-Buffering": "no"}
-
-
-class EventStream(StreamingResponse):
-    """A response of server-sent events. A client that stops reading for `send_s` seconds is disconnected."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncIterator[bytes], send_s: float) -> None:
-        super().__init__(events, headers=HEADERS)
-        self._send_s = send_s
-
-    async def stream_response(self, send: Send) -> None:
-        """Send the events; raises ClientDisconnect when one send takes longer than `send_s`."""
-
-        async def bounded(message: Message) -> None:
-            async with asyncio.timeout(self._send_s):
-                await send(message)
-
-        try:
-            await super().stream_response(bounded)
-        except TimeoutError:
-            raise ClientDisconnect from None
-        finally:
-            # Close it now, not at garbage collection: it holds one of a limited number of streams.
-            await cast(AsyncGenerator[bytes, None], self.body_iterator).aclose()
 
 
 @operations.add(
@@ -99,7 +69,7 @@ class Telling:
 
     async def events(self, streams: Streams) -> AsyncIterator[bytes]:
         """Yield events until the order is over, the key is revoked, or the server stops."""
-        yield f"retry: {RETRY_MS}\n\n".encode()
+        yield RETRY
         with streams.watch(self._order) as watch:
             while watch.order is not None and not streams.ending():
                 try:

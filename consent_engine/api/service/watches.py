@@ -1,10 +1,15 @@
-"""Streams: the watches of orders. One task asks the store for changes, for all of them together."""
+"""Streams of server-sent events, and the watches of orders: one task asks the store for changes, for all together."""
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Send
 
 from consent_engine.api.coalescing.group_commit import EnginePool
 from consent_engine.api.http.bodies import Bounds
@@ -14,6 +19,35 @@ from consent_engine.engine.engine import Engine
 from consent_engine.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
+RETRY = b"retry: 3000\n\n"
+"""How soon a browser reconnects: the first line of a stream."""
+HEADERS = {"X-Accel-Buffering": "no"}
+NO_ORDER = ""
+
+
+class EventStream(StreamingResponse):
+    """A response of server-sent events. A client that stops reading for `send_s` seconds is disconnected."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes], send_s: float) -> None:
+        super().__init__(events, headers=HEADERS)
+        self._send_s = send_s
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the events; raises ClientDisconnect when one send takes longer than `send_s`."""
+
+        async def bounded(message: Message) -> None:
+            async with asyncio.timeout(self._send_s):
+                await send(message)
+
+        try:
+            await super().stream_response(bounded)
+        except TimeoutError:
+            raise ClientDisconnect from None
+        finally:
+            # Close it now, not at garbage collection: it holds one of a limited number of streams.
+            await cast(AsyncGenerator[bytes, None], self.body_iterator).aclose()
 
 
 class TooManyStreams(StoreUnavailable, code="too_many_streams"):
@@ -23,11 +57,11 @@ class TooManyStreams(StoreUnavailable, code="too_many_streams"):
 class Watch:
     """One stream's view of its order: its newest state, and a bell. Nothing is queued: a slow reader costs nothing.
 
-    order: None once the store no longer has it
+    order: None once the store no longer has it, and of a stream without one
     """
 
-    def __init__(self, order: Order) -> None:
-        self.order: Order | None = order
+    def __init__(self, order: Order | None) -> None:
+        self.order = order
         self._bell = asyncio.Event()
 
     def found(self, version: int, order: Order | None) -> None:
@@ -74,20 +108,22 @@ class Streams:
             raise TooManyStreams("the limit of watched orders is reached: try again in a moment")
 
     @contextmanager
-    def watch(self, order: Order) -> Iterator[Watch]:
-        """Watch an order that was just read."""
-        watch = Watch(order)
-        self._watches.setdefault(order.id, set()).add(watch)
-        # The lowest version that a watch has: one with a newer version is rung once more, and finds nothing new.
-        self._versions[order.id] = min(order.version, self._versions.get(order.id, order.version))
+    def watch(self, order: Order | None) -> Iterator[Watch]:
+        """Watch an order that was just read; or none: then the bell rings when the server stops."""
+        watch, name = Watch(order), order.id if order else NO_ORDER
+        self._watches.setdefault(name, set()).add(watch)
+        if order:
+            # The lowest version that a watch has: one with a newer version is rung once more, and finds nothing new.
+            self._versions[name] = min(order.version, self._versions.get(name, order.version))
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._look_after())
         try:
             yield watch
         finally:
-            self._watches[order.id].discard(watch)
-            if not self._watches[order.id]:
-                del self._watches[order.id], self._versions[order.id]
+            self._watches[name].discard(watch)
+            if not self._watches[name]:
+                del self._watches[name]
+                self._versions.pop(name, None)
 
     async def _look_after(self) -> None:
         pause = self._bounds.look_s
@@ -108,6 +144,8 @@ class Streams:
 
     async def _look(self) -> None:
         known = dict(self._versions)
+        if not known:
+            return
         versions, orders = await self._pool.ask(lambda engine: changes(engine, known))
         for order_id, version in versions.items():
             if order_id not in self._watches:

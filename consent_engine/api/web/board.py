@@ -20,7 +20,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.versions import PATIENCE_MS, Listed, Sale
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.metrics import FEW_CALLS, health_of, targets_of
+from consent_engine.engine.metrics import ASKED_WITHIN_MS, FEW_CALLS, health_of, targets_of
 from consent_engine.engine.stuck import Retrying, StuckEffect, causes_of
 from consent_engine.errors import ArchiveUnavailable, OrderNotFound
 from consent_engine.ports import ApiKey
@@ -146,25 +146,28 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
 
 
 def _retrying(engine: Engine, now: Millis) -> list[dict[str, Any]]:
-    """List gateways and the BSS whose last calls failed: why, since when, how many wait. Lanes are read only then."""
-    health = {e.target: e for e in health_of(engine.registry, targets_of(engine.outside), now) if e.troubled}
-    if not health:
+    """List gateways and the BSS whose calls failed: why, since when, how many wait, until nothing of that waits any
+    more. Lanes are read only while a failure is recent: every effect is retried before it is not.
+    """
+    health = {each.target: each for each in health_of(engine.registry, targets_of(engine.outside), now)}
+    if not any(each.known.failed and now - each.known.failed <= ASKED_WITHIN_MS for each in health.values()):
         return []
     found = [each for each in engine.trouble.retrying() if each.target in health]
-    silent = health.keys() - {each.target for each in found}
-    rows = [_waits(each, each.since or health[each.target].troubled) for each in found]
-    return rows + [
-        _waits(Retrying(target, "", 0, 0, more=False), health[target].troubled)
-        for target in sorted(silent)
-        if health[target].is_down
+    silent = [each for each in health.values() if each.is_down and each.target not in {e.target for e in found}]
+    rows = [(each, health[each.target]) for each in found]
+    rows += [(Retrying(each.target, "", 0, 0, more=False), each) for each in silent]
+    return [
+        {
+            "to": each.target.to,
+            "name": each.target.name,
+            "reason": each.reason,
+            "count": each.count,
+            "more": each.more,
+            "since": instant(each.since or of.troubled),
+            "recovered": not of.troubled,
+        }
+        for each, of in rows
     ]
-
-
-def _waits(each: Retrying, since: Millis) -> dict[str, Any]:
-    to, name = each.target
-    return {
-        "to": to, "name": name, "reason": each.reason, "count": each.count, "more": each.more, "since": instant(since),
-    }  # fmt: skip
 
 
 def _shown(each: StuckEffect) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from consent_engine.api.web import (
     held,
     help_page,
     missing,
+    news,
     order_page,
     pages,
     receipt_page,
@@ -29,17 +30,15 @@ from consent_engine.api.web import (
 from consent_engine.config.settings import Settings
 
 PAGES = (
-    pages, board, finding, flow, held, order_page, evidence_page, desk, review, audit, help_page, report_page,
+    pages, news, board, finding, flow, held, order_page, evidence_page, desk, review, audit, help_page, report_page,
     receipt_page, reports_page,
 )  # fmt: skip
-KNOWN_S = 1.0
-"""Pages show pauses that are at most this many seconds old."""
 
 
 def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None) -> None:
     """Add sessions and pages, and RQ's dashboard if its Redis is known."""
     app.state.sessions = Sessions(front, settings)
-    app.state.paused = Recent(KNOWN_S)
+    app.state.notices = Recent(news.LOOKED_S)
     app.state.board = Recent(board.LOOKED_S)
     app.state.flow = Recent(flow.LOOKED_S)
     app.state.held = Recent(held.LOOKED_S)

@@ -16,6 +16,7 @@ from consent_engine.api.schemas.views import At, OrderView, SmsView, View, insta
 from consent_engine.api.service.callers import AUDITOR, OPS, ORDER_READER, is_own, sees_whole, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
+from consent_engine.api.web.news import stream
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import CallNotFound
@@ -148,6 +149,13 @@ async def order(request: Request, order_id: str) -> Response:
         return {"life": life, "may_reveal": may_reveal, "may_prove": role in AUDITOR, "may_retry": role in OPS}
 
     return await behind_sign_in(request, "order.html", shown)
+
+
+@operations.add("GET", "/orders/{order_id}/news", ORDER_READER)
+async def news(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """The page's stream: lines on top, and its data as they change. Roles: agent (own), ops and auditor (masked)."""
+    order = await front_of(request).ask(lambda engine: visible(engine, order_id, caller))
+    return stream(request, caller, ORDER_READER, order, lambda: _life(request, order_id, caller))
 
 
 @operations.add("GET", "/orders/{order_id}/life", ORDER_READER)

@@ -8,17 +8,14 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB
-from consent_engine.api.schemas.lists import PauseRow
-from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
+from consent_engine.api.web.news import banner
 from consent_engine.api.web.rendering import HEADERS, page, posted_form, served, whose
 from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
-from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated
 
 operations = Operations()
@@ -47,16 +44,6 @@ def sessions_of(request: Request) -> Sessions:
     return found
 
 
-async def standing(request: Request) -> list[PauseRow]:
-    """Return the pauses in force, looked up once a second however many pages are opened."""
-    known: Recent[list[PauseRow]] = request.app.state.paused
-
-    def look(engine: Engine) -> list[PauseRow]:
-        return [PauseRow.of(each) for each in engine.pauses.standing()]
-
-    return await known.of("", lambda: front_of(request).ask(look))
-
-
 async def signed_in(request: Request) -> Session | None:
     """Return the visitor's session; None if nobody is signed in."""
     try:
@@ -71,7 +58,7 @@ async def start(request: Request) -> Response:
     session = await signed_in(request)
     if session is None:
         return sign_in_page(request)
-    return page(request, "start.html", session, paused=await standing(request))
+    return page(request, "start.html", session, banner=await banner(request))
 
 
 @operations.add("POST", "/sign-in", PUBLIC)
@@ -148,12 +135,12 @@ async def behind_sign_in(
         return RedirectResponse(f"/?next={quote(path, safe='')}", HTTPStatus.SEE_OTHER)
     if session.caller.role not in whose(path):
         return page(request, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=sorted(whose(path)))
-    paused = await standing(request)
+    lines = await banner(request)
     try:
         shown = {**values, **(await more(session) if more else {})}
     except OrderNotFound:
-        return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, paused, said="problem.order_not_found")
-    return page(request, name, session, paused=paused, lifecycle=LIFECYCLE, **shown)
+        return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, lines, said="problem.order_not_found")
+    return page(request, name, session, banner=lines, lifecycle=LIFECYCLE, **shown)
 
 
 def sign_in_page(request: Request, error: ConsentError | None = None, to: str = "") -> Response:

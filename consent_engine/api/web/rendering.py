@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import jinja2
@@ -18,12 +18,12 @@ from starlette.responses import HTMLResponse, Response
 
 from consent_engine.api.http.bodies import read_body
 from consent_engine.api.http.problems import NotOurMediaType
-from consent_engine.api.schemas.lists import PauseRow
 from consent_engine.api.service.callers import AUDITOR, ORDER_READER
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, YEAR_S, keeping_language, language_of, words
 from consent_engine.domain.days import Days
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.roles import Role
 from consent_engine.errors import OrderNotFound
 
@@ -84,8 +84,8 @@ async def posted_form(request: Request, most: int, fields: int) -> dict[str, str
 _PAGES = files("consent_engine.api") / "pages"
 _NAMED = re.compile(r"asset\('(\w+\.js)'\)")
 _TAG = re.compile(r"""^<script src="\{\{ asset\('(\w+\.js)'\) \}\}" defer></script>\n""", re.MULTILINE)
-_COMMENT = re.compile(r"^ *(?://.*|/\*\*[^*]*\*/)\n", re.MULTILINE)
-"""Lines of comments: for readers of the repository, and no bytes for those of the page."""
+_COMMENT = re.compile(r"^ *(?://.*|/\*\*[^*]*\*/)\n| +// .*$", re.MULTILINE)
+"""Comments: for readers of the repository, and no bytes for those of the page."""
 ONE = ".single"
 """The suffix of a word's singular form, beside the plural under the plain name."""
 _WHOLE = re.compile(r"""["'`]([a-z_]+\.[a-z_.0-9]+)["'`]""")
@@ -216,23 +216,33 @@ def when(days: Days, instant: str) -> str:
     return f"{datetime.fromisoformat(instant).astimezone(days.zone):%Y-%m-%d %H:%M:%S}"
 
 
-def _standing(said: Mapping[str, str], each: PauseRow, days: Days) -> str:
-    name = said[f"lane.{each.name}"] if each.to == "lane" else each.name
-    at = when(days, each.since)[:16]
-    return said[f"paused.{each.to}"].format(name=name, at=at, by=each.by, reason=each.reason)
+def instant_shown(days: Days, at: Millis) -> str:
+    """Format an instant by the clock of the business, as `when` does."""
+    return f"{days.at(at):%Y-%m-%d %H:%M:%S}"
+
+
+class Line(NamedTuple):
+    """A line on top of a page. hampers: the queue whose work comes late by it · paused: what a person stopped, if that
+    is what it says
+    """
+
+    key: str
+    text: str
+    hampers: str
+    paused: str | None
 
 
 def page(
-    request: Request, name: str, session: Session | None, status: int = 200, paused: Sequence[PauseRow] = (),
+    request: Request, name: str, session: Session | None, status: int = 200, banner: Sequence[Line] = (),
     **values: Any,  # noqa: ANN401 - for templates
 ) -> HTMLResponse:  # fmt: skip
-    """Render a page in the visitor's language. paused: the pauses in force, shown on top"""
+    """Render a page in the visitor's language. banner: the lines on top"""
     language = language_of(request)
     said = words(language)
     role, days = session.caller.role if session else "", front_of(request).days
     scripts = name_of(name, language)
     html = _templates().get_template(name).render(
-        t=said, scripts=address_of(scripts) if scripts else "", paused=[_standing(said, each, days) for each in paused],
+        t=said, scripts=address_of(scripts) if scripts else "", banner=banner,
         zone=front_of(request).zone, when=partial(when, days),
         language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],

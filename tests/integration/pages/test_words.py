@@ -1,7 +1,10 @@
 """The words on our pages: both languages have all of them."""
 
+import ast
 import re
+from collections import ChainMap
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import yaml
@@ -176,6 +179,78 @@ def test_a_wrong_key_is_told_in_both_languages(door):
         visitor = door.stranger()
         visitor.get(f"/?lang={language}")
         assert told in visitor.post_form("/sign-in", {"key": "ce_wrong"}).text
+
+
+OUTCOMES = {"Unavailable", "Rejected", "Uncertain"}
+
+
+def texts(node, named):
+    """Return what an expression says, with 7 for each fact in it; nothing where only the running code knows, and a text
+    that begins with 7 where it begins with what only that knows.
+    """
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=parts):
+            return ["".join(part.value if isinstance(part, ast.Constant) else "7" for part in parts)]
+        case ast.IfExp(body=one, orelse=other):
+            return texts(one, named) + texts(other, named)
+        case ast.Dict(values=many) | ast.Tuple(elts=many):
+            return [text for each in many for text in texts(each, named)]
+        case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
+            return named.get(name, [])
+    return []
+
+
+def reasons():
+    """Return every reason that the engine gives for what waits: of an outcome, or of an effect."""
+    package = Path(str(files("consent_engine")))
+    trees = [
+        ast.parse(each.read_text("utf-8"))
+        for room in ("adapters", "engine", "domain")
+        for each in (package / room).rglob("*.py")
+    ]
+    assigned = [each for tree in trees for each in ast.walk(tree) if isinstance(each, ast.Assign)]
+    constants = {
+        each.targets[0].id: texts(each.value, {})
+        for each in assigned
+        if isinstance(each.targets[0], ast.Name) and each.targets[0].id.isupper()
+    }
+    found = set()
+    for tree in trees:
+        for function in [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]:
+            own = {
+                each.targets[0].id: texts(each.value, constants)
+                for each in ast.walk(function)
+                if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
+            }
+            named = ChainMap(own, constants)
+            if function.name.startswith("why"):
+                said = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)]
+                found |= {text for each in said for text in texts(each, named)}
+            for call in [each for each in ast.walk(function) if isinstance(each, ast.Call)]:
+                name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+                said = [call.args[0]] if name in OUTCOMES and call.args else []
+                said += [each.value for each in call.keywords if each.arg == "why" and name in {"replace", "Pending"}]
+                found |= {text for each in said for text in texts(each, named)}
+    return found - {""}
+
+
+def test_every_reason_that_the_engine_gives_has_words_of_the_page():
+    """A sentence that no pattern knows stands in English on a Chinese page, and nobody is told."""
+    script = (files("consent_engine.api") / "pages" / "why.js").read_text("utf-8")
+    known = [(re.compile(pattern), name) for pattern, name in re.findall(r'\[/(\^.+?\$)/, "(why\.[a-z_]+)"\]', script)]
+    assert {name for _, name in known} <= words("zh").keys()
+
+    def is_known(text):
+        found = next((found for pattern, _ in known if (found := pattern.match(text))), None)
+        return found is not None and (
+            not found.groups() or " " not in found[found.re.groups] or is_known(found[found.re.groups])
+        )
+
+    given = reasons()
+    assert len(given) > 25
+    assert {text for text in given if " " in text and not text.startswith("7") and not is_known(text)} == set()
 
 
 _LATIN = r"[A-Za-z]{2,}"
