@@ -1,14 +1,19 @@
 "use strict";
-// /ops, how much passed and how fast: bars for what passed, red for what failed, a line for p95. Readers get a table.
+// /ops, how much passed and how fast: bars for what passed, red for what failed, a line for the slow ones. All pictures
+// stand over one axis of time; the pointer, or the axis' own slider, reads a moment in all of them. Readers get a table.
 const FLOW_EVERY_S = 10;
 const WIDE = 360;
 const HIGH = 40;
 const SVG = "http://www.w3.org/2000/svg";
+const TICKS = { hour: (text) => text.endsWith("0"), day: (text) => text.endsWith(":00") && Number(text.slice(0, 2)) % 3 === 0 };
 let spanShown = "hour";
+let flowTold = null; // what is drawn
+let moment = null; // the step that is read, if any
 
 const placeName = (each) => (each.to === "lane" ? word("ops.lane_named", { name: word(`lane.${each.name}`) }) : each.to === "bss" ? `BSS ${each.name}` : word("ops.gateway_named", { name: each.name }));
 const sum = (numbers) => numbers.reduce((total, n) => total + n, 0);
 const took = (ms) => (ms === null ? "–" : ms < 1000 ? word("span.ms", { n: ms }) : word("span.s", { n: (ms / 1000).toFixed(1) }));
+const beginOf = (step) => clock(Date.parse(flowTold.since) + step * flowTold.step_ms).slice(0, 5);
 
 function shape(tag, facts) {
   const made = document.createElementNS(SVG, tag);
@@ -16,50 +21,71 @@ function shape(tag, facts) {
   return made;
 }
 
-/** The course of one place: for eyes alone, the same numbers stand in the table. */
-function drawn(each) {
+/** The course of one place, over the axis of all: for eyes alone, the same numbers stand in the table. */
+function drawn(each, ticks) {
   const picture = shape("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "course", "aria-hidden": "true", preserveAspectRatio: "none" });
   const most = Math.max(1, ...each.calls);
   const slowest = Math.max(1, ...each.p95.map((ms) => ms ?? 0));
   const step = WIDE / each.calls.length;
-  const bars = (numbers, kind) => numbers.map((n, i) => (n ? `M${(i * step).toFixed(1)} ${HIGH}v-${((HIGH * n) / most).toFixed(1)}h${(step * 0.8).toFixed(1)}V${HIGH}z` : "")).join("") && picture.append(shape("path", { class: kind, d: numbers.map((n, i) => (n ? `M${(i * step).toFixed(1)} ${HIGH}v-${((HIGH * n) / most).toFixed(1)}h${(step * 0.8).toFixed(1)}V${HIGH}z` : "")).join("") }));
-  bars(each.calls, "passed");
-  bars(each.failed, "lost");
-  let pen = "M";
-  const line = each.p95.map((ms, i) => {
-    if (ms === null) {
-      pen = "M";
-      return "";
-    }
-    const point = `${pen}${((i + 0.4) * step).toFixed(1)} ${(HIGH - 1 - ((HIGH - 2) * ms) / slowest).toFixed(1)}`;
-    pen = "L";
-    return point;
-  }).join("");
-  if (line) picture.append(shape("path", { class: "slow", d: line }));
+  const bars = (numbers) => numbers.map((n, i) => (n ? `M${(i * step).toFixed(1)} ${HIGH}v-${((HIGH * n) / most).toFixed(1)}h${(step * 0.8).toFixed(1)}V${HIGH}z` : "")).join("");
+  const line = each.p95.map((ms, i) => (ms === null || !each.calls[i] ? "" : `${each.calls[i - 1] ? "L" : "M"}${((i + 0.4) * step).toFixed(1)} ${(HIGH - 1 - ((HIGH - 2) * ms) / slowest).toFixed(1)}h.1`)).join("");
+  picture.append(shape("path", { class: "tick", d: ticks.map((i) => `M${(i * step).toFixed(1)} 0V${HIGH}`).join("") }), shape("path", { class: "passed", d: bars(each.calls) }),
+    shape("path", { class: "lost", d: bars(each.failed) }), shape("path", { class: "slow", d: line }), shape("path", { class: "moment" }));
   return picture;
 }
 
+/** Under a picture: what its height stands for; or what was at the moment that is read. */
+function showMoment() {
+  const wide = WIDE / flowTold.series[0].calls.length;
+  for (const each of flowTold.series) {
+    const cell = byId("flow").querySelector(`[data-key="${CSS.escape(`${each.to} ${each.name}`)}"] .course`);
+    if (!sum(each.calls)) continue;
+    const facts = moment === null ? { n: Math.max(...each.calls), slow: took(Math.max(...each.p95)) } : { at: beginOf(moment), passed: each.calls[moment], lost: each.failed[moment], slow: took(each.calls[moment] ? each.p95[moment] : null) };
+    say(cell.querySelector("small"), word(moment === null ? `ops.scale_${spanShown}` : "ops.moment", facts));
+    cell.querySelector(".moment").setAttribute("d", moment === null ? "" : `M${(moment * wide).toFixed(1)} 0h${wide.toFixed(1)}V${HIGH}h-${wide.toFixed(1)}z`);
+  }
+  const at = moment ?? flowTold.series[0].calls.length - 1;
+  byId("moment").value = at;
+  const all = flowTold.series.filter((each) => each.calls[at]).map((each) => `${placeName(each)}${word("ops.because")}${word("ops.cell", { passed: each.calls[at], lost: each.failed[at], p95: took(each.p95[at]) })}`);
+  byId("moment").setAttribute("aria-valuetext", [beginOf(at), ...(all.length ? all : [word("ops.idle")])].join(word("ops.between")));
+}
+
+function read(step) {
+  moment = step;
+  if (flowTold) showMoment();
+}
+
 function showFlow(told) {
+  flowTold = told;
   const { series } = told;
+  const steps = series[0].calls.length;
+  if (moment >= steps) moment = null;
+  const ticks = [...Array(steps).keys()].filter((step) => step > steps / 20 && step < steps * 0.95 && TICKS[spanShown](beginOf(step))); // a label has its room
   fit(byId("flow"), series, (each) => `${each.to} ${each.name}`,
     (each) => make("tr", {}, make("th", { scope: "row" }, placeName(each)), ...Array.from({ length: 4 }, () => make("td", { className: "n" })), make("td", { className: "course" })),
     (row, each) => {
-      const failed = sum(each.failed);
-      [String(sum(each.calls)), String(failed), took(each.all_p50), took(each.all_p95)].forEach((text, i) => say(row.children[i + 1], text));
+      const [passed, failed] = [sum(each.calls), sum(each.failed)];
+      [String(passed), String(failed), took(passed ? each.all_p50 : null), took(passed ? each.all_p95 : null)].forEach((text, i) => say(row.children[i + 1], text));
       row.children[2].classList.toggle("bad", failed > 0);
-      row.children[5].replaceChildren(drawn(each));
+      row.children[5].replaceChildren(...(passed ? [drawn(each, ticks), make("small", { className: "muted" })] : [word("ops.idle")]));
+      row.classList.toggle("muted", !passed);
     });
+  byId("moment").max = steps - 1;
+  fit(byId("flow-ticks"), ticks, (step) => step, () => make("span"), (mark, step) => {
+    say(mark, beginOf(step));
+    mark.style.left = `${(100 * step) / steps}%`;
+  });
+  showMoment();
   const many = spanShown === "hour" ? 5 : 6; // steps a row of the table
-  const since = Date.parse(told.since);
   const rows = [];
-  for (let first = 0; first < series[0].calls.length; first += many) rows.push(first);
+  for (let first = 0; first < steps; first += many) rows.push(first);
   byId("flow-head").replaceChildren(make("tr", {}, make("th", { scope: "col" }, word("ops.begins")), ...series.map((each) => make("th", { scope: "col", className: "n" }, placeName(each)))));
   byId("flow-rows").replaceChildren(...rows.reverse().map((first) => make("tr", {},
-    make("th", { scope: "row" }, clock(since + first * told.step_ms).slice(0, 5)),
+    make("th", { scope: "row" }, beginOf(first)),
     ...series.map((each) => {
       const [passed, lost] = [each.calls, each.failed].map((numbers) => sum(numbers.slice(first, first + many)));
       const slow = Math.max(...each.p95.slice(first, first + many).map((ms) => ms ?? -1));
-      return make("td", { className: `n ${lost ? "bad" : ""}` }, word("ops.cell", { passed, lost, p95: took(slow < 0 ? null : slow) }));
+      return make("td", { className: `n ${lost ? "bad" : ""}` }, word("ops.cell", { passed, lost, p95: took(slow < 0 || !passed ? null : slow) }));
     }))));
 }
 
@@ -73,9 +99,17 @@ async function flow() {
 for (const button of document.querySelectorAll("[data-span]")) {
   button.addEventListener("click", () => {
     spanShown = button.dataset.span;
+    moment = null;
     for (const each of document.querySelectorAll("[data-span]")) each.setAttribute("aria-pressed", String(each === button));
     flow();
   });
 }
+byId("moment").addEventListener("input", () => read(byId("moment").valueAsNumber));
+byId("moment").addEventListener("blur", () => read(null));
+byId("flow").addEventListener("pointermove", ({ target, clientX }) => {
+  const picture = target.closest("td.course")?.querySelector("svg")?.getBoundingClientRect();
+  if (picture) read(Math.min(Math.max(Math.floor(((clientX - picture.left) / picture.width) * flowTold.series[0].calls.length), 0), flowTold.series[0].calls.length - 1));
+});
+byId("flow").addEventListener("pointerleave", () => read(null));
 
 firstShown.then(() => every(FLOW_EVERY_S, flow));

@@ -15,13 +15,15 @@ function showFunnel(board) {
   say(byId("funnel-since"), total ? word("ops.since", told) : word("ops.none_today"));
   const most = Math.max(1, ...Object.values(board.funnel), ...Object.values(board.day_before));
   const kind = (state) => (BROKEN.includes(state) ? "failed" : FAILED.includes(state) ? "off" : SETTLED.includes(state) ? "done" : "");
-  fit(byId("funnel"), Object.entries(board.funnel), ([state]) => state,
+  const there = Object.entries(board.funnel).filter(([state, n]) => n || board.day_before[state]);
+  fit(byId("funnel"), there, ([state]) => state,
     ([state]) => make("tr", { className: kind(state) }, make("th", { scope: "row" }, make("a", { href: `/ops?state=${state}` }, word(`state.${state}`))),
-      make("td", { className: "n" }), make("td", { className: "n muted" }), make("td", {}, make("div", { className: "bar" }), make("div", { className: "bar before" }))),
+      make("td", { className: "n" }), make("td", { className: "n" }), make("td", { className: "n muted" }), make("td", {}, make("div", { className: "bar" }), make("div", { className: "bar before" }))),
     (row, [state, n]) => {
       const before = board.day_before[state] ?? 0;
       say(row.children[1], String(n));
-      say(row.children[2], String(before));
+      say(row.children[2], total ? `${((100 * n) / total).toFixed(n && 10 * n < total ? 1 : 0)}%` : "–");
+      say(row.children[3], String(before));
       row.querySelector(".bar").style.width = `${(100 * n) / most}%`;
       row.querySelector(".before").style.width = `${(100 * before) / most}%`;
     });
