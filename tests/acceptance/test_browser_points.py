@@ -199,6 +199,8 @@ ENDLESS = """async () => {
 def test_a_list_ends_where_it_ends_and_is_had_as_a_file_as_its_address_says(home, tab):
     for n in range(9600, 9623):
         assert home.place(n, agent="B500")[0] == HTTPStatus.CREATED
+    listed = "/v1/orders?agent=B500&limit=50"
+    until("SQL has them", lambda: len(home.ask("GET", listed, role="ops")[1]["orders"]) == 23)
     ops = tab("ops", "/ops")
     ops.page.goto(f"{home.api}/ops?agent=B500")
     ops.page.locator("#found tr >> nth=19").wait_for()
