@@ -12,6 +12,7 @@ from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.domain.feed import Feed
 from consent_engine.engine.feeding import Feeding, Sender
 from consent_engine.engine.scribe import write_out
+from tests.waiting import HANGS_S
 
 SOURCE = "urn:uuid:7c9e6679-7425-40de-944b-e07fc1f90ae7"
 SECRET = "test-secret"
@@ -109,7 +110,7 @@ class Fed:
         assert self.log.feeds.swap(None, Feed(**more))
         self.one = self.process("one")
 
-    def process(self, holder, post=None, log=None, timeout_s=5.0):
+    def process(self, holder, post=None, log=None, timeout_s=HANGS_S):
         sender = Sender(post or event_poster(timedelta(seconds=timeout_s)), SECRET, SOURCE, holder)
         evidence = SqlQueries(self.town.archive).evidence
         return Feeding(log or self.log, evidence, self.town.engine.registry, sender)

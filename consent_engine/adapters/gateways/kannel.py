@@ -64,7 +64,6 @@ DELIVERIES = {
     "8": Delivery.ACCEPTED,
     "16": Delivery.FAILED,
 }
-FROM_HANDSET = frozenset({"1", "2"})
 ERRORS = {"2": "not delivered", "16": "refused by the SMSC"}
 MASK = 1 + 2 + 8 + 16
 """The report types we ask for. Not 4: it tells us no more than 8, and some SMSCs refuse an SMS that asks for it."""
