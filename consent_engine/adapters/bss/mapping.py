@@ -101,7 +101,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "ask": ("order_id",),
     "ask_ending": ("ending_id",),
 }  # fmt: skip
-"""The values of each request; the first of them is its key, without which it cannot be told from another."""
+"""The values of each request; the first is its key, which distinguishes it from other requests."""
 
 
 class _Form(BaseModel):

@@ -79,7 +79,7 @@ def notices_of(engine: Engine) -> list[Notice]:
     ill = map(_illness, health, lately(engine.registry, targets, engine.call_ms))
     try:
         depths = engine.depths()
-    except StoreUnavailable:  # a part of the store is away: what the rest says is said all the same
+    except StoreUnavailable:  # a part of the store is away: the notices of the rest are shown all the same
         depths = {}
     late = (
         Notice("notice.late", Endpoint(LANE, lane.value), now - depth.late)
@@ -164,7 +164,7 @@ class _Told:
                 except (Unauthenticated, Forbidden, OrderNotFound):
                     break
                 except ConsentError:
-                    pass  # what cannot be read now is told as soon as it can
+                    pass  # the store is away: the next round reads it again
                 if monotonic() - self._sent_at >= self._bounds.heartbeat_s:
                     self._sent_at = monotonic()
                     yield b": alive\n\n"

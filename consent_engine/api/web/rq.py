@@ -3,7 +3,7 @@
 The dashboard has no sign-in, no defence against other sites' forms, and inline scripts: all are handled here.
 """
 
-# ruff: noqa: PLC0415 - it and Flask are loaded when somebody first looks at it: a fifteenth of an API's start
+# ruff: noqa: PLC0415 - the dashboard and Flask are loaded at its first visit: a fifteenth of an API's start
 
 import re
 import secrets
