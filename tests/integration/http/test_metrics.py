@@ -68,7 +68,7 @@ LABELS = {
 
 @pytest.fixture
 def door(running):
-    made = Door(*running, bounds=Bounds(metrics_s=0))
+    made = Door(*running, bounds=Bounds(metrics_s=0, metrics_wait_s=WAIT))
     yield made
     made.close()
 
@@ -174,8 +174,10 @@ def test_posts_without_a_proof_are_counted_and_told_and_a_wrong_clock_is_not_a_w
 def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door):
     def said(n, behind):
         at = datetime.fromtimestamp(door.engine.registry.now() / 1000 - behind, UTC).isoformat()
-        door.post("inbound", reply("嗯", message_id=f"c-{n}", received_at=at))
+        answer = door.post("inbound", reply("嗯", message_id=f"c-{n}", received_at=at))
+        assert answer.status_code == 200, answer.text
         found = samples(scraped(door))
+        assert found["consent_store_up",] == 1, "the whole look came in time"
         return found["consent_gateway_clock_skew_seconds", "simulated"]
 
     assert ("consent_gateway_clock_skew_seconds", "simulated") not in samples(scraped(door))
