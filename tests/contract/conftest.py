@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from tests.contract import BRIEF, DOUBTFUL, PATIENT, Far, discreet, nobody, shakes_no_hand, talks_no_tls
+from tests.contract import BRIEF, PATIENT, Far, discreet, nobody, shakes_no_hand, talks_no_tls
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +18,6 @@ def no_person_is_logged(caplog):
         discreet(record.getMessage())
         discreet(repr(vars(record)))
         discreet(caplog.handler.format(record))
-
-
-@pytest.fixture(params=DOUBTFUL)
-def doubtful(request):
-    """Return a far side that may have taken the request, and the seconds that the call may take."""
-    hangs = request.param.startswith(("never answers", "stops", "has a broken second", "has a header"))
-    return DOUBTFUL[request.param], BRIEF if hangs else PATIENT
 
 
 @pytest.fixture(params=["nobody listens", "no such host", "no TLS there", "a greeting without answer"])
