@@ -20,7 +20,7 @@ from benchmarks.engine import rates as bench
 from benchmarks.growth import restart
 from benchmarks.states import funnel
 from consent_engine.adapters.redis.client import Calls, Wire, connect
-from consent_engine.adapters.redis.codec import Offers, order_of
+from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.config.settings import Settings
 from consent_engine.domain.call.call import RECORDING, Call, recorded_call_id, recording_key
@@ -32,6 +32,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import keyed, line_id, order_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import chain
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
@@ -162,7 +163,7 @@ class Copies:
         e1 = compact([trigger, asked_at, op, ref, by, {**detail, "window": reply_by - asked_at}, person])
         own = {"doc": doc, "who": who, "line": line, "e1": e1, "reply_by": str(reply_by)}
         fields = of.fields | own | {"head": chain("", [doc, e1])}
-        fields[SEAL] = self._seal.of(order_of(dict(fields), self._offers))
+        fields[SEAL] = self._seal.of(Order.decode(whole(dict(fields), self._offers)))
         named = ((name.replace(of.id, order).replace(of.call_id, call), value) for name, value in of.line.items())
         entry = dict(named) | {"msisdn": msisdn}
         key = cell.reservation(keyed(self._secret, "key", DESK, f"key-{n}"))

@@ -25,7 +25,7 @@ from consent_engine.engine.audit import EVER, Audited, Plans, audit
 from consent_engine.engine.audit_refusals import note_lifted, note_standing
 from consent_engine.engine.recall import pieces
 from consent_engine.engine.revoking import awaits_revocation
-from consent_engine.ports import By, Change, Commit, CommitResult, LineChange, Owner, Store
+from consent_engine.ports import By, Change, Commit, CommitResult, Owner, Store
 from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Position
 
 PIECE = 200
@@ -360,7 +360,7 @@ class Walk:
         if (change := found.change(self.lease_ms)) is not None:
             self._save(change, *(f"{found.name} {put.effect}" for put in change.put))
         if isinstance(found, FoundOrder) and (bar := found.bar) and found.line:
-            barred = LineChange(found.line.id, found.line.version, {f"r:{bar.name}": bar.encode()})
+            barred = Change.of(found.line, {f"r:{bar.name}": bar.encode()})
             self._save(barred, f"{found.name} {bar.kind}")
 
     def _save(self, change: Change, *mended: str) -> None:

@@ -24,7 +24,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
-from consent_engine.ports import LineChange, Owner, RecordChange
+from consent_engine.ports import Change, Owner
 
 GRACE_MS = 3_600_000
 """How late a worker may be before an operator must see to it."""
@@ -52,7 +52,7 @@ class Found(Struct, frozen=True):
         """Yield the effects that are surely missing, as they are put back."""
         yield from ()
 
-    def change(self, lease_ms: Millis) -> LineChange | RecordChange | None:
+    def change(self, lease_ms: Millis) -> Change | None:
         """Return the change that puts back the missing parts, and nothing else; None: nothing is. It names the version
         that was read. A leased effect is due when its lease is over, as if it had been in the due-set all the time.
         """
@@ -61,11 +61,7 @@ class Found(Struct, frozen=True):
             for effect, kept in self.record.effects.items() if self.dues[effect] is None
         }  # fmt: skip
         back = tuple((puts | {put.effect: put for put in self.lacks()}).values())
-        if not back:
-            return None
-        if self.owner is Owner.LINE:
-            return LineChange(self.record.id, self.record.version, put=back)
-        return RecordChange(self.owner, self.record.id, self.record.version, put=back)
+        return Change.of(self.record, put=back) if back else None
 
 
 class FoundOrder(Found, frozen=True):

@@ -8,10 +8,10 @@ is broken: it is parked and raises an alarm, and is never acted on.
 import hmac
 import re
 from binascii import b2a_base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
@@ -31,10 +31,9 @@ FIELD = "mac"
 """The field of a record that holds its seal."""
 _LENGTH = 22
 """Characters of 16 bytes in base64 without padding."""
-_NOUNS: Mapping[type, str] = {Order: "order", Call: "call", Ending: "ending", Report: "report"}
+_NOUNS: Mapping[type, str] = {Order: "order", Line: "line", Call: "call", Ending: "ending", Report: "report"}
 """The nouns that the keys of each kind are derived from: changing one breaks every stored seal of its kind."""
-R = TypeVar("R", Call, Ending, Report)
-K = TypeVar("K", bound=Order | Call | Ending | Report)
+K = TypeVar("K", bound=Order | Line | Call | Ending | Report)
 LINES_KNOWN = 4_096
 """How many numbers' line ids a process caches: a number is read several times while its order is under way."""
 
@@ -45,16 +44,14 @@ class Seal:
     def __init__(self, secret: str) -> None:
         self.line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
         self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
-        self._line_key = mac(secret.encode(), b"line record")
         self._receipt_of = partial(keyed, secret, "receipt")
 
-    def of(self, record: Order | Call | Ending | Report) -> str:
-        """The seal of a record as it stands: one keyed hash of its id, line, state, head and public links.
-
-        HMAC-SHA-256 under a key of its kind, cut to 16 bytes, in base64.
+    def of(self, record: Order | Line | Call | Ending | Report) -> str:
+        """The seal of a record as it stands: one keyed hash of its id, line, state, head and public links; a line is
+        its own, and has no state. HMAC-SHA-256 under a key of its kind, cut to 16 bytes, in base64.
         """
-        parts = (record.id, record.line, record.state, record.head, *record.publics)
-        content = "\n".join(parts).encode("utf-8", "surrogatepass")
+        own = (record.id,) if isinstance(record, Line) else (record.id, record.line, record.state)
+        content = "\n".join((*own, record.head, *record.publics)).encode("utf-8", "surrogatepass")
         return b2a_base64(mac(self._keys[type(record)], content), newline=False)[:_LENGTH].decode()
 
     def receipt(self, number: str, digits: str) -> str:
@@ -63,47 +60,26 @@ class Seal:
         """
         return self._receipt_of(number, digits)
 
-    def check(self, order: Order, kept: str | None) -> Order:
-        """Return the order if its seal fits; raises BrokenRecord, also for one without a seal."""
-        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), self.of(order).encode()):
-            raise BrokenRecord("an order's record does not match its seal: somebody changed it")
-        return order
-
-    def record(self, record: R, kept: str | None) -> R:
-        """Return the call, ending or report if its seal fits; raises BrokenRecord, also for one without a seal."""
-        made, noun = self.of(record).encode(), _NOUNS[type(record)]
-        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made):
+    def check(self, record: K, kept: str | None) -> K:
+        """Return the record if its seal fits, and its line is that of its number; raises BrokenRecord, also for one
+        without a seal. Only a line may lack it, while it has no history.
+        """
+        noun, seal = _NOUNS[type(record)], (kept or "").encode("utf-8", "surrogatepass")
+        bare = isinstance(record, Line) and not record.publics and not kept
+        if not bare and not hmac.compare_digest(seal, self.of(record).encode()):
             raise BrokenRecord(f"the {noun}'s record does not match its seal: somebody changed it")
-        if record.person.msisdn and not self._is_line(record.line, record.person.msisdn):
+        line, number = (record.id, record.msisdn) if isinstance(record, Line) else (record.line, record.person.msisdn)
+        if number and line != self.line_of(Msisdn(number)):
             raise BrokenRecord(f"the {noun}'s record has another number than its line: somebody changed it")
         return record
 
-    def of_line(self, line: Line) -> str:
-        """The seal of a line's history, made as `of` makes an order's, under a key of its own."""
-        content = "\n".join((line.id, line.head, *line.publics)).encode("utf-8", "surrogatepass")
-        return b2a_base64(mac(self._line_key, content), newline=False)[:_LENGTH].decode()
-
-    def line(self, line: Line) -> Line:
-        """Return the line if its id is that of its number, and its seal fits; raises BrokenRecord."""
-        if (line.publics or line.seal) and not hmac.compare_digest(line.seal.encode(), self.of_line(line).encode()):
-            raise BrokenRecord("a line whose history does not match its seal: somebody changed it")
-        if line.msisdn and not self._is_line(line.id, line.msisdn):
-            raise BrokenRecord("a line with another number than its own: somebody changed it")
-        return line
-
-    def _is_line(self, line: str, msisdn: str) -> bool:
-        return line == self.line_of(Msisdn(msisdn))
-
 
 def opened(kind: type[K], fields: Mapping[str, str], seal: Seal | None) -> K:
-    """Return the record of a kind from its fields. Raises BrokenRecord, also where its seal does not fit. seal: None,
-    it is not checked
+    """Return the record of a kind, but a line's, from its fields. seal: None, it is not checked. Raises BrokenRecord,
+    also where its seal does not fit.
     """
     record: K = cast(Any, kind).decode(fields)
-    if seal is not None:
-        kept = fields.get(FIELD)
-        seal.check(record, kept) if isinstance(record, Order) else seal.record(cast(Any, record), kept)
-    return record
+    return seal.check(record, fields.get(FIELD)) if seal is not None else record
 
 
 def sound(order: Order) -> bool:
@@ -126,6 +102,21 @@ class Chained(StrEnum):
     ENDING = "e"
     REPORT = "r"
     REFUSAL = "n"
+
+
+class _Dated(Protocol):
+    """An event, by its instant alone."""
+
+    @property
+    def at(self) -> Millis: ...
+
+
+def newest_link(record: Order | Line | Call | Ending | Report) -> str:
+    """Return the field that holds the newest link of a record's chain: `e<n>`; a line's first event is `e0`, any other
+    record begins with its `doc`.
+    """
+    newest = len(record.publics) - 1
+    return f"e{newest}" if newest or isinstance(record, Line) else "doc"
 
 
 STANDS, LIFTED = 0, 1
@@ -151,37 +142,33 @@ class Leaf(Struct, frozen=True):
         return f"{self.of} {self.record} {self.seq} {self.at} {self.head}"
 
     @classmethod
-    def of_record(cls, record: Order | Call | Ending | Report) -> "Leaf":
-        """The leaf of a record as it stands."""
-        kind, begun = cls._begun(record)
-        at = record.events[-1].at if record.events else begun
-        return cls(kind, record.id, len(record.events), at, record.head)
+    def of_record(cls, record: Order | Line | Call | Ending | Report) -> "Leaf":
+        """The leaf of a record as it stands; a line has at least one event."""
+        kind, begun, events = cls._begun(record)
+        return cls(kind, record.id, len(record.publics) - 1, events[-1].at if events else begun, record.head)
 
     @classmethod
     def all_of(cls, record: Order | Call | Ending | Report) -> list["Leaf"]:
         """The leaves that a record may have had, one for each link: a commit of several events made only the last."""
-        (kind, begun), head, found = cls._begun(record), "", list[Leaf]()
+        (kind, begun, events), head, found = cls._begun(record), "", list[Leaf]()
         for seq, public in enumerate(record.publics):
             head = link(head, public)
-            found.append(cls(kind, record.id, seq, record.events[seq - 1].at if seq else begun, head))
+            found.append(cls(kind, record.id, seq, events[seq - 1].at if seq else begun, head))
         return found
 
     @staticmethod
-    def _begun(record: Order | Call | Ending | Report) -> tuple[Chained, Millis]:
+    def _begun(record: Order | Line | Call | Ending | Report) -> tuple[Chained, Millis, Sequence[_Dated]]:
         match record:
             case Order():
-                return Chained.ORDER, record.doc.placed_at
+                return Chained.ORDER, record.doc.placed_at, record.events
+            case Line():
+                return Chained.LINE, 0, record.history
             case Call():
-                return Chained.CALL, record.began.registered_at
+                return Chained.CALL, record.began.registered_at, record.events
             case Ending():
-                return Chained.ENDING, record.doc.asked_at
+                return Chained.ENDING, record.doc.asked_at, record.events
             case Report():
-                return Chained.REPORT, record.received.received_at
-
-    @classmethod
-    def of_line(cls, line: Line) -> "Leaf":
-        """The leaf of a line as it stands; the line has at least one event."""
-        return cls(Chained.LINE, line.id, len(line.publics) - 1, line.history[-1].at, line.head)
+                return Chained.REPORT, record.received.received_at, record.events
 
     @classmethod
     def of_refusal(cls, line: str, name: str, at: Millis) -> "Leaf":

@@ -319,7 +319,7 @@ def _chains(store: Store, wanted: Iterable[tuple[Chained, str]]) -> dict[str, Ch
     ]  # fmt: skip
     made = {order.id: Chain(Leaf.of_record(order), order.publics, order.doc.offer) for order in orders.values()}
     made |= {each.id: Chain(Leaf.of_record(each), each.publics) for each in others}
-    of_lines = ((each, Leaf.of_line(each) if each.history else _NO_EVENT) for each in lines.values())
+    of_lines = ((each, Leaf.of_record(each) if each.history else _NO_EVENT) for each in lines.values())
     return made | {line.id: Chain(last, line.publics) for line, last in of_lines}
 
 

@@ -12,7 +12,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.seal import STANDS, Leaf, head_of
 from consent_engine.engine.recall import pieces
-from consent_engine.ports import Commit, CommitResult, Look, Owner, Store
+from consent_engine.ports import Change, Commit, CommitResult, Store
 
 PIECE = 500
 LOOK_BACK = 10_000
@@ -123,7 +123,7 @@ def _lasts(line: Line, name: str) -> bool:
 def _noted(store: Store, leaves: Sequence[tuple[Line, Leaf]]) -> int:
     """Add entries, each unless its line changed since it was looked at: the next look finds that."""
     commits = [
-        Commit("", (Look(Owner.LINE, line.id, line.version),), entries=(leaf.entry,)) for line, leaf in leaves
+        Commit("", (Change.look(line),), entries=(leaf.entry,)) for line, leaf in leaves
     ]  # fmt: skip
     saved = store.records.commit(commits, prove=True) if commits else []
     return sum(each.word is CommitResult.OK for each in saved)

@@ -39,19 +39,7 @@ from consent_engine.engine.reserving import call_named, free_recording, reserve_
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import Release, Reserve, Step, load, post, prove, save
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
-from consent_engine.ports import (
-    By,
-    ChainChange,
-    Change,
-    Commit,
-    CommitResult,
-    Leased,
-    LineChange,
-    Look,
-    Owner,
-    Posted,
-    needed,
-)
+from consent_engine.ports import By, Change, Commit, CommitResult, Leased, Owner, Posted, needed
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +68,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
             yield Release(ask.key, ask.claimant)
             raise Malformed(wrong)
         call, fields = begin(start, own, line, terms, secret, now, token_hex(16))
-        change = ChainChange(call, None, fields, (abandoning(now),))
+        change = Change.of(call, fields, (abandoning(now),))
         judged = yield from telling(line, entry_of(call, secret), now, terms)
         records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, now, start.msisdn))
         saved = yield from save(Commit("call", records, wakes=judged.wakes, until=until), prove=True)
@@ -144,7 +132,7 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         fields |= held(call.id, keys)
         gates, has_open = yield from gated(line, after, now)
         falls = (Put(WAKE_UNLAWFUL, now),) if has_open else ()
-        change = ChainChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
+        change = Change.of(after, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
         saved = yield from save(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
@@ -162,13 +150,13 @@ def _must_be_own(call: Call, wanted: CallEnd) -> None:
 
 def _line_after(
     call: Call, ended: Ended, line: Line, terms: Terms, gates: Mapping[str, str]
-) -> LineChange | Look:  # fmt: skip
+) -> Change:  # fmt: skip
     """Return the line's change: its orders as `gated` says, and a declined plan is not offered again. The line's
     version is named in any case: an order placed in between waits for this very end.
     """
     cool = cooled(call, ended, line, terms.policy.cool_off)
     fields = {**gates, **({f"r:{cool.name}": cool.encode()} if cool else {})}
-    return LineChange(line.id, line.version, fields) if fields else Look(Owner.LINE, line.id, line.version)
+    return Change.of(line, fields) if fields else Change.look(line)
 
 
 def _refusal(call: Call, by: str, secret: str) -> Posted:
@@ -194,7 +182,7 @@ def _abandoned(leased: Leased) -> Step[str]:
         return "performed"
     after, fields = call.with_events(Abandoned(leased.at, f"{leased.effect}#{leased.token}"))
     put = (leaving(leased.at), Put(WAKE_UNLAWFUL, leased.at))
-    change = ChainChange(after, call, fields, put, ((leased.effect, Drop.ANYWAY),))
+    change = Change.of(after, fields, put, ((leased.effect, Drop.ANYWAY),))
     yield from save(Commit("", (change,), leased.held, wakes=frozenset({Lane.TIMER})))
     log.info("call %s: abandoned", call.id)
     return "performed"

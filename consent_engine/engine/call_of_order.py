@@ -30,7 +30,7 @@ from consent_engine.engine.calls_of_line import Judged, named_on, telling
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import Release, Step, load, save
-from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Look, Owner, Snapshot
+from consent_engine.ports import Change, Commit, CommitResult, Snapshot
 
 OTHER_AUDIO = "the recording was reported before with another SHA-256"
 BY_REFERENCE_AND_AUDIO = 2
@@ -55,10 +55,10 @@ class CallOfOrder(Struct, frozen=True):
         if call is None or not (self.fields or call.version):
             return ()  # an archived call stays as it is
         if self.fields:
-            return (ChainChange(call, None, {**self.fields, **held(call.id, self.keys)}, (leaving(now),)),)
+            return (Change.of(call, {**self.fields, **held(call.id, self.keys)}, (leaving(now),)),)
         if self.keys:
-            return (ChainChange(call, call, held(call.id, (*call.recording_keys, *self.keys))),)
-        return (Look(Owner.CALL, call.id, call.version),)
+            return (Change.of(call, held(call.id, (*call.recording_keys, *self.keys))),)
+        return (Change.look(call),)
 
     def telling(self, line: Line, now: Millis, terms: Terms, secret: str) -> Step[Judged]:
         """Name on its line a call that is made with its order, or was known only of orders that were refused."""
@@ -162,11 +162,11 @@ def _refused(
         if call.knows(event.op) or kept >= MOST_REFUSALS:
             return None
         after, fields = call.with_events(event)
-        return Commit(event.op, (ChainChange(after, call, fields),))
+        return Commit(event.op, (Change.of(after, fields),))
     if not of.fields or of.call is None or sum(each.refusal > 0 for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
         return None
     after, fields = of.call.with_events(event)
-    change = ChainChange(after, None, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
+    change = Change.of(after, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
     judged = yield from telling(line, entry_of(after, secret, refused=True), event.at, terms)
     records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, event.at, wanted.msisdn))
     return Commit(event.op, records, wakes=judged.wakes, until=of.until)

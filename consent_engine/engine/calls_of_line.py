@@ -21,13 +21,13 @@ from consent_engine.domain.line.line import CALLS_KNOWN_MS, MOST_CALLS, STRANGER
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.order_and_call import gated
 from consent_engine.engine.round_trips import Step, load
-from consent_engine.ports import ChainChange, LineChange
+from consent_engine.ports import Change
 
 
 class Judged(Struct, frozen=True):
     """The calls whose judgement a commit changes, the fields of their line that it writes, and the lanes it wakes."""
 
-    changes: tuple[ChainChange, ...] = ()
+    changes: tuple[Change, ...] = ()
     fields: Mapping[str, str] = {}
     wakes: frozenset[Lane] = frozenset()
 
@@ -55,7 +55,7 @@ def judging_again(
     turned = {call: both for call, both in turned.items() if both[0] != both[1]}
     if not turned:  # as nearly always
         return Judged()
-    changes, fields = list[ChainChange](), dict[str, str]()
+    changes, fields = list[Change](), dict[str, str]()
     for call in (yield from load(calls=list(turned))).calls.values():
         shows, showed = (tuple(each for each in Violation if each in some) for some in turned[call.id])
         taken_back = tuple(each for each in showed if each not in shows)
@@ -63,13 +63,13 @@ def judging_again(
         if judged.violations != call.violations:
             gates, falls = yield from gated(after, judged, now)
             fields |= gates
-            changes.append(ChainChange(judged, call, kept, (Put(WAKE_UNLAWFUL, now),) if falls else ()))
+            changes.append(Change.of(judged, kept, (Put(WAKE_UNLAWFUL, now),) if falls else ()))
     wakes = frozenset({Lane.TIMER}) if any(each.put for each in changes) else frozenset[Lane]()
     return Judged(tuple(changes), fields, wakes)
 
 
-def named_on(line: Line, judged: Judged, now: Millis, msisdn: Msisdn) -> LineChange:
+def named_on(line: Line, judged: Judged, now: Millis, msisdn: Msisdn) -> Change:
     """Return the line's change that names a call; a new line is deleted when it has no entries."""
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now)), **judged.fields}
     put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
-    return LineChange(line.id, line.version, fields, put)
+    return Change.of(line, fields, put)

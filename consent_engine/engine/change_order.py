@@ -24,20 +24,7 @@ from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import NothingParked, StoreUnavailable
-from consent_engine.ports import (
-    ChainChange,
-    Change,
-    Commit,
-    CommitResult,
-    Held,
-    Leased,
-    LineChange,
-    Look,
-    OrderChange,
-    Owner,
-    RecordChange,
-    needed,
-)
+from consent_engine.ports import Change, Commit, CommitResult, Held, How, Leased, Owner, needed, saved
 
 MOST_RACES = 20
 _OF_CALLS = (Kind.CALL, Kind.REVIEW)
@@ -60,9 +47,9 @@ def salts() -> Iterator[str]:
 
 
 def commit_of(
-    before: Order, decision: Decision, op: str, now: Millis, held: Held | None = None, line: LineChange | None = None
-) -> tuple[Commit, OrderChange]:
-    """Return the commit of a decision, and its change of the order.
+    before: Order, decision: Decision, op: str, now: Millis, held: Held | None = None, line: Change | None = None
+) -> tuple[Commit, Order]:
+    """Return the commit of a decision, which changes the order first, and the order after it.
 
     The held effect is dropped unless the decision puts it again. The line is stamped with the entry that replies are
     matched with, and with the instant when the question was handed over: no reply to it may seem older.
@@ -75,16 +62,19 @@ def commit_of(
     stamps = _stamps(before, after, asked=asked)
     if stamps is not None:
         stamps["seen"] = str(now)
-        line = replace(line, fields={**line.fields, **stamps}) if line else LineChange(before.line, fields=stamps)
-    change = OrderChange(after, before.version, before.state, fields, decision.put, drop, decision.events)
+        line = (
+            replace(line, fields={**line.fields, **stamps}) if line else Change(Owner.LINE, before.line, fields=stamps)
+        )
+    change = Change.of(after, fields, decision.put, drop, decision.events)
     records: list[Change] = [change]
     if ACTIVATE not in before.effects and ACTIVATE in [put.effect for put in decision.put]:
         barring = names_barring(after.doc.carrier, after.doc.plan, after.id)
-        records.append(replace(line, barring=barring) if line else Look(Owner.LINE, before.line, barring=barring))
+        stands = line or Change(Owner.LINE, before.line, how=How.LOOK)
+        records.append(replace(stands, barring=barring))
     elif line:
         records.append(line)
     wakes = wakes_of((*decision.put, *line.put) if line else decision.put, now)
-    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now), change
+    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now), after
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
@@ -141,10 +131,10 @@ def recording(
         decision = stood_off(decision, now) if barred else decision
         if decision.is_void and held is None and not prove:
             return order
-        commit, change = commit_of(order, decision, fact.op, now, held)
+        commit, after = commit_of(order, decision, fact.op, now, held)
         word = (yield from save(commit, prove=prove)).word
         if word is CommitResult.OK:
-            return change.saved
+            return saved(after, commit.records[0])
         if word is CommitResult.GUARDED and isinstance(fact, Ended | Woke):
             fact = replace(fact, waits=True)
         held = None if word is CommitResult.LOST else held
@@ -178,11 +168,11 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
     )  # fmt: skip
     put = Put(leased.effect, now if due is None else max(now, due), back)
     if leased.line is not None:
-        line = LineChange(leased.line.id, put=(put,))
+        line = Change(Owner.LINE, leased.line.id, put=(put,))
         yield from save(Commit("", (line,), leased.held, wakes=wakes_of((put,), now)))
         return
     if leased.ending is not None:  # changed meanwhile, its lease expires, and it counts as in doubt: never less
-        change = ChainChange(leased.ending, leased.ending, {}, (put,))
+        change = Change.of(leased.ending, put=(put,))
         yield from save(Commit("", (change,), leased.held, wakes=wakes_of((put,), now)))
         return
     order, held = leased.order, leased.held
@@ -202,7 +192,7 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     """
     line = needed(leased.line)
     put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
-    change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
+    change = Change(Owner.LINE, line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
     held = leased.held
     for _ in range(MOST_RACES):
         named = parts_named(line, ended)
@@ -229,10 +219,7 @@ def retrying(owner: Owner, name: str, by: str, effects: Sequence[str] = ()) -> S
         if record is None or not parked:
             raise NothingParked("nothing of this record stands on the stuck list")
         put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0, believe=by)) for e, p in parked.items())
-        change: Change = RecordChange(owner, name, record.version, put=put)
-        if owner is Owner.LINE:
-            change = LineChange(name, record.version, put=put)
-        saved = yield from save(Commit("", (change,), wakes=wakes_of(put, loaded.now)), prove=True)
+        saved = yield from save(Commit("", (Change.of(record, put=put),), wakes=wakes_of(put, loaded.now)), prove=True)
         if saved.word is CommitResult.OK:
             return
     raise StoreUnavailable("too many others change this record: the same request again is safe")

@@ -47,19 +47,7 @@ from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
 from consent_engine.engine.recall import Lookup, recalled
 from consent_engine.engine.round_trips import Step, load, load_of, one, prove, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
-from consent_engine.ports import (
-    By,
-    ChainChange,
-    Change,
-    Commit,
-    CommitResult,
-    Held,
-    Leased,
-    LineChange,
-    Owner,
-    Snapshot,
-    Store,
-)
+from consent_engine.ports import By, Change, Commit, CommitResult, Held, Leased, Owner, Snapshot, Store
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +57,7 @@ def saving(
 ) -> Step[CommitResult]:
     """Write a decision about an ending, together with the changes `more`."""
     after, fields = ending.with_events(*decision.events)
-    change = ChainChange(after, ending, fields, decision.put, decision.drop)
+    change = Change.of(after, fields, decision.put, decision.drop)
     puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
     commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
     word = (yield from save(commit, prove=prove)).word
@@ -156,7 +144,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         doc = ending_doc(order, why, loaded.now, holder_since)
         ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
         put = switching_off(ending, loaded.now)
-        commit = Commit(name, (ChainChange(ending, None, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
+        commit = Commit(name, (Change.of(ending, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
         if (yield from save(commit, prove=True)).word is CommitResult.OK:
             log.info("order %s: its ending was requested: %s", order.id, why.cause.value)
             return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: put.pending}), is_new=True)
@@ -217,12 +205,12 @@ def notifying_end(leased: Leased) -> Step[str]:
     return "performed"
 
 
-def _line_with_notice(line: Line, ending: Ending, sms: Put, now: Millis) -> LineChange:
+def _line_with_notice(line: Line, ending: Ending, sms: Put, now: Millis) -> Change:
     """Return the line's change with the notice, as it was seen. A line that left with its last order is made anew."""
     fields = {"msisdn": ending.person.msisdn, "seen": str(max(line.seen, now))}
     stays = line.version and (line.entries or WAKE_LINE in line.effects)
     put = (sms,) if stays else (sms, Put(WAKE_LINE, now + STRANGER_MS))
-    return LineChange(line.id, line.version, fields, put)
+    return Change.of(line, fields, put)
 
 
 # -- endings requested by the engine itself ---------------------------------------------------------------------------
@@ -286,7 +274,7 @@ def holder_changed(leased: Leased) -> Step[str]:
     for _ in range(MOST_RACES):
         put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
         drop = ((leased.effect, Drop.ANYWAY),) if over else ()
-        saved = yield from save(Commit("", (LineChange(line.id, None, {}, put, drop),), leased.held))
+        saved = yield from save(Commit("", (Change(Owner.LINE, line.id, None, {}, put, drop),), leased.held))
         if saved.word is not CommitResult.STALE:
             break
     return "performed"

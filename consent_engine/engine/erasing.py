@@ -34,11 +34,10 @@ from consent_engine.ports import (
     PARTS,
     Archive,
     By,
+    Change,
     Commit,
     CommitResult,
     Kept,
-    Leave,
-    LineChange,
     Owner,
     Recorded,
     Snapshot,
@@ -131,7 +130,7 @@ class Eraser:
             if not (whole.fields or whole.records):
                 return
             self._let_go(whole.records, archive)
-            leaves = [Leave(OWNERS[type(each)], each.id, each.version, tuple(each.effects)) for each in whole.records]
+            leaves = [Change.leave(each) for each in whole.records]
             own = _rest(whole)
             [saved] = self._store.records.commit([Commit(LEFT, (own, *leaves), guard=EVERY_MESSAGE)], prove=True)
             if saved.word in {CommitResult.OK, CommitResult.SAME}:
@@ -206,7 +205,7 @@ def _of_line(line: Line, unread: Sequence[str]) -> list[str]:
     return [noun for noun, stands in said.items() if stands]
 
 
-def _rest(whole: _Whole) -> LineChange | Leave:
+def _rest(whole: _Whole) -> Change:
     """Return the line without the person: with what bars it, its chain, and the rewards that were granted; none where
     nothing of that stands.
     """
@@ -214,7 +213,7 @@ def _rest(whole: _Whole) -> LineChange | Leave:
     kept = [each for each in (*line.restrictions, *line.ended) if each.kind not in OF_ORDERS]
     rewarded = {each.field for each in line.reported if each.granted_at}
     if not (kept or rewarded or line.publics):
-        return Leave(Owner.LINE, line.id, line.version, tuple(line.effects))
+        return Change.leave(line)
     named = {f"r:{each.name}": each for each in kept}
     stays = {"v", "seen", "mac", *rewarded, *named, *(f"e{n}" for n in range(len(line.publics)))}
     fields = {name: "" for name in whole.fields if name not in stays and name[:2] != "f:"}
@@ -222,4 +221,4 @@ def _rest(whole: _Whole) -> LineChange | Leave:
     fields |= {name: each.encode() for name, each in wordless.items()}
     ends = any(each.until for each in kept) or bool(rewarded)
     put = (Put(WAKE_LINE, whole.now + STRANGER_MS),) if ends and WAKE_LINE not in line.effects else ()
-    return LineChange(line.id, line.version, fields, put)
+    return Change.of(line, fields, put)

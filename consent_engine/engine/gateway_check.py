@@ -17,7 +17,7 @@ from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.listing import part_reports
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import DoNotCall, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, LineChange, Records
+from consent_engine.ports import Change, Commit, CommitResult, Owner, Records
 
 
 class Check(Struct, frozen=True):
@@ -69,7 +69,7 @@ def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
             "seen": str(max(line.seen, loaded.now)),
             check.field: SmsReports(loaded.now).encode(),
         }
-        change = LineChange(line_id, line.version, fields, put)
+        change = Change.of(line, fields, put)
         saved = yield from save(Commit("", (change,), wakes=wakes), prove=True)
         if saved.word is CommitResult.OK:
             return check
@@ -78,7 +78,7 @@ def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
 
 def forgetting(check: Check) -> Step[None]:
     """Remove the check: an SMS that was not handed over is not sent any more."""
-    change = LineChange(check.line, fields={check.field: ""}, drop=((check.effect, Drop.ANYWAY),))
+    change = Change(Owner.LINE, check.line, fields={check.field: ""}, drop=((check.effect, Drop.ANYWAY),))
     yield from save(Commit("", (change,)))
 
 

@@ -18,7 +18,7 @@ from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import Step, load, load_of, post, save
 from consent_engine.errors import FieldError, Malformed
-from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Posted, needed
 from consent_engine.ports.queries import StandingRestriction
 
 _PREFIX = name_of(Kind.SUSPECTED, "")
@@ -189,7 +189,7 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
         due = min((each.since + SUSPICION_LASTS_MS for each in _suspicions(line)), default=None)
         put = () if due is None else (Put(WAKE_UNDECIDED, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
-        change = LineChange(line.id, line.version, put=put, drop=drop)
+        change = Change.of(line, put=put, drop=drop)
         if (yield from save(Commit("", (change,), leased.held))).word is not CommitResult.STALE:
             break
     return "performed"

@@ -27,19 +27,7 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.round_trips import Step, drive, load, prove, save
 from consent_engine.engine.scribe import bring
 from consent_engine.errors import ArchiveUnavailable, ConsentError
-from consent_engine.ports import (
-    Change,
-    Commit,
-    CommitResult,
-    Leased,
-    Leave,
-    LineChange,
-    Owner,
-    RecordChange,
-    Recorded,
-    Store,
-    needed,
-)
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store, needed
 from consent_engine.ports.records import EVERY_MESSAGE
 
 log = logging.getLogger(__name__)
@@ -75,7 +63,7 @@ def leaving(leased: Leased) -> Step[Left]:
     BrokenRecord for a line that cannot be read.
     """
     record, soon = leased.record, leased.at + SOON_MS
-    leave = Leave(leased.owner, record.id, record.version, tuple(record.effects))
+    leave = Change.leave(record)
     for _ in range(MOST_RACES):
         beside = yield from _beside(leased)
         if beside.due:
@@ -125,9 +113,9 @@ def _line_without(line: Line, order: str, now: Millis) -> Beside:
     if is_last and line.seen > now - QUIET_MS:
         return Beside(line.seen + QUIET_MS + 1)
     if rest.goes and not line.reported:
-        return Beside(line=line, changes=(Leave(Owner.LINE, line.id, line.version, tuple(line.effects)),))
+        return Beside(line=line, changes=(Change.leave(line),))
     put = () if rest.due is None or WAKE_LINE in line.effects else (Put(WAKE_LINE, now - QUIET_MS + STRANGER_MS),)
-    return Beside(line=line, changes=(LineChange(line.id, line.version, rest.fields, put),))
+    return Beside(line=line, changes=(Change.of(line, rest.fields, put),))
 
 
 def ageing(leased: Leased) -> Step[Left]:
@@ -141,7 +129,7 @@ def ageing(leased: Leased) -> Step[Left]:
             return (yield from leaving(replace(leased, line=line)))
         put = () if rest.due is None else (Put(leased.effect, rest.due),)
         drop = () if put else ((leased.effect, Drop.ANYWAY),)
-        change = LineChange(line.id, line.version, rest.fields, put, drop)
+        change = Change.of(line, rest.fields, put, drop)
         if (yield from save(Commit("", (change,), leased.held))).word is not CommitResult.STALE:
             return Left(gone=False)
         line = (yield from load(lines=[line.id])).line(line.id)
@@ -257,7 +245,7 @@ class Mover:
             said = why or f"the archive does not take it: {another}"
             log.error("%s %s cannot leave: %s", noun, record.id, said)
             stuck = replace(record.effects[each.effect], leased_at=0, parked=1, why=said)
-            change = RecordChange(each.owner, record.id, record.version, put=(Put(each.effect, PARKED, stuck),))
+            change = Change.of(record, put=(Put(each.effect, PARKED, stuck),))
             commits.append(Commit("", (change,), each.held))
         saved = self._store.records.commit(commits) if commits else []
         if parked := [each.word for each in saved].count(CommitResult.OK):

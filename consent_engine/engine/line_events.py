@@ -47,11 +47,12 @@ from consent_engine.domain.order.details import OF_LINE
 from consent_engine.domain.order.facts import CancelAsked, NumberChanged
 from consent_engine.domain.order.history import MINOR
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import newest_link
 from consent_engine.engine.calls_of_line import judging_again
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import Step, load, load_of, prove, save
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Endpoint, Leased, LineChange, Outside, Owner
+from consent_engine.ports import Change, Commit, CommitResult, Endpoint, Leased, Outside, Owner
 from consent_engine.ports.endpoints import BSS
 
 SKEW_MS = 60_000
@@ -169,12 +170,12 @@ def _is_meant(entry: Entry, order: Order | None, happened: Happened) -> bool:
 
 def _stamped(records: Sequence[Change]) -> Mapping[str, str]:
     """Return the fields that the end of an order writes on its line."""
-    return {name: kept for each in records if isinstance(each, LineChange) for name, kept in each.fields.items()}
+    return {name: kept for each in records if each.owner is Owner.LINE for name, kept in each.fields.items()}
 
 
 def _line_after(
     line: Line, after: Line, asked: LineEventAsked, follows: Mapping[str, str], now: Millis
-) -> LineChange:  # fmt: skip
+) -> Change:  # fmt: skip
     """Return the line's change with the event; its own answers to the holder before are not sent."""
     fields = {**dict.fromkeys(line.aged, ""), **_restricted(after), **follows}
     fields |= {"msisdn": str(asked.msisdn), "seen": str(max(line.seen, now))}
@@ -183,7 +184,7 @@ def _line_after(
     put = () if WAKE_LINE in line.effects else (Put(WAKE_LINE, now + STRANGER_MS),)
     if asked.event in CHANGING:  # the former holder's services are taken back, archived ones, too
         put = (*put, Put(WAKE_ENDINGS, now))
-    return LineChange(line.id, line.version, fields, put, drop, sealed=after)
+    return Change.of(after, fields | {newest_link(after): after.publics[-1]}, put, drop)
 
 
 def _restricted(line: Line) -> dict[str, str]:

@@ -33,7 +33,7 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
-from consent_engine.ports import ChainChange, Commit, CommitResult, Leased, Owner, RecordChange, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased, needed
 
 log = logging.getLogger(__name__)
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
@@ -139,7 +139,7 @@ def cancelling_orders(leased: Leased) -> Step[str]:
     if over and broken:
         raise BrokenRecord("an order of this call cannot be read: see consent doctor")
     put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
-    change = ChainChange(call, call, {}, put, ((leased.effect, Drop.ANYWAY),) if over else ())
+    change = Change.of(call, None, put, ((leased.effect, Drop.ANYWAY),) if over else ())
     yield from save(Commit("", (change,), leased.held))
     return "performed"
 
@@ -177,7 +177,7 @@ def _waits_for_a_person(order: Order, why: str) -> Step[str]:
     """Put the trial of an order's activation on the stuck list; where the order has changed, it is tried once more."""
     log.error("%s of %s cannot be done: %s", WAKE_ACTIVATE, order.id, why)
     stuck = replace(order.effects[WAKE_ACTIVATE], leased_at=0, parked=1, why=why)
-    change = RecordChange(Owner.ORDER, order.id, order.version, put=(Put(WAKE_ACTIVATE, PARKED, stuck),))
+    change = Change.of(order, put=(Put(WAKE_ACTIVATE, PARKED, stuck),))
     saved = yield from save(Commit("", (change,)))
     return "parked" if saved.word is CommitResult.OK else "performed"
 

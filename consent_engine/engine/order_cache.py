@@ -18,7 +18,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.round_trips import Save, Step, T, answered, resumed
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import ConsentError
-from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange, Saved, Work
+from consent_engine.ports import Change, CommitResult, How, Leased, Saved, Work, saved
 
 
 class Carried(NamedTuple):
@@ -84,18 +84,19 @@ class LeaseOnCommit:
         """Return the commit with its lease; None where nothing is due at once that can begin here."""
         commit, at = ask.commit, ask.commit.at
         change, *others = commit.records
-        if at is None or not isinstance(change, OrderChange):
+        order = change.record
+        if at is None or not isinstance(order, Order):
             return None
         put = next((each for each in change.put if _goes(each, at, others)), None)
         if put is None:
             return None
-        work = self._work(put.effect, change.order.doc.carrier)
+        work = self._work(put.effect, order.doc.carrier)
         if self._room(work) <= self._asked_for[work]:
             return None
         begun = structs.replace(put.pending, attempts=1, leased_at=at, first_at=at, last_at=at)
         lease = Put(put.effect, at + self._lease_ms, begun)
         change = structs.replace(change, put=tuple(lease if each is put else each for each in change.put))
-        leased = Leased(put.effect, begun.attempts, lost=False, at=at, order=change.saved)
+        leased = Leased(put.effect, begun.attempts, lost=False, at=at, order=saved(order, change))
         if work is not Lane.ACTIVATION and self._stands(leased):
             return None
         commit, proven = structs.replace(commit, records=(change, *others)), work is Lane.ACTIVATION  # as a lease is
@@ -109,7 +110,7 @@ def _goes(put: Put, at: Millis, others: Sequence[Change]) -> bool:
     pending, is_due = put.pending, 0 <= put.due <= at
     if put.effect not in {ACTIVATE, NOTIFICATION} or not is_due or pending.attempts or pending.doubts:
         return False
-    return put.effect == NOTIFICATION or any(isinstance(e, LineChange) and e.release and e.barring for e in others)
+    return put.effect == NOTIFICATION or any(e.release and e.barring for e in others)
 
 
 KNOWN_S = 1.0
@@ -118,12 +119,15 @@ MOST = 1_000
 
 
 class _Known(NamedTuple):
-    """An order as it was at an instant or later, or the change that made it so. only: each call of it is leased here"""
+    """An order as it was at an instant or later; change: as it is once that is saved. only: each call of it is leased
+    here
+    """
 
     at: float
     version: int
-    kept: Order | OrderChange
+    order: Order
     only: bool
+    change: Change | None = None
 
 
 class OrderCache:
@@ -142,7 +146,7 @@ class OrderCache:
         known = self._fresh(order_id)
         if known is None:
             return None
-        order = known.kept if isinstance(known.kept, Order) else known.kept.saved
+        order = saved(known.order, known.change) if known.change else known.order
         return order if known.only or not _calls(order.effects) else None
 
     def _fresh(self, order_id: str) -> _Known | None:
@@ -178,12 +182,12 @@ class OrderCache:
             return
         is_saved = isinstance(answer, Saved) and answer.word is CommitResult.OK
         for change in records:
-            if is_saved and isinstance(change, OrderChange):
+            if is_saved and change.how is How.WRITE and isinstance(order := change.record, Order):
                 before = self._fresh(change.id)
                 # Decided on another than the known one, it may have a call that another process leased.
-                only = before is not None and before.only and before.version == change.read
-                only = (only or not _calls(change.order.effects)) and _are_leased(change.put)
-                self._put(change.id, _Known(asked, change.read + 1, change, only))
+                only = before is not None and before.only and before.version == order.version
+                only = (only or not _calls(order.effects)) and _are_leased(change.put)
+                self._put(change.id, _Known(asked, order.version + 1, order, only, change))
             else:
                 self._known.pop(change.id, None)
 

@@ -32,7 +32,7 @@ from consent_engine.errors import (
     Refused,
     StoreUnavailable,
 )
-from consent_engine.ports import By, Commit, CommitResult, LineChange, OrderChange, Snapshot
+from consent_engine.ports import By, Change, Commit, CommitResult, Snapshot
 
 ARCHIVED_AFTER_MS = LATE_MARGIN
 """The shortest time between an order's call and its archiving."""
@@ -211,12 +211,12 @@ def _commit(
     review_first: bool,
 ) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
-    order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
+    order = Change.of(new, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
     stamp = {f"o:{new.id}": Entry.of(new).encode(), "msisdn": wanted.request.msisdn, "seen": seen}
     stamp |= {**dict.fromkeys(line.aged, ""), **judged.fields}
     if of.call is not None:
         stamp |= waiting(new.id, of.call, new.doc.placed_at, review_first=review_first)
     # The call at the version seen: if it ended in between, it is looked at again.
-    records = (order, *of.change(new.doc.placed_at), *judged.changes, LineChange(line.id, line.version, stamp))
+    records = (order, *of.change(new.doc.placed_at), *judged.changes, Change.of(line, stamp))
     return Commit("place", records, wakes=frozenset({Lane.SMS}) | judged.wakes)

@@ -27,7 +27,7 @@ from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import Step, load, load_of, newest_yeses, save
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, IllegalTransition, OrderNotFound, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, Snapshot, needed
+from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, Owner, Saved, Snapshot, needed
 
 log = logging.getLogger(__name__)
 _DONE = frozenset({CommitResult.OK, CommitResult.SAME})
@@ -87,7 +87,7 @@ def reading(leased: Leased, max_attempts: int, known: Callable[[str], Order | No
     line = needed(leased.line)
     held = leased.held
     if not leased.unread:  # consumed by a worker whose lease passed to us: nothing is left to do
-        yield from save(Commit("", (LineChange(line.id, drop=((leased.effect, Drop.ANYWAY),)),), held))
+        yield from save(Commit("", (Change(Owner.LINE, line.id, drop=((leased.effect, Drop.ANYWAY),)),), held))
         return 0
     lost = leased.token > max_attempts and leased.lost
     poison = Poison.WHOLLY if lost and leased.token > 2 * max_attempts else Poison.LOST if lost else Poison.NO
@@ -130,7 +130,7 @@ def _one(
         found = (yield from withdrawing(line, message, now)) if poison is Poison.NO else NONE
         if found is None:  # the end of a service waits for the archive: no later message is read before
             put = (turn.place.later or Put(READ, now + A_MINUTE),)
-            yield from save(Commit("", (LineChange(line_id, put=put),), turn.held))
+            yield from save(Commit("", (Change(Owner.LINE, line_id, put=put),), turn.held))
             return None
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
         recalled = _recalled(line, ids, known) if races == 0 and poison is Poison.NO else {}
@@ -236,8 +236,8 @@ def _save(
         last, consume = n == len(todo) - 1, ""
         if last:
             put, drop, consume = (*put, *place.put), (*drop, *place.drop), place.message
-        change = LineChange(
-            line.id, line.version + n, {} if n else fields, put, drop, consume, release=release and bool(consume)
+        change = Change(
+            Owner.LINE, line.id, line.version + n, {} if n else fields, put, drop, consume, release and bool(consume)
         )
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
         saved = yield from save(replace(commit, laid=laid) if decision.beat else commit)
@@ -248,8 +248,8 @@ def _save(
         return Saved(CommitResult.OK), after
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
     put, drop = (*meant.put, *place.put), (*meant.drop, *place.drop)
-    change = LineChange(
-        line.id, line.version, fields, put, drop, place.message, release=release and bool(place.message)
+    change = Change(
+        Owner.LINE, line.id, line.version, fields, put, drop, place.message, release and bool(place.message)
     )
     saved = yield from save(Commit("", (change,), held, None, entries, wakes_of(put, now)))
     return saved, None
@@ -271,7 +271,7 @@ def _changing(
 def _after(line: Line | None, commit: Commit) -> Line | None:
     """Return a line as a commit left it, where it changed nothing but the version; None: it must be loaded."""
     change = commit.records[-1]
-    if line is None or not isinstance(change, LineChange) or change.fields or change.put or change.drop:
+    if line is None or change.owner is not Owner.LINE or change.fields or change.put or change.drop:
         return None
     return replace(line, version=line.version + 1)
 

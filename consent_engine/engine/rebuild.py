@@ -26,7 +26,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import back
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Kept, LineChange, LineKept, R, Store
+from consent_engine.ports import Change, Commit, CommitResult, Kept, LineKept, Owner, R, Store
 from consent_engine.ports.journal import Whole
 
 RAISED = 1_000
@@ -121,7 +121,7 @@ def _put_back(store: Store, lines: Mapping[str, LineKept], done: Rebuilt) -> dic
     }
 
 
-def _line(line: str, kept: LineKept, there: LineKept, done: Rebuilt) -> list[LineChange]:
+def _line(line: str, kept: LineKept, there: LineKept, done: Rebuilt) -> list[Change]:
     """Return the change that brings a line back, beside what came since; none where nothing of it is missing. One that
     cannot be read comes back as it was: what stands on it bars.
     """
@@ -138,10 +138,10 @@ def _line(line: str, kept: LineKept, there: LineKept, done: Rebuilt) -> list[Lin
         record = Line.decode(line, kept.fields, done.now)
     except BrokenRecord:
         done.broken.append(line)
-        return [LineChange(line, read, written)]
+        return [Change(Owner.LINE, line, read, written)]
     wanted = [*put_again(record, done.now, done.until), *missing_of(record, len(kept.unread), done.now)]
     puts = [put for put in wanted if f"f:{put.effect}" not in there.fields]
-    return [LineChange(line, read, written, tuple(puts))]
+    return [Change(Owner.LINE, line, read, written, tuple(puts))]
 
 
 def _stands_longer(name: str, value: str, there: LineKept) -> bool:
@@ -170,14 +170,14 @@ def _records(store: Store, piece: Sequence[Kept[R]], done: Rebuilt) -> None:
     store.records.commit(commits, prove=True)
 
 
-def _entries(orders: Iterable[Order], lines: Mapping[str, Line]) -> Iterator[LineChange]:
+def _entries(orders: Iterable[Order], lines: Mapping[str, Line]) -> Iterator[Change]:
     """Yield the lines whose entries are not as their orders are: these were written out a moment later."""
     fields = defaultdict[str, dict[str, str]](dict)
     for order in orders:
         line, entry = lines.get(order.line), Entry.of(order)
         if line is not None and line.version and entry not in line.entries:
             fields[line.id][f"o:{order.id}"] = entry.encode()
-    yield from (LineChange(line, None, entries) for line, entries in fields.items())
+    yield from (Change(Owner.LINE, line, None, entries) for line, entries in fields.items())
 
 
 _NOUNS: Mapping[type[Any], str] = {Call: "calls", Order: "orders", Ending: "endings", Report: "reports"}

@@ -13,6 +13,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending, EndingNotFound, ending_id
 from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
@@ -24,7 +26,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.engine.round_trips import Load, Recall, Step, prove, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused, StoreUnavailable
-from consent_engine.ports import OWNERS, PARTS, By, ChainChange, Commit, Kept, OrderChange, R, Recorded, Snapshot, Store
+from consent_engine.ports import OWNERS, PARTS, By, Change, Commit, Kept, R, Recorded, Snapshot, Store
 from consent_engine.ports.archive import MOST_OF_A_LINE
 from consent_engine.ports.records import CLOCKS_APART_MS
 
@@ -38,7 +40,6 @@ _WRITTEN = {"v", "state", "head", "offer", SEAL}
 _ABSENT: Mapping[type, type[Refused]] = {
     Order: OrderNotFound, Call: CallNotFound, Ending: EndingNotFound, Report: ReportNotFound,
 }  # fmt: skip
-Change = OrderChange | ChainChange | ChainChange | ChainChange
 T = TypeVar("T")
 
 
@@ -133,9 +134,7 @@ def back(record: Recorded, kept: Mapping[str, str], above: int, put: tuple[Put, 
     """Return the change that puts a record into the store as SQL has it, `above` versions higher. kept: its fields"""
     fields = {name: value for name, value in kept.items() if name not in _WRITTEN and name[:2] != "f:"}
     fields["v"] = str(record.version + above)
-    if isinstance(record, Order):
-        return OrderChange(record, 0, None, fields, put)
-    return ChainChange(record, None, fields, put)
+    return Change.of(replace(record, version=0), fields, put)
 
 
 # -- for readers -------------------------------------------------------------------------------------------------------

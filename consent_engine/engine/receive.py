@@ -39,7 +39,7 @@ from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.recall import Lookup
 from consent_engine.engine.round_trips import Step, drive, load, load_of, or_raised, post, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Posted, Store, Stored, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Outside, Posted, Store, Stored, needed
 
 
 def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read) -> Posted:
@@ -212,7 +212,7 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
         due = min((known.due for known in left.values()), default=None)
         put = () if due is None else (Put(WAKE_PARTS, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
-        change = LineChange(line.id, line.version, fields, put, drop)
+        change = Change.of(line, fields, put, drop)
         saved = yield from save(Commit("", (change,), leased.held))
         if saved.word is not CommitResult.STALE:
             break
@@ -247,7 +247,7 @@ def _waiting(line: Line) -> int:
     return sum(not known.done for known in line.gathered.values())
 
 
-def _line_with_parts(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) -> LineChange:
+def _line_with_parts(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) -> Change:
     """Return the line's change with these parts and their timer; where there are too many, the oldest done ones go."""
     done = sorted(
         (each.done, each_name) for each_name, each in line.gathered.items() if each.done and each_name != name
@@ -258,7 +258,7 @@ def _line_with_parts(line: Line, msisdn: Msisdn, name: str, known: Gathered, now
     put = [] if WAKE_PARTS in line.effects else [Put(WAKE_PARTS, known.due)]
     if not line.version:
         put.append(Put(WAKE_LINE, now + STRANGER_MS))
-    return LineChange(line.id, line.version, fields, tuple(put))
+    return Change.of(line, fields, tuple(put))
 
 
 LONGEST_WORD = 32

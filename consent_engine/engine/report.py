@@ -42,17 +42,7 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import AWAY, proven, recalled, transact
 from consent_engine.engine.round_trips import Step, load, post, prove, save
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import (
-    ChainChange,
-    Commit,
-    CommitResult,
-    Leased,
-    LineChange,
-    Owner,
-    Posted,
-    RecordChange,
-    needed,
-)
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Posted, needed
 
 log = logging.getLogger(__name__)
 DOOR = "report"
@@ -100,7 +90,7 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
             return ReportTaken(past[0], is_new=False)
         line, now = loaded.line(line_key), loaded.now
         report, fields = _begun(made, own_id, line, by, now)
-        change = ChainChange(report, None, fields)
+        change = Change.of(report, fields)
         named = _named_on(line, report, made.msisdn, now)
         telling = received(report, Telling(about.carrier, line.version, by.terms.days, now))
         records = (change, replace(named, put=(*named.put, telling)))
@@ -140,13 +130,13 @@ def _begun(made: ReportMade, own_id: str, line: Line, by: Reports, now: Millis) 
     return begun(doc, ReportPerson(made.msisdn, about.caller, about.what), line.id, token_hex(16))
 
 
-def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_at: Millis = 0) -> LineChange:
+def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_at: Millis = 0) -> Change:
     """Return the line's change with its report, and when the reward of that was granted."""
     doc = report.received
     row = ReportedCall(report.id, doc.received_at, doc.called_at, doc.carrier, doc.call, granted_at)
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
     put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
-    return LineChange(line.id, line.version, {**fields, row.field: row.encode()}, put)
+    return Change.of(line, {**fields, row.field: row.encode()}, put)
 
 
 def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
@@ -207,7 +197,7 @@ def _decision(
     silent = not number or has_changed(line.history, report.received.received_at)
     line_change = named if silent else replace(named, put=(*named.put, *puts))
     wakes = frozenset({Lane.SMS}) if line_change.put else frozenset[Lane]()
-    change = ChainChange(after, report, fields, leaving(report, after, now))
+    change = Change.of(after, fields, leaving(report, after, now))
     return Commit(op, (change, line_change), wakes=wakes), after
 
 
@@ -257,11 +247,11 @@ def erasing(leased: Leased, keep: Retention) -> Step[str]:
     came = report.received.received_at
     put: tuple[Put, ...] = ()
     if came >= keep.persons_before(Evidence.NO_SERVICE, now):
-        change = RecordChange(Owner.REPORT, report.id, report.version, put=(Put(WAKE_PERSON, now + LOOK_EVERY_MS),))
+        change = Change.of(report, put=(Put(WAKE_PERSON, now + LOOK_EVERY_MS),))
     else:
         if WAKE_ARCHIVE not in report.effects:
             put = (Put(WAKE_ARCHIVE, came + now - keep.records_before(now)),)
         gone = ((WAKE_PERSON, Drop.ANYWAY),)
-        change = RecordChange(Owner.REPORT, report.id, report.version, {"who": ""}, put, gone)
+        change = Change.of(report, {"who": ""}, put, gone)
     yield from save(Commit("", (change,), leased.held))
     return "performed"

@@ -40,7 +40,7 @@ from consent_engine.engine.recall import Lookup
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
 from consent_engine.engine.round_trips import Step, load, one, or_raised, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, LineChange, OpenReports, ReportFilter, Store
+from consent_engine.ports import Change, Commit, CommitResult, OpenReports, ReportFilter, Store
 from consent_engine.ports.registry import Codes
 
 _ASKER = 12
@@ -68,7 +68,7 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
         about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
         put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
         stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
-        change = LineChange(name, line.version, _fields(line, asked.msisdn, now, code.encode()), (put, *stays))
+        change = Change.of(line, _fields(line, asked.msisdn, now, code.encode()), (put, *stays))
         saved = yield from save(Commit("", (change,), wakes=frozenset({Lane.SMS})), prove=True)
         if saved.word is CommitResult.OK:
             return ticket_of(secret, name, code.seed)
@@ -88,7 +88,7 @@ def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
         if line.code is None:
             raise no_code()
         seed = line.code.asked_with(secret, name, ticket)
-        change = LineChange(name, line.version, {FIELD: line.code.tried(seed).encode()})
+        change = Change.of(line, {FIELD: line.code.tried(seed).encode()})
         if (yield from save(Commit("", (change,)), prove=True)).word is CommitResult.OK:
             line.code.check(secret, name, code, now, seed)
             return

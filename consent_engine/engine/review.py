@@ -34,7 +34,7 @@ from consent_engine.engine.order_and_call import open_of
 from consent_engine.engine.recall import proven, transact
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import FieldError, Malformed, Refused
-from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
+from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, needed
 
 
 class Review(NamedTuple):
@@ -88,7 +88,7 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
         if call.verdict is not Verdict.PENDING or any(isinstance(each, CommandHeard) for each in call.events):
             return False
         after, fields = call.with_events(event)
-        return (yield from save(Commit("", (ChainChange(after, call, fields),)))).word is CommitResult.OK or None
+        return (yield from save(Commit("", (Change.of(after, fields),)))).word is CommitResult.OK or None
 
     return (yield from transact(Call, call_id, heard))
 
@@ -107,8 +107,8 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
             return 0
         after, fields = call.with_events(NotAwaited(now, f"goes-on-{uuid.uuid4().hex}", by, why))
         # The call at the version seen: after a review in between it is looked at again.
-        freed = LineChange(line.id, line.version, {f"r:{each.name}": "" for each in waits})
-        saved = yield from save(Commit("", (ChainChange(after, call, fields), freed)), prove=True)
+        freed = Change.of(line, {f"r:{each.name}": "" for each in waits})
+        saved = yield from save(Commit("", (Change.of(after, fields), freed)), prove=True)
         return len(waits) if saved.word is CommitResult.OK else None
 
     return (yield from transact(Call, call_id, let_go))
@@ -131,12 +131,12 @@ def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> 
     elif after.verdict is Verdict.FAILED:
         put = (Put(WAKE_UNLAWFUL, now),)
     drop = ((WAKE_SECOND_LOOK, Drop.ANYWAY),) if WAKE_SECOND_LOOK in call.effects else ()
-    change = ChainChange(after, call, fields, put, drop)
+    change = Change.of(after, fields, put, drop)
     records: tuple[Change, ...] = (change,)
     line = (yield from load(lines=[call.line])).line(call.line)
     if line.version:  # written in any case: an order that is being placed is judged anew
         stands = yield from _restrictions(after, line, now)
-        records += (LineChange(line.id, line.version, stands),)
+        records += (Change.of(line, stands),)
     wakes = frozenset({Lane.TIMER}) if after.verdict is Verdict.FAILED else frozenset[Lane]()
     saved = yield from save(Commit("", records, held, wakes=wakes), prove=True)
     return after if saved.word is CommitResult.OK else None
@@ -194,7 +194,7 @@ def transcribing(wanted: Transcript) -> Step[Call]:
         said = encode_lines(wanted.lines, token_hex(16))
         event = Transcribed(now, wanted.op, wanted.by, len(wanted.lines), digest(said))
         after, fields = call.with_events(event)
-        saved = yield from save(Commit(wanted.op, (ChainChange(after, call, {**fields, SAID: said}),)), prove=True)
+        saved = yield from save(Commit(wanted.op, (Change.of(after, {**fields, SAID: said}),)), prove=True)
         return after if saved.word in {CommitResult.OK, CommitResult.SAME} else None
 
     return (yield from transact(Call, wanted.call, kept))

@@ -21,20 +21,7 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
-from consent_engine.ports import (
-    By,
-    Commit,
-    CommitResult,
-    Kept,
-    OrderChange,
-    Owner,
-    Posted,
-    Recorded,
-    Saved,
-    Snapshot,
-    Store,
-    Stored,
-)
+from consent_engine.ports import By, Commit, CommitResult, Kept, Owner, Posted, Recorded, Saved, Snapshot, Store, Stored
 
 T = TypeVar("T")
 
@@ -172,8 +159,8 @@ def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[o
     saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
     done = [(ask.commit, each.word) for ask, each in zip(asks, saved, strict=True) if each.word in _SAVED]
     due.update(lane for commit, word in done if word is CommitResult.OK for lane in commit.wakes)
-    orders = [change for commit, _ in done for change in commit.records if isinstance(change, OrderChange)]
-    events = [(change.order, event) for change in orders for event in change.events]
+    orders = [(change.record, change) for commit, _ in done for change in commit.records if change.events]
+    events = [(order, event) for order, change in orders if isinstance(order, Order) for event in change.events]
     for n in range(0, len(events), TOGETHER):
         _tell(events[n : n + TOGETHER])
     return saved

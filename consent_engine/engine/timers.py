@@ -20,7 +20,7 @@ from consent_engine.engine.report import erasing
 from consent_engine.engine.round_trips import Step, save
 from consent_engine.engine.withdrawals import retrying_withdrawal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import Commit, CommitResult, Leased, Outside, RecordChange
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Outside
 
 log = logging.getLogger(__name__)
 MOST_LOST = 5
@@ -79,11 +79,11 @@ def _parked(leased: Leased, why: str) -> Step[str]:
 
 def _left(leased: Leased, due: Millis, why: str) -> Step[bool]:
     """Leave the timer for later, or on the stuck list; False where its record changed meanwhile."""
-    owner, record = leased.owner, leased.record
+    record = leased.record
     known = record.effects[leased.effect]
     if due == PARKED:
         left = replace(known, leased_at=0, parked=1, why=why)
     else:
         left = replace(known, leased_at=0, attempts=known.attempts - 1, why=why)
-    change = RecordChange(owner, record.id, record.version, put=(Put(leased.effect, due, left),))
+    change = Change.of(record, put=(Put(leased.effect, due, left),))
     return (yield from save(Commit("", (change,), leased.held))).word is CommitResult.OK

@@ -21,7 +21,7 @@ from consent_engine.engine.endings import ending_asked, retrying_ending
 from consent_engine.engine.recall import recalled
 from consent_engine.engine.round_trips import Step, load, load_of, save
 from consent_engine.errors import BrokenRecord, NothingParked
-from consent_engine.ports import By, Commit, Leased, LineChange
+from consent_engine.ports import By, Change, Commit, Leased, Owner
 
 log = logging.getLogger(__name__)
 WAITS_MS = 24 * 3_600_000
@@ -149,5 +149,5 @@ def retrying_withdrawal(leased: Leased) -> Step[str]:
     elif left:
         put = (Put(leased.effect, leased.at + A_MINUTE, Pending(about=left)),)
     drop = () if put else ((leased.effect, Drop.ANYWAY),)
-    yield from save(Commit("", (LineChange(line.id, None, {}, put, drop),), leased.held))
+    yield from save(Commit("", (Change(Owner.LINE, line.id, None, {}, put, drop),), leased.held))
     return "performed"

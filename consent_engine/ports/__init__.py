@@ -20,25 +20,22 @@ from consent_engine.ports.outside import (
 )
 from consent_engine.ports.queries import CallFilter, OpenReports, ReportFilter, Tally
 from consent_engine.ports.records import (
+    KINDS,
     OWNERS,
     PARTS,
-    ChainChange,
     Change,
     Commit,
     CommitResult,
     Held,
-    Leave,
+    How,
     LiftResult,
-    LineChange,
-    Look,
-    OrderChange,
     Owner,
     R,
-    RecordChange,
     Recorded,
     Records,
     Saved,
     Snapshot,
+    saved,
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock
 from consent_engine.ports.server_memory import ServerMemory

@@ -2,26 +2,27 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Beat, Laid, Newest
-from consent_engine.domain.seal import Leaf
+from consent_engine.domain.seal import newest_link
 from consent_engine.errors import BrokenRecord
 
 Recorded = Order | Call | Ending | Report
 """A record of any kind but a line: it leaves the store, and is then in SQL alone."""
 R = TypeVar("R", bound=Recorded)
+K = TypeVar("K", bound=Recorded | Line)
 PARTS: Mapping[type, str] = {Order: "orders", Call: "calls", Ending: "endings", Report: "reports"}
 """The name of each kind in a snapshot, and in a request for one."""
 
@@ -89,6 +90,8 @@ OWNERS: Mapping[type, Owner] = {
     Order: Owner.ORDER, Line: Owner.LINE, Call: Owner.CALL, Ending: Owner.ENDING, Report: Owner.REPORT,
 }  # fmt: skip
 
+KINDS: Mapping[Owner, type[Recorded]] = {owner: kind for kind, owner in OWNERS.items() if kind is not Line}
+
 
 class Held(Struct, frozen=True):
     """A leased effect of a record. token: the number of the attempt that it was leased for · since: when it was leased.
@@ -107,50 +110,27 @@ class Held(Struct, frozen=True):
         return f"{self.token},{self.since}"
 
 
-class OrderChange(Struct, frozen=True):
-    """An order to write: its content after the decision, the version that was read, and the new fields.
+class How(StrEnum):
+    """What a commit does with a record."""
 
-    state_before: None for a new order, which must not exist yet · events: the new ones
+    WRITE = "write"
+    LOOK = "look"
+    """only checks it: where it is not as the change says, the commit writes nothing"""
+    LEAVE = "leave"
+    """deletes it as it was read, with all its effects"""
+
+
+class Change(Struct, frozen=True):
+    """A record of any kind in a commit, and all that is done with it. A field set to '' is deleted.
+
+    read: the version that was read, 0: it must not exist yet (a line: nothing is known of it); None: any will do ·
+    record: its content after the decision, where that is known: with a new link of its chain among the fields it is
+    sealed, and has an entry in the journal · events: the new ones of an order · barring: names of the restrictions, of
+    a line, under which nothing of the commit is written · consume: key of the message to take from a line's inbox ·
+    release: the reader of that inbox gives up the lease
     """
 
-    order: Order
-    read: int
-    state_before: State | None
-    fields: Mapping[str, str]
-    put: Sequence[Put] = ()
-    drop: Sequence[tuple[str, Drop]] = ()
-    events: Sequence[Event] = ()
-    owner: ClassVar[Owner] = Owner.ORDER
-
-    @property
-    def id(self) -> str:
-        return self.order.id
-
-    @property
-    def leaf(self) -> Leaf | None:
-        """The journal's entry for this change; None where no event is written."""
-        return Leaf.of_record(self.order) if self.fields else None
-
-    @property
-    def saved(self) -> Order:
-        """The order as the store holds it once this change is saved."""
-        order, dropped = self.order, {effect for effect, _ in self.drop}
-        effects = {effect: pending for effect, pending in order.effects.items() if effect not in dropped}
-        effects |= {put.effect: put.pending for put in self.put}
-        return Order(
-            order.doc, order.person, order.line, order.state, self.read + 1, order.head, order.events, effects,
-            order.publics,
-        )  # fmt: skip
-
-
-class LineChange(Struct, frozen=True):
-    """A line to write. read: the version that was read, None when it is only stamped. A field set to '' is deleted.
-
-    consume: key of the message to take from its inbox · release: the reader of its inbox gives up the lease ·
-    barring: names of the restrictions under which nothing of the commit is written · sealed: the line after the
-    commit, where the commit adds a link to its chain
-    """
-
+    owner: Owner
     id: str
     read: int | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -159,93 +139,46 @@ class LineChange(Struct, frozen=True):
     consume: str = ""
     release: bool = False
     barring: Sequence[str] = ()
-    sealed: Line | None = None
-    owner: ClassVar[Owner] = Owner.LINE
+    record: Recorded | Line | None = None
+    events: Sequence[Event] = ()
+    how: How = How.WRITE
+
+    @classmethod
+    def of(
+        cls, record: Recorded | Line, fields: Mapping[str, str] | None = None, put: Sequence[Put] = (),
+        drop: Sequence[tuple[str, Drop]] = (), events: Sequence[Event] = (),
+    ) -> "Change":  # fmt: skip
+        """Return the change that writes a record, where it is still of the version that was read."""
+        return cls(
+            OWNERS[type(record)], record.id, record.version, fields or {}, put, drop, record=record, events=events
+        )
+
+    @classmethod
+    def look(cls, record: Recorded | Line) -> "Change":
+        """Return the check that a record is still of the version that was read."""
+        return cls(OWNERS[type(record)], record.id, record.version, how=How.LOOK)
+
+    @classmethod
+    def leave(cls, record: Recorded | Line) -> "Change":
+        """Return the change by which a record leaves the store as it was read, or not at all."""
+        drop = [(effect, Drop.ANYWAY) for effect in record.effects]
+        return cls(OWNERS[type(record)], record.id, record.version, drop=drop, record=record, how=How.LEAVE)
 
     @property
-    def leaf(self) -> Leaf | None:
-        """The journal's entry for this change; None where no event is written."""
-        return Leaf.of_line(self.sealed) if self.sealed else None
+    def sealed(self) -> Recorded | Line | None:
+        """The record, where this change adds a link to its chain."""
+        record = self.record
+        return record if record is not None and newest_link(record) in self.fields else None
 
 
-class ChainChange(Struct, frozen=True):
-    """A call, an ending or a report to write, in its new content. before: as it was read; None for a new one, which
-    must not exist yet in the store.
-    """
-
-    record: Call | Ending | Report
-    before: Call | Ending | Report | None
-    fields: Mapping[str, str]
-    put: Sequence[Put] = ()
-    drop: Sequence[tuple[str, Drop]] = ()
-
-    @property
-    def owner(self) -> Owner:
-        return OWNERS[type(self.record)]
-
-    @property
-    def id(self) -> str:
-        return self.record.id
-
-    @property
-    def leaf(self) -> Leaf | None:
-        """The journal's entry for this change; None where no event is written."""
-        return Leaf.of_record(self.record) if self.fields else None
+def saved(record: K, change: Change) -> K:
+    """Return the record of a change as the store holds it once that is saved."""
+    dropped = {effect for effect, _ in change.drop}
+    effects = {effect: pending for effect, pending in record.effects.items() if effect not in dropped}
+    effects |= {put.effect: put.pending for put in change.put}
+    return replace(record, version=record.version + 1, effects=effects)
 
 
-class RecordChange(Struct, frozen=True):
-    """A record of any kind to write: its fields and effects alone. new: it must not exist yet. A field set to '' is
-    deleted.
-    """
-
-    owner: Owner
-    id: str
-    read: int
-    fields: Mapping[str, str] = field(default_factory=dict)
-    put: Sequence[Put] = ()
-    drop: Sequence[tuple[str, Drop]] = ()
-    new: bool = False
-    leaf: Leaf | None = None
-    """the journal's entry for this change"""
-
-
-class Look(Struct, frozen=True):
-    """A record that is only checked and stays unchanged: where its version has changed, the commit writes nothing.
-
-    read: the version that was read, None when any version will do · barring: names of the restrictions under which
-    nothing is written
-    """
-
-    owner: Owner
-    id: str
-    read: int | None = None
-    barring: Sequence[str] = ()
-    fields: ClassVar[Mapping[str, str]] = {}
-    put: ClassVar[Sequence[Put]] = ()
-    drop: ClassVar[Sequence[tuple[str, Drop]]] = ()
-    leaf: ClassVar[Leaf | None] = None
-
-
-class Leave(Struct, frozen=True):
-    """A record that leaves the store: it is deleted as it was read, with its effects, or not at all.
-
-    read: its version · effects: all that it has
-    """
-
-    owner: Owner
-    id: str
-    read: int
-    effects: Sequence[str] = ()
-    fields: ClassVar[Mapping[str, str]] = {}
-    put: ClassVar[Sequence[Put]] = ()
-    leaf: ClassVar[Leaf | None] = None
-
-    @property
-    def drop(self) -> list[tuple[str, Drop]]:
-        return [(effect, Drop.ANYWAY) for effect in self.effects]
-
-
-Change = OrderChange | LineChange | ChainChange | RecordChange | Look | Leave
 EVERY_MESSAGE: Millis = 10**15
 """The `guard` of a commit that is saved only where no message is unread at all."""
 

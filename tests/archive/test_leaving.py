@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import delete, select, update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
@@ -13,7 +14,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
-from consent_engine.ports import Commit, CommitResult, Leave, Owner, RecordChange
+from consent_engine.ports import Change, Commit, CommitResult, Owner
 from consent_engine.ports.records import EVERY_MESSAGE
 from tests.archive.house import LONG, Died, broken, left_of
 from tests.conftest import NUMBER, others_of
@@ -122,7 +123,7 @@ def leased_of(desk, kind):
 
 def commit_of(leased, *, read=0, held=None):
     record = leased.record
-    gone = Leave(leased.owner, record.id, read or record.version, tuple(record.effects))
+    gone = replace(Change.leave(record), read=read or record.version)
     return Commit(LEFT, (gone,), held or leased.held)
 
 
@@ -133,7 +134,7 @@ def word(desk, commit):
 def written_to(desk, kind, name):
     """Write to a record, as anything late does: its version rises, and its mark stands in the journal."""
     version = int(desk.client.hget(key(desk, kind, name), "v"))
-    assert word(desk, Commit("", (RecordChange(kind.owner, name, version),))) is CommitResult.OK
+    assert word(desk, Commit("", (Change(kind.owner, name, version),))) is CommitResult.OK
 
 
 def row(desk, kind, name):
@@ -317,7 +318,7 @@ def test_a_line_with_an_unread_message_goes_neither_by_itself_nor_with_its_last_
     found = desk.engine.store.lanes.lease(Lane.TIMER, 50)
     [leased] = [each for each in found if each.order]
     line = desk.engine.line(NUMBER)
-    gone = Leave(Owner.LINE, line.id, line.version, tuple(line.effects))
+    gone = Change.leave(line)
     desk.report(order, Delivery.DELIVERED, "notification.1")
     commit = commit_of(leased)
     both = Commit(LEFT, (*commit.records, gone), leased.held, EVERY_MESSAGE)
@@ -346,7 +347,7 @@ def test_a_put_that_came_since_is_seen_though_it_changed_no_event(desk, case):
     name = made(desk, case)
     leased = leased_of(desk, case)
     put = Put("wake.archive", desk.clock.now + 1)
-    change = RecordChange(case.owner, name, leased.record.version, put=(put,))
+    change = Change(case.owner, name, leased.record.version, put=(put,))
     assert word(desk, Commit("", (change,))) is CommitResult.OK
     assert word(desk, commit_of(leased)) is CommitResult.STALE
 

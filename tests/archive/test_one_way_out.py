@@ -144,7 +144,7 @@ def test_a_record_that_somebody_changed_is_not_written_and_holds_up_no_other(sma
     written(small)
     assert row(small, ORDERS, first.id) == was
     assert row(small, ORDERS, second.id).state == "awaiting_reply"
-    assert f"{first.id}: an order's record does not match its seal" in caplog.text
+    assert f"{first.id}: the order's record does not match its seal" in caplog.text
 
 
 @pytest.mark.parametrize("bad", ["", "=", "= x 1", "= o ../../etc", "o", "是", "\x00", "= l 0ce7' OR 1=1"])

@@ -8,7 +8,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.seal import LIFTED, STANDS, Leaf, head_of
 from consent_engine.engine.audit import UNREFUSED, audit, newest
 from consent_engine.engine.audit_refusals import Lifting, note_lifted
-from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange
+from consent_engine.ports import Change, Commit, CommitResult, LiftResult
 from tests.archive.refusals import (
     behind_our_back,
     by_voice,
@@ -154,7 +154,7 @@ def test_what_reads_a_refusal_as_over_does_not_delete_it_once_it_is_for_ever(sma
     assert "r:mobile" in line.aged
     small.clock.forward(hours=-96)  # the server's clock is set right meanwhile
     by_voice(small)
-    tidied = LineChange(line.id, line.version, dict.fromkeys(line.aged, ""))
+    tidied = Change.of(line, dict.fromkeys(line.aged, ""))
     [saved] = small.engine.store.records.commit([Commit("", (tidied,))])
     assert saved.word is CommitResult.STALE
     small.clock.forward(hours=1)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from redis import Redis
 
 from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Wire, connect
-from consent_engine.adapters.redis.codec import DUE, OFFERS, call_of, inbox_key, order_of
+from consent_engine.adapters.redis.codec import DUE, OFFERS, inbox_key, whole
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Rejected, Uncertain
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line, line_id
@@ -207,7 +208,7 @@ def broken(client) -> list[str]:
     """Everything half done in a store: nothing, in a sound one. It reads several times: nobody may write meanwhile."""
     kept = {name: client.hgetall(name) for name in client.scan_iter("ce:{0}:order:*", count=1000)}
     offers = client.hgetall(OFFERS)  # as the store has them, not as an engine remembers them
-    orders = [order_of(dict(fields), offers) for fields in kept.values()]
+    orders = [Order.decode(whole(dict(fields), offers)) for fields in kept.values()]
     wrong = [said for order, fields in zip(orders, kept.values(), strict=True) for said in _unsound(order, fields)]
     lines = [
         Line.decode(name.rsplit(":", 1)[1], client.hgetall(name), 0)
@@ -215,7 +216,7 @@ def broken(client) -> list[str]:
     ]
     wanted = {f"o:{order.id}:{effect}" for order in orders for effect in order.effects}
     wanted |= {f"l:{line.id}:{effect}" for line in lines for effect in line.effects}
-    calls = [call_of(client.hgetall(name)) for name in client.scan_iter("ce:{0}:call:*", count=1000)]
+    calls = [Call.decode(client.hgetall(name)) for name in client.scan_iter("ce:{0}:call:*", count=1000)]
     wanted |= {f"c:{call.id}:{effect}" for call in calls for effect in call.effects}
     if {order.doc.call_id for order in orders} - {"", *(call.id for call in calls)}:
         wrong.append("an order is there without its call")

@@ -3,7 +3,7 @@
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import Pending
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Commit, OrderChange
+from consent_engine.ports import Change, Commit
 
 QUESTION = "sms.confirmation.1"
 
@@ -44,5 +44,5 @@ def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
     """Park an effect on the stuck list, as a doubt that could not be settled does."""
     found = engine.show(order_id)
     waits = Pending(attempts=5, doubts=5, first_at=at, last_at=at, parked=1, why=why)
-    change = OrderChange(found, found.version, found.state, {}, (Put(effect, PARKED, waits),))
+    change = Change.of(found, {}, (Put(effect, PARKED, waits),))
     assert engine.store.records.commit([Commit("", (change,))])[0].word == "ok"

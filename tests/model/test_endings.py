@@ -12,22 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import Cause, Ending, EndingDoc, EndingPerson, EndingState
-from consent_engine.domain.decide.endings import (
-    follows_of_ending,
-    missing_of_ending,
-    on_end_outcome,
-    on_retry,
-    switching_off,
-)
-from consent_engine.domain.effects import (
-    DEACTIVATE,
-    WAKE_NOTICE,
-    Accepted,
-    Rejected,
-    Unavailable,
-    Uncertain,
-    Untaken,
-)
+from consent_engine.domain.decide.endings import missing_of_ending, on_end_outcome, on_retry, switching_off
+from consent_engine.domain.decide.wanted_effects import follows
+from consent_engine.domain.effects import DEACTIVATE, WAKE_NOTICE, Accepted, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 
@@ -130,7 +117,7 @@ def judge(before, s):
     assert ending.state is not EndingState.ENDED or s.off, "ended, it says: nothing is off"
     assert before.ending.state is not EndingState.ENDED or ending.state is EndingState.ENDED, "an ended one moved"
     assert not missing_of_ending(ending), "it neither ends nor shouts"
-    assert all(follows_of_ending(effect, ending) for effect in ending.effects), "it wants what does not follow"
+    assert all(follows(effect, ending) for effect in ending.effects), "it wants what does not follow"
     stuck = pending is not None and bool(pending.parked)
     assert stuck == (ending.state is EndingState.ENDING_FAILED), "it stands on the stuck list, and does not say so"
     assert (WAKE_NOTICE in ending.effects) == (ending.state is EndingState.ENDED), "the notice follows the end alone"

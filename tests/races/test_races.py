@@ -18,12 +18,13 @@ from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.change_order import giving_back, line_recording
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.round_trips import drive
-from consent_engine.ports import Leased, LiftResult, OrderChange
+from consent_engine.ports import Leased, LiftResult
 from tests import needs
 from tests.conftest import World
 
@@ -127,7 +128,7 @@ def test_no_activation_is_carried_on_by_a_commit_that_was_sent_after_a_stop_was_
     save, lease = worker.store.records.commit, worker.store.lanes.lease
 
     def commit(some, **more):
-        orders_of = [each.records[0] for each in some if isinstance(each.records[0], OrderChange)]
+        orders_of = [each.records[0] for each in some if isinstance(each.records[0].record, Order)]
         sent.update({each.id: perf_counter() for each in orders_of for put in each.put if begins(put)})
         return save(some, **more)
 

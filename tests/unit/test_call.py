@@ -83,7 +83,7 @@ def test_a_call_without_its_seal_or_with_another_is_not_believed():
     other = begun(BEGAN, CallPerson("", ""), LINE, "salt")[0]
     for kept in (None, "", seal.of(other), Seal("another").of(call)):
         with pytest.raises(BrokenRecord):
-            seal.record(call, kept)
+            seal.check(call, kept)
 
 
 def test_a_call_counts_as_what_it_is_each_figure_once():

@@ -12,25 +12,16 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.canonical_json import plain
-from consent_engine.domain.decide.calls import follows_of_call
-from consent_engine.domain.decide.endings import follows_of_ending
-from consent_engine.domain.decide.reports import follows_of_report
-from consent_engine.domain.decide.wanted_effects import follows, follows_of
+from consent_engine.domain.decide.wanted_effects import follows
 from consent_engine.domain.effects import Millis, Pending, lane_of
 from consent_engine.domain.inbox import decode_message
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Seal, opened
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import (
-    Claim,
-    Leased,
-    Owner,
-    Stuck,
-)
+from consent_engine.ports import KINDS, Claim, Leased, Owner, Recorded, Stuck
 
 MOST_UNREAD = 16
 packed = msgpack.Encoder(enc_hook=plain).encode
@@ -63,28 +54,14 @@ def stuck_of(member: str) -> Stuck:
     return Stuck(Owner(owner), record, effect, lane_of(effect))
 
 
-def order_of(fields: dict[str, str], offers: Mapping[str, str], seal: Seal | None = None) -> Order:
-    """An order from its record and the offer it names. Raises BrokenRecord, also when its seal does not fit."""
-    order = Order.decode(whole(fields, offers))
-    return seal.check(order, fields.get(SEAL)) if seal else order
-
-
-def call_of(fields: Mapping[str, str], seal: Seal | None = None) -> Call:
-    """A call from its record. Raises BrokenRecord, also when its seal does not fit."""
-    call = Call.decode(fields)
-    return seal.record(call, fields.get(SEAL)) if seal else call
-
-
-def ending_of(fields: Mapping[str, str], seal: Seal | None = None) -> Ending:
-    """An ending from its record. Raises BrokenRecord, also when its seal does not fit."""
-    ending = Ending.decode(fields)
-    return seal.record(ending, fields.get(SEAL)) if seal else ending
-
-
-def report_of(fields: Mapping[str, str], seal: Seal | None = None) -> Report:
-    """A report from its record. Raises BrokenRecord, also when its seal does not fit."""
-    report = Report.decode(fields)
-    return seal.record(report, fields.get(SEAL)) if seal else report
+def record_of(
+    owner: Owner, name: str, fields: dict[str, str], now: Millis, offers: Mapping[str, str], seal: Seal | None
+) -> Recorded | Line:  # fmt: skip
+    """A record of any kind from its fields. Raises BrokenRecord, also when its seal does not fit."""
+    if owner is Owner.LINE:
+        line = Line.decode(name, fields, now)
+        return seal.check(line, line.seal) if seal else line
+    return opened(KINDS[owner], whole(fields, offers) if owner is Owner.ORDER else fields, seal)
 
 
 def whole(fields: dict[str, str], offers: Mapping[str, str]) -> dict[str, str]:
@@ -136,41 +113,24 @@ def leased_of(offers: Mapping[str, str], now: Millis, row: Sequence[Any], *, sea
     follow from its record.
     """
     member, kept, mark, flat, more, *called_at = row
-    owner, record, effect = member.split(":", 2)
-    fields = pairs(flat)
-    held = Leased(effect, int(kept[1 : kept.index(",")]), mark == "1", now, called_at=int(*called_at))
-    if owner == Owner.ORDER:
-        order, barred = order_of(fields, offers, seal), tuple(more) if mark == "2" else ()
-        if not follows(effect, order):
-            raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
-        return replace(held, order=order, barred=barred)
-    if owner in {Owner.CALL, Owner.ENDING, Owner.REPORT}:
-        return _beside_orders(owner, fields, seal, held)
-    if owner != Owner.LINE:
+    kind, name, effect = member.split(":", 2)
+    if kind not in Owner:
         raise BrokenRecord("an effect of a record that this program does not know")
-    line = Line.decode(record, fields, now)
-    line = seal.line(line) if seal else line
-    if not follows_of(effect, line):
-        raise BrokenRecord("an effect that does not follow from its line: somebody put it there")
-    return replace(held, line=line, unread=tuple(unread_of(row) for row in more))
-
-
-def _beside_orders(owner: str, fields: Mapping[str, str], seal: Seal | None, leased: Leased) -> Leased:
-    """An effect of a call, of an ending or of a report, with its record."""
-    if owner == Owner.CALL:
-        call = call_of(fields, seal)
-        if not follows_of_call(leased.effect, call):
-            raise BrokenRecord("an effect that does not follow from its call: somebody changed it")
-        return replace(leased, call=call)
-    if owner == Owner.REPORT:
-        report = report_of(fields, seal)
-        if not follows_of_report(leased.effect, report):
-            raise BrokenRecord("an effect that does not follow from its report: somebody changed it")
-        return replace(leased, report=report)
-    ending = ending_of(fields, seal)
-    if not follows_of_ending(leased.effect, ending):
-        raise BrokenRecord("an effect that does not follow from its ending: somebody changed it")
-    return replace(leased, ending=ending)
+    record = record_of(owner := Owner(kind), name, pairs(flat), now, offers, seal)
+    if not follows(effect, record):
+        raise BrokenRecord(f"an effect that does not follow from its {owner.name.lower()}: somebody put it there")
+    held = Leased(effect, int(kept[1 : kept.index(",")]), mark == "1", now, called_at=int(*called_at))
+    match record:
+        case Order():
+            return replace(held, order=record, barred=tuple(more) if mark == "2" else ())
+        case Line():
+            return replace(held, line=record, unread=tuple(unread_of(row) for row in more))
+        case Call():
+            return replace(held, call=record)
+        case Ending():
+            return replace(held, ending=record)
+        case Report():
+            return replace(held, report=record)
 
 
 def raw(kept: str) -> bytes:

@@ -1,6 +1,6 @@
 """Commits as the script `commit` takes them: its keys, and one packed argument; many in one go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha1
 from itertools import chain
 
@@ -8,9 +8,6 @@ from msgspec import Struct
 
 from consent_engine.adapters.redis.codec import Offers, packed
 from consent_engine.adapters.redis.keys import Cell, due_set
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.decide.decision import PARKED, Drop
 from consent_engine.domain.effects import READ, Lane, Millis, lane_of
@@ -20,17 +17,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Leaf, Seal, mark_of
-from consent_engine.ports import (
-    ChainChange,
-    Change,
-    Commit,
-    Leave,
-    LineChange,
-    Look,
-    OrderChange,
-    Owner,
-    RecordChange,
-)
+from consent_engine.ports import Change, Commit, How, Owner
 
 UNMATCHED = 1
 """The number of the stream of unmatched messages among the script's keys."""
@@ -115,9 +102,9 @@ class Commits:
             if held and is_holder:
                 made.holder = place, held.lease
             made.records.append(self._record(change, held.effect if held and is_holder else "", made))
-            if (leaf := change.leaf) is not None:
-                made.sealed.append(leaf.entry)
-            elif not isinstance(change, Look):
+            if (sealed := change.sealed) is not None:
+                made.sealed.append(Leaf.of_record(sealed).entry)
+            elif change.how is not How.LOOK:
                 bare.append(change)
         if held and made.holder is None:
             raise ValueError("a commit without the record whose effect is held")
@@ -133,17 +120,14 @@ class Commits:
 
     def _read_inbox(self, commit: Commit, made: PackedCommit) -> None:
         """Name the inbox in which a message is consumed, or none may be unread."""
-        lines = {n: change for n, change in enumerate(commit.records, 1) if isinstance(change, LineChange)}
+        lines = {n: change for n, change in enumerate(commit.records, 1) if change.owner is Owner.LINE}
         made.reads = next((n for n, change in lines.items() if change.consume), min(lines, default=0))
         if made.reads and (reader := lines[made.reads]).consume:
             made.consume, made.release, made.member = reader.consume, reader.release, f"l:{reader.id}:{READ}"
         elif commit.guard is None:
             return
-        line = next((each.id for each in commit.records if each.owner is Owner.LINE), "")
-        about = commit.records[0]
-        made.inbox = self._number(
-            self._cell.inbox(line or (about.order.line if isinstance(about, OrderChange) else ""))
-        )
+        about = lines[min(lines)].id if lines else getattr(commit.records[0].record, "line", "")
+        made.inbox = self._number(self._cell.inbox(about))
 
     def _number(self, key: str) -> int:
         """Return the number of a key of the script; one that is named for the first time gets the next."""
@@ -157,9 +141,9 @@ class Commits:
 
     def _record(self, change: Change, held: str, to: PackedCommit) -> PackedRecord:
         """Return a record; the lists that its effects are in come to its commit. held: its effect that is held"""
-        how, read, fields = self._written(change)
-        made = PackedRecord(self._number(self._cell.record(change.owner, change.id)), how, read)
-        if read == 0:
+        how, fields = _how(change), self._written(change)
+        made = PackedRecord(self._number(self._cell.record(change.owner, change.id)), how, change.read)
+        if change.read == 0:
             self._all.absent.append(made.key)
         if held:
             made.ask.append(f"f:{held}")
@@ -168,47 +152,35 @@ class Commits:
             made.set = [part for field in fields.items() if field[1] for part in field]
             made.off = [name for name, value in fields.items() if not value]
         _effects(change, made, to)
-        if how == "n" and isinstance(change, OrderChange):
-            to.offer = self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
-        if isinstance(change, LineChange):
+        if how == "n" and isinstance(change.record, Order):
+            to.offer = self._needed.setdefault(self._offers.needed(change.record), len(self._needed) + 1)
+        if change.owner is Owner.LINE:
             made.seen = int(change.fields.get("seen", 0))
             to.sealed += _refusals(change)
-        if isinstance(change, (LineChange, Look)) and change.barring:
+        if change.barring:
             made.ask += [f"r:{name}" for name in change.barring]
             made.bars = len(change.barring)
         return made
 
-    def _written(self, change: Change) -> tuple[str, int | None, dict[str, str]]:
-        """Return how a record is touched, the version that was read, and its fields as they are written."""
-        match change:
-            case OrderChange():
-                how = "n" if change.state_before is None else "e"
-                return how, change.read, self._of_chain(change.order, change.fields)
-            case LineChange():
-                return "a", change.read, self._of_line(change.sealed, change.fields)
-            case ChainChange():
-                kept, before = self._of_chain(change.record, change.fields), change.before
-                return ("e", before.version, kept) if before else ("n", 0, kept)
-            case RecordChange():
-                return "n" if change.new else "e", change.read, {**change.fields}
-            case Look():
-                return "l", change.read, {}
-            case Leave():
-                return "d", change.read, {}
-
-    def _of_chain(self, record: Order | Call | Ending | Report, fields: Mapping[str, str]) -> dict[str, str]:
-        kept = {**fields, "state": record.state, "head": record.head}
-        if fields and self._seal:
+    def _written(self, change: Change) -> dict[str, str]:
+        """Return the fields of a change as they are written: a new link of the chain with the state and head that it
+        leads to, and its seal.
+        """
+        record, kept = change.sealed, {name: value for name, value in change.fields.items() if name != "seen"}
+        if record is None:
+            return kept
+        if not isinstance(record, Line):
+            kept |= {"state": record.state, "head": record.head}
+        if self._seal:
             kept[SEAL] = self._seal.of(record)
         return kept
 
-    def _of_line(self, after: Line | None, fields: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: value for name, value in fields.items() if name != "seen"}
-        if after is not None:
-            kept[f"e{len(after.publics) - 1}"] = after.publics[-1]
-        if after is not None and self._seal:
-            kept[SEAL] = self._seal.of_line(after)
-        return kept
+
+def _how(change: Change) -> str:
+    """Return how the script is to touch a record."""
+    if change.how is not How.WRITE:
+        return "l" if change.how is How.LOOK else "d"
+    return "a" if change.owner is Owner.LINE else "n" if change.read == 0 else "e"
 
 
 def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
@@ -217,7 +189,7 @@ def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
     if not (put or drop):
         return
     begins, again = f"{change.owner}:{change.id}:", [each.effect for each in put]
-    carrier = change.order.doc.carrier if isinstance(change, OrderChange) else ""
+    carrier = change.record.doc.carrier if isinstance(change.record, Order) else ""
     for effect, kind in drop:
         made.off.append(f"f:{effect}")
         if kind is not Drop.ANYWAY:
@@ -233,7 +205,7 @@ def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
         to.put += of, "+inf" if each.due == PARKED else each.due, begins + each.effect
 
 
-def _refusals(change: LineChange) -> list[str]:
+def _refusals(change: Change) -> list[str]:
     """Return the journal's entries for restrictions that begin to stand: of a message from before the door read."""
     return [
         Leaf.of_refusal(change.id, name[2:], Restriction.decode(name[2:], kept).since).entry
@@ -249,6 +221,6 @@ def _marks(bare: Sequence[Change], *, sealed: bool) -> list[str]:
     return [
         mark_of(each.owner, each.id)
         for each in bare
-        if not (sealed and isinstance(each, LineChange))
-        and not (isinstance(each, Leave) and each.owner is not Owner.LINE)  # SQL has it
+        if not (each.owner is Owner.LINE and sealed)
+        and not (each.how is How.LEAVE and each.owner is not Owner.LINE)  # SQL has it
     ]

@@ -37,7 +37,7 @@ class RedisPermits(OfCell, Permits):
                 found[line] = None
                 try:
                     read = Line.decode(line, dict(zip(flat[::2], flat[1::2], strict=True)), now)
-                    found[line] = self._seal.line(read) if self._seal else read
+                    found[line] = self._seal.check(read, read.seal) if self._seal else read
                 except BrokenRecord as error:
                     log_unreadable(line, error)
         return now, found

@@ -1,22 +1,25 @@
 """The records of one cell of Redis: every change of one is a script, here is packed and unpacked (`codec`)."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of, report_of
+from consent_engine.adapters.redis.codec import Offers, record_of
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.of_cell import Clock, OfCell, log_unreadable, readable
+from consent_engine.adapters.redis.of_cell import Clock, OfCell
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
-from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.line.restriction import is_lasting
 from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.domain.seal import Leaf, Seal
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange, Owner, Records, Saved, Snapshot
+from consent_engine.ports import OWNERS, Change, Commit, CommitResult, LiftResult, Owner, Records, Saved, Snapshot
 
+log = logging.getLogger(__name__)
 MOST_RACES = 20
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
@@ -41,28 +44,20 @@ class RedisRecords(OfCell, Records):
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (), reports: Sequence[str] = (),
     ) -> Snapshot:  # fmt: skip
-        kinds = {Owner.CALL: calls, Owner.ENDING: endings, Owner.REPORT: reports}
-        others = [self._cell.record(owner, record) for owner, some in kinds.items() for record in some]
-        keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *others]
-        time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
-        now = self._clock.instant(time)
-        unreadable = set[str]()
-        found = readable(
-            orders, records[: len(orders)], lambda kept: order_of(kept, self._offers, self._seal), unreadable
-        )
-        read: dict[str, Line] = {}
-        for line_id, kept in zip(lines, records[len(orders) :], strict=False):
-            try:
-                line = Line.decode(line_id, kept, now)
-                read[line_id] = self._seal.line(line) if self._seal else line
-            except BrokenRecord as error:
-                log_unreadable(line_id, error)
-        rest = records[len(orders) + len(lines) :]
-        known = readable(calls, rest[: len(calls)], lambda kept: call_of(kept, self._seal), unreadable)
-        rest = rest[len(calls) :]
-        of_endings = readable(endings, rest[: len(endings)], lambda kept: ending_of(kept, self._seal), unreadable)
-        of_reports = readable(reports, rest[len(endings) :], lambda kept: report_of(kept, self._seal), unreadable)
-        return Snapshot(now, found, read, known, of_endings, of_reports, unreadable)
+        wanted = list(zip(OWNERS.values(), (orders, lines, calls, endings, reports), strict=True))
+        keys = [self._cell.record(owner, name) for owner, names in wanted for name in names]
+        time, *kept = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
+        now, unread, unreadable = self._clock.instant(time), iter(kept), set[str]()
+        found: list[dict[str, Any]] = [{} for _ in wanted]
+        for known, (owner, names) in zip(found, wanted, strict=True):
+            for name, fields in zip(names, unread, strict=False):
+                try:
+                    if fields or owner is Owner.LINE:
+                        known[name] = record_of(owner, name, fields, now, self._offers, self._seal)
+                except BrokenRecord as error:  # left out, so that the others of the round trip can still be used
+                    log.error("%s: %s", name, error)
+                    unreadable.add(name)
+        return Snapshot.of_kinds(now, found, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         answers = self._answered(commits, prove=prove)
@@ -121,7 +116,7 @@ class RedisRecords(OfCell, Records):
             if stands.newest > act_at:
                 return LiftResult.NEWER
             put = () if WAKE_LINE in record.effects else (Put(WAKE_LINE, act_at + STRANGER_MS),)
-            change = LineChange(line, record.version, {f"r:{carrier}": ""}, put)
+            change = Change.of(record, {f"r:{carrier}": ""}, put)
             [saved] = self.commit([Commit("", (change,), entries=entries, lifted=kept)], prove=True)
             if saved.word is CommitResult.OK:
                 return LiftResult.OK

@@ -19,7 +19,7 @@ from consent_engine.domain.order.event import chain, publics_of
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal, opened
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import OWNERS, By, Kept, Owner, Recorded
+from consent_engine.ports import KINDS, By, Kept, Owner, Recorded
 from consent_engine.ports.archive import MOST_OF_A_LINE
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ PIECE = 500
 OF_THE_ROW = (DataError, IntegrityError)
 """Errors caused by a single row. Any other is the database's: the records wait, and none is given up for it."""
 K = TypeVar("K", bound=Recorded)
-_KINDS = {owner: kind for kind, owner in OWNERS.items()}
 
 
 class Database(Protocol):
@@ -58,7 +57,7 @@ class SqlKept(Generic[K]):
 
     def _read(self, fields: Mapping[str, str], owner: Owner) -> K:
         """Read the record of these fields. Raises BrokenRecord, also when its seal does not fit."""
-        return cast(K, opened(_KINDS[owner], fields, self._database.seal))
+        return cast(K, opened(KINDS[owner], fields, self._database.seal))
 
     def kept(self, row: Any) -> Kept[K]:  # noqa: ANN401 - a row
         """Return the record of a row; one that cannot be read is logged, so that the others can still be used."""

@@ -46,11 +46,6 @@ TAKEN_UP_WITHIN_MS = 30 * 86_400_000
 """How long an ending that was given up can be taken up again: after that a BSS may have forgotten its key."""
 _LAST_WORDS = 4
 """Events that must find room in any case: the service is off, the notice was written, a late answer."""
-_OF_STATE = {
-    DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
-    WAKE_NOTICE: {EndingState.ENDED},
-    WAKE_ARCHIVE: {EndingState.ENDED, EndingState.GIVEN_UP},
-}
 
 
 class EndDecision(Struct, frozen=True):
@@ -64,11 +59,6 @@ class EndDecision(Struct, frozen=True):
     def is_void(self) -> bool:
         """Whether there is nothing to write."""
         return not (self.events or self.put or self.drop)
-
-
-def follows_of_ending(effect: str, ending: Ending) -> bool:
-    """Whether an ending can want this effect in its state."""
-    return ending.state in _OF_STATE.get(effect, ())
 
 
 def missing_of_ending(ending: Ending) -> bool:

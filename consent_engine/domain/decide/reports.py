@@ -1,17 +1,12 @@
 """Effects that follow from the state of a report: those that delete the parts that need not be kept."""
 
-from consent_engine.domain.call.report import Report, ReportState
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_PERSON, Millis
 from consent_engine.domain.offer.policy import LATE_MARGIN
 
 LOOK_EVERY_MS = 86_400_000
 """How often it is looked whether the retention of a person part has passed: settings may shorten it."""
-
-
-def follows_of_report(effect: str, report: Report) -> bool:
-    """Whether a report can want this effect in its state."""
-    return effect in {WAKE_ARCHIVE, WAKE_PERSON} and report.state is ReportState.DECIDED
 
 
 def leaving(before: Report, after: Report, now: Millis) -> tuple[Put, ...]:

@@ -1,29 +1,39 @@
-"""Effects that an order or a line always wants in its state, and those that it never does.
+"""Effects that a record always wants in its state, and those that it never does.
 
 The decisions put these effects; this module states, once, which must be there whatever was decided. `doctor` and the
 tests go by it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from enum import StrEnum
 from typing import NamedTuple
 
+from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.ending import Ending, EndingState
+from consent_engine.domain.call.report import Report, ReportState
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.decision import Put, archiving, closing, giving_up
 from consent_engine.domain.effects import (
     ACTIVATE,
+    DEACTIVATE,
     FRESH,
     NOTIFICATION,
     READ,
+    WAKE_ABANDONED,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_ASIDE,
     WAKE_ENDINGS,
     WAKE_FAILED,
     WAKE_LINE,
+    WAKE_NOTICE,
     WAKE_PARTS,
+    WAKE_PERSON,
     WAKE_REMINDER,
+    WAKE_SECOND_LOOK,
     WAKE_TOO_LATE,
     WAKE_UNDECIDED,
+    WAKE_UNLAWFUL,
     WAKE_WINDOW,
     WAKE_WITHDRAWN,
     Millis,
@@ -51,7 +61,22 @@ _OF_STATE = {
     NOTIFICATION: _NOTIFYING,
     WAKE_ARCHIVE: SETTLED,
 }
-"""Effects that belong to certain states only."""
+"""Effects of orders that belong to certain states only."""
+_OF_OTHERS: Mapping[type, Mapping[str, Set[StrEnum]]] = {
+    Call: {
+        WAKE_ABANDONED: {CallState.UP},
+        WAKE_UNLAWFUL: {*CallState},
+        WAKE_ARCHIVE: {CallState.ENDED, CallState.ABANDONED},
+        WAKE_SECOND_LOOK: {CallState.ENDED},
+    },
+    Ending: {
+        DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
+        WAKE_NOTICE: {EndingState.ENDED},
+        WAKE_ARCHIVE: {EndingState.ENDED, EndingState.GIVEN_UP},
+    },
+    Report: {WAKE_ARCHIVE: {ReportState.DECIDED}, WAKE_PERSON: {ReportState.DECIDED}},
+}
+"""Effects of other records, by the states in which they can be wanted."""
 _OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS, WAKE_WITHDRAWN, WAKE_ASIDE}
 _OWN = (
     Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE,
@@ -106,23 +131,26 @@ def excess(order: Order) -> list[str]:
     return [effect for effect in order.effects if not follows(effect, order)]
 
 
-def follows(effect: str, order: Order) -> bool:
-    """Whether an effect follows from the order's record: that is sealed, effects are not. `about`, which the gate
-    checks, must name the order's own carrier.
-    """
+def follows(effect: str, record: Order | Line | Call | Ending | Report) -> bool:
+    """Whether a record can want this effect in its state: records are sealed, effects are not."""
+    match record:
+        case Order():
+            return _follows_order(effect, record)
+        case Line():  # a timer, or an SMS that it answers with, for a carrier
+            own = effect.startswith(_ANSWERING) and is_sms(effect)
+            return effect in _OF_LINES or (own and record.effects[effect].about[:1] in _CARRIERS)
+        case _:
+            return record.state in _OF_OTHERS[type(record)].get(effect, ())
+
+
+def _follows_order(effect: str, order: Order) -> bool:
+    """`about`, which the gate checks, must name the order's own carrier."""
     about = order.effects[effect].about
     if about and about not in ((order.doc.carrier,), (order.doc.carrier, order.doc.plan)):
         return False
     if effect in _OF_STATE:
         return order.state in _OF_STATE[effect]
     return order.state in ANSWERABLE or not effect.startswith(_ASKING)
-
-
-def follows_of(effect: str, line: Line) -> bool:
-    """Whether a line can want this effect of its own: a timer, or an SMS that it answers with, for a carrier."""
-    if effect in _OF_LINES:
-        return True
-    return effect.startswith(_ANSWERING) and is_sms(effect) and line.effects[effect].about[:1] in _CARRIERS
 
 
 def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:

@@ -408,8 +408,8 @@ def test_what_became_of_a_number_is_in_the_log_by_the_commit_that_writes_it(desk
     desk.start()
     desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.RELEASED, desk.clock.now, "ops"))
     line = desk.engine.line(NUMBER)
-    assert Leaf.of_line(line).entry in desk.client.lrange("ce:{0}:journal", 0, -1)
+    assert Leaf.of_record(line).entry in desk.client.lrange("ce:{0}:journal", 0, -1)
     write_out(desk.engine.store, "one")
-    assert desk.engine.store.log.has(Leaf.of_line(line).entry)
+    assert desk.engine.store.log.has(Leaf.of_record(line).entry)
     found = audit(desk.engine.store, 0, (0, desk.clock.now + 1))
     assert found.wrong == []

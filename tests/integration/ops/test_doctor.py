@@ -50,12 +50,14 @@ from consent_engine.domain.line.restriction import Kind as StandsAs
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.order import QUESTION
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.domain.seal import Seal
 from consent_engine.engine.audit import Damage
 from consent_engine.engine.metrics import Measures, targets_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import ApiKey, Commit, Endpoint, LiftResult, LineChange, OrderChange, Owner
+from consent_engine.ports import ApiKey, Change, Commit, Endpoint, LiftResult, Owner
 from consent_engine.ports.registry import WorkerReport
 from consent_engine.wiring import certificates
 from tests.certificates import Shown
@@ -83,13 +85,15 @@ def wrong(world, wanted=EVERYTHING):
 def write(world, order, **change):
     """Save a change as any change is saved, but one that no decision makes."""
     put, drop, fields = change.pop("put", ()), change.pop("drop", ()), change.pop("fields", {})
-    fresh = world.engine.show(order.id)
-    changed = OrderChange(replace(fresh, **change), fresh.version, fresh.state, fields, put, drop)
-    assert world.engine.store.records.commit([Commit("", (changed,))])[0].word == "ok"
+    changed = replace(world.engine.show(order.id), **change)
+    fields = {**fields, "state": changed.state, "head": changed.head}
+    fields |= {SEAL: Seal("test-secret").of(changed)} if change else {}
+    saved = world.engine.store.records.commit([Commit("", (Change.of(changed, fields, put, drop),))])
+    assert saved[0].word == "ok"
 
 
 def write_line(world, line, **change):
-    assert world.engine.store.records.commit([Commit("", (LineChange(line, **change),))])[0].word == "ok"
+    assert world.engine.store.records.commit([Commit("", (Change(Owner.LINE, line, **change),))])[0].word == "ok"
 
 
 def member(order, effect):

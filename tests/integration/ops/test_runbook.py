@@ -44,7 +44,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.errors import OrderNotFound
-from consent_engine.ports import Commit, Endpoint, OrderChange
+from consent_engine.ports import Change, Commit, Endpoint
 from consent_engine.ports.archive import BackupMade
 from consent_engine.wiring import installation
 from tests import needs
@@ -357,7 +357,7 @@ def stuck(night):
     world = night.world()
     order = world.place()
     waits = Pending(attempts=2, doubts=1, parked=1, why="refused after doubt: no such number")
-    change = OrderChange(order, order.version, order.state, {}, (Put("sms.confirmation.1", PARKED, waits),))
+    change = Change.of(order, {}, (Put("sms.confirmation.1", PARKED, waits),))
     assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
     night.known["ORDER"] = order.id
 
@@ -453,7 +453,7 @@ def not_taken(night):
     world.engine.cancel(order.id, "A1024", "changed his mind")
     shown = world.engine.show(order.id)
     waits = Pending(attempts=1, parked=1, why="the archive does not take it")
-    change = OrderChange(shown, shown.version, shown.state, {}, (Put(WAKE_ARCHIVE, PARKED, waits),))
+    change = Change.of(shown, {}, (Put(WAKE_ARCHIVE, PARKED, waits),))
     assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
     night.known["ORDER"] = order.id
 
@@ -567,7 +567,7 @@ def nobody_would_do_it(night):
 def changed_history(night):
     world = night.world()
     order = world.place()
-    change = OrderChange(order, order.version, order.state, {"doc": order.publics[0].replace("A1024", "A1025")})
+    change = Change.of(order, {"doc": order.publics[0].replace("A1024", "A1025")})
     assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
     night.known["ORDER"] = order.id
 

@@ -298,7 +298,7 @@ def test_what_became_of_a_number_is_a_chain_under_a_seal(world):
     happens(world, "assigned")
     line = world.engine.line(NUMBER)
     key = world.cell.line(line.id)
-    assert line.seal == Seal("test-secret").of_line(line)
+    assert line.seal == Seal("test-secret").of(line)
     assert NUMBER[3:] not in str(line.publics)
     kept = world.client.hget(key, "e1")
     world.client.hset(key, "e1", kept.replace("assigned", "resumed"))

@@ -15,7 +15,7 @@ from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.reserving import RESERVED_MS
 from consent_engine.errors import DoNotCall, IdempotencyConflict, PlanNotPublic, StoreUnavailable
-from consent_engine.ports import CallFilter, Commit, CommitResult, LineChange
+from consent_engine.ports import CallFilter, Change, Commit, CommitResult, Owner
 from consent_engine.ports.records import CLOCKS_APART_MS
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.desk import Desk, audio_of, instant
@@ -304,7 +304,9 @@ def test_a_commit_is_stale_from_its_instant_on_by_the_clock_of_the_server_that_s
     store = redis_store(Wire(desk.client, proves=False, replicas=0), lease_ms=60_000)  # by the server's own clock
     line, now = "0ce7" + "a" * 24, store.records.look().now
     for until, word in ((now - 1, "stale"), (now, "stale"), (now + A_MINUTE, "ok"), (None, "ok")):
-        [saved] = store.records.commit([Commit("", (LineChange(line, fields={"seen": str(now)}),), until=until)])
+        [saved] = store.records.commit(
+            [Commit("", (Change(Owner.LINE, line, fields={"seen": str(now)}),), until=until)]
+        )
         assert (saved.word, saved.record) == (word, "")
 
 
@@ -312,7 +314,7 @@ def test_in_one_go_each_commit_is_as_late_as_its_own_instant_says(desk):
     now, records = desk.clock(), desk.engine.records
     lines = [f"0ce{n}" + "a" * 24 for n in range(3)]
     commits = [
-        Commit("", (LineChange(line, fields={"seen": str(now)}),), until=until)
+        Commit("", (Change(Owner.LINE, line, fields={"seen": str(now)}),), until=until)
         for line, until in zip(lines, (now + 1, now, None), strict=True)
     ]
     assert [each.word for each in records.commit(commits)] == ["ok", "stale", "ok"]

@@ -11,7 +11,7 @@ from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.order.order import opened
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Commit, OrderChange
+from consent_engine.ports import Change, Commit
 from tests import needs
 from tests.conftest import NUMBER, World
 
@@ -136,7 +136,7 @@ def test_words_of_a_newer_program_lose_no_refusal(world):
     newer = replace(order.doc, offer=Offer.decode(replace(order.doc.offer, words=99).encode()))
     made, fields = opened(newer, order.person, order.line, "salt")
     world.client.delete(world.cell.order(order.id))
-    world.engine.store.records.commit([Commit("place", (OrderChange(made, 0, None, fields),))])
+    world.engine.store.records.commit([Commit("place", (Change.of(made, fields),))])
     assert world.engine.show(order.id).doc.offer.words == 99
     posted = [
         Reply("test", "mo-1", Msisdn(ANOTHER), "10085", "TD"),

@@ -15,13 +15,12 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import FRESH, WAKE_TOO_LATE, Lane
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
 from consent_engine.domain.seal import Chained, Seal, changed_by
-from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange
+from consent_engine.ports import Change, Commit, CommitResult, Owner
 from tests import needs
 from tests.conftest import NUMBER, OTHER, World
 from tests.written_out import listed
@@ -65,14 +64,9 @@ def noted(order, op, put=(), drop=(), *, stamped=True):
     """Return a commit that notes something, and the order as it is afterwards."""
     event = Event.of(Parked(effect="/é", reason="\u2028"), 1, op)
     after, fields = sealed(order.moved(event), (event,), iter(["salt"]))
-    change = OrderChange(after, order.version, order.state, fields, put, drop)
-    line = (LineChange(order.line, fields={"seen": "1795000000000"}),) if stamped else ()
+    change = Change.of(after, fields, put, drop)
+    line = (Change(Owner.LINE, order.line, fields={"seen": "1795000000000"}),) if stamped else ()
     return Commit(op, (change, *line)), replace(after, version=order.version + 1)
-
-
-def counted(change):
-    """Return the same change, of an order that had another state before, so that it is counted."""
-    return replace(change, state_before=State.CONFIRMED)
 
 
 def words(world, commits):
@@ -104,7 +98,6 @@ def due(world, lane=Lane.TIMER):
 
 def test_decisions_that_are_saved_together_leave_what_each_leaves_alone(world, orders):
     commits = [noted(order, "op", (Put(WAKE_TOO_LATE, 9),), ((QUESTION, Drop.ANYWAY),))[0] for order in orders]
-    commits = [replace(each, records=(counted(each.records[0]), *each.records[1:])) for each in commits]
     was = everything(world.client)
     assert [words(world, [commit]) for commit in commits] == [[CommitResult.OK]] * 3
     alone = everything(world.client)
@@ -165,10 +158,10 @@ def test_more_than_one_script_takes_are_answered_in_their_order(world, orders):
 def test_all_orders_of_a_call_that_wait_for_its_review_are_listed_and_let_go(world, orders):
     line, store = orders[0].line, world.engine.store
     waits = [Restriction(Kind.REVIEW, name, "", n, "review", "call") for n, name in enumerate(("one", "two"))]
-    frozen = LineChange(line, fields={f"r:{each.name}": each.encode() for each in waits})
+    frozen = Change(Owner.LINE, line, fields={f"r:{each.name}": each.encode() for each in waits})
     assert words(world, [Commit("", (frozen,))]) == [CommitResult.OK]
     assert [row.restriction for row in store.queries.restrictions.page(Kind.REVIEW, None, 9).rows] == waits[::-1]
-    freed = LineChange(line, fields={f"r:{each.name}": "" for each in waits})
+    freed = Change(Owner.LINE, line, fields={f"r:{each.name}": "" for each in waits})
     assert words(world, [Commit("", (freed,))]) == [CommitResult.OK]
     assert store.queries.restrictions.tally(Kind.REVIEW).count == 0
 

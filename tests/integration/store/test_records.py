@@ -11,7 +11,7 @@ from consent_engine.adapters.redis.sharded_store import ShardedRecords
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, Pending
-from consent_engine.ports import Commit, CommitResult, Held, LineChange, Look, Owner, RecordChange, Saved
+from consent_engine.ports import Change, Commit, CommitResult, Held, How, Owner, Saved
 from tests.memory import a_store, given_back
 
 CALL, ENDING, LINE, OTHER = "0ce7call", "0ce7end", "0ce7line", "0ce7other"
@@ -47,9 +47,9 @@ def event(op):
 
 def test_a_call_and_an_ending_are_written_with_an_order_of_nobody_and_their_line():
     client, store = opened()
-    ending = RecordChange(Owner.ENDING, ENDING, 0, {"e1": event("op")}, (Put(AGAIN, 7), Put(LATER, PARKED)), new=True)
-    call = RecordChange(Owner.CALL, CALL, 0, {"e1": event("op"), "up": "1"}, (Put(LATER, 9),), new=True)
-    assert one(store, call, ending, LineChange(LINE, fields={"seen": "5000"})) == OK
+    ending = Change(Owner.ENDING, ENDING, 0, {"e1": event("op")}, (Put(AGAIN, 7), Put(LATER, PARKED)))
+    call = Change(Owner.CALL, CALL, 0, {"e1": event("op"), "up": "1"}, (Put(LATER, 9),))
+    assert one(store, call, ending, Change(Owner.LINE, LINE, fields={"seen": "5000"})) == OK
     assert client.hgetall(f"ce:{{0}}:call:{CALL}") == {"v": "1", "e1": event("op"), "up": "1", f"f:{LATER}": "[]"}
     assert client.hgetall(f"ce:{{0}}:end:{ENDING}")["v"] == "1"
     assert client.hget(CELL.line(LINE), "seen") == "5000"
@@ -60,32 +60,35 @@ def test_a_call_and_an_ending_are_written_with_an_order_of_nobody_and_their_line
 
 def test_the_same_records_made_again_are_recognised_and_another_change_of_them_names_what_moved():
     client, store = opened()
-    call = RecordChange(Owner.CALL, CALL, 0, {"e1": event("op")}, new=True)
+    call = Change(Owner.CALL, CALL, 0, {"e1": event("op")})
     assert [one(store, call), one(store, call)] == [OK, Saved(CommitResult.SAME)]
-    ended = RecordChange(Owner.CALL, CALL, 1, {"e2": event("ended")})
-    line = LineChange(LINE, 0, {"seen": "1"})
+    ended = Change(Owner.CALL, CALL, 1, {"e2": event("ended")})
+    line = Change(Owner.LINE, LINE, 0, {"seen": "1"})
     assert one(store, ended, line, op="ended") == OK
     assert one(store, ended, line, op="ended") == Saved(CommitResult.SAME)
     assert one(store, ended, line, op="another") == Saved(CommitResult.STALE, CALL)
-    assert one(store, RecordChange(Owner.CALL, CALL, 2), line, op="ended") == Saved(CommitResult.STALE, LINE)
+    assert one(store, Change(Owner.CALL, CALL, 2), line, op="ended") == Saved(CommitResult.STALE, LINE)
     assert client.hget(CELL.record(Owner.CALL, CALL), "v") == "2"
 
 
-def test_a_record_that_is_not_called_new_is_not_made():
+@pytest.mark.parametrize("read", [1, None])
+def test_a_record_that_is_not_called_new_is_not_made(read):
     client, store = opened()
-    assert one(store, RecordChange(Owner.CALL, CALL, 0, {"e1": "[]"})) == Saved(CommitResult.STALE, CALL)
+    assert one(store, Change(Owner.CALL, CALL, read, {"e1": "[]"})) == Saved(CommitResult.STALE, CALL)
     assert client.keys("*") == []
 
 
 def test_a_record_that_is_looked_at_stays_as_it_is_and_stops_everything_once_it_moved():
     client, store = opened()
-    call = RecordChange(Owner.CALL, CALL, 0, {"e1": event("op")}, new=True)
+    call = Change(Owner.CALL, CALL, 0, {"e1": event("op")})
     assert one(store, call) == OK
     was = all_of(client)
-    ending = RecordChange(Owner.ENDING, ENDING, 0, {"e1": "[]"}, new=True)
-    assert one(store, ending, Look(Owner.CALL, CALL, 2)) == Saved(CommitResult.STALE, CALL)
+    ending = Change(Owner.ENDING, ENDING, 0, {"e1": "[]"})
+    assert one(store, ending, Change(Owner.CALL, CALL, 2, how=How.LOOK)) == Saved(CommitResult.STALE, CALL)
     assert all_of(client) == was
-    assert one(store, ending, Look(Owner.CALL, CALL, 1), Look(Owner.LINE, LINE, 0)) == OK
+    assert (
+        one(store, ending, Change(Owner.CALL, CALL, 1, how=How.LOOK), Change(Owner.LINE, LINE, 0, how=How.LOOK)) == OK
+    )
     assert client.hgetall(CELL.record(Owner.CALL, CALL)) == {"v": "1", "e1": event("op")}
     assert not client.exists(CELL.line(LINE))
 
@@ -93,8 +96,8 @@ def test_a_record_that_is_looked_at_stays_as_it_is_and_stops_everything_once_it_
 def test_what_stands_on_a_record_that_is_looked_at_bars_the_commit_until_it_is_over():
     client, store = opened()
     client.hset(CELL.line(LINE), mapping={"v": "4", "r:cool_off:mobile/p": '[1,"sms","",0,"","",0,"",500]'})
-    call = RecordChange(Owner.CALL, CALL, 0, new=True)
-    look = Look(Owner.LINE, LINE, barring=("*", "cool_off:mobile/p"))
+    call = Change(Owner.CALL, CALL, 0)
+    look = Change(Owner.LINE, LINE, barring=("*", "cool_off:mobile/p"), how=How.LOOK)
     assert one(store, call, look, at=499) == Saved(CommitResult.BARRED, LINE)
     assert one(store, call, look) == Saved(CommitResult.BARRED, LINE), "no instant was told: whatever stands bars"
     assert not client.exists(CELL.record(Owner.CALL, CALL))
@@ -104,7 +107,7 @@ def test_what_stands_on_a_record_that_is_looked_at_bars_the_commit_until_it_is_o
 def test_records_of_several_cells_are_never_saved_together():
     client, store = opened()
     cells = ShardedRecords(Cells([store, store]))
-    apart = (LineChange("0ce7line"), LineChange("3fffline"))
+    apart = (Change(Owner.LINE, "0ce7line"), Change(Owner.LINE, "3fffline"))
     with pytest.raises(ValueError, match="several cells"):
         cells.commit([Commit("", apart)])
     assert client.keys("*") == []
@@ -112,11 +115,11 @@ def test_records_of_several_cells_are_never_saved_together():
 
 def test_a_careful_drop_of_a_second_record_stops_the_first_too():
     client, store = opened()
-    call = RecordChange(Owner.CALL, CALL, 0, new=True)
-    assert one(store, call, LineChange(LINE, put=(Put(LATER, 9, HELD),))) == OK
+    call = Change(Owner.CALL, CALL, 0)
+    assert one(store, call, Change(Owner.LINE, LINE, put=(Put(LATER, 9, HELD),))) == OK
     was = all_of(client)
     drop = ((LATER, Drop.NOT_IN_FLIGHT),)
-    assert one(store, RecordChange(Owner.CALL, CALL, 1), LineChange(LINE, drop=drop)) == Saved(
+    assert one(store, Change(Owner.CALL, CALL, 1), Change(Owner.LINE, LINE, drop=drop)) == Saved(
         CommitResult.LEASED, LINE
     )
     assert all_of(client) == was
@@ -131,7 +134,7 @@ there = st.fixed_dictionaries({
     "barred": st.booleans(),
 })  # fmt: skip
 asked = st.fixed_dictionaries({
-    "behind": st.sampled_from([*[0] * 9, 1]), "how": st.sampled_from([*["write"] * 4, "new", "look", "bar"]),
+    "behind": st.sampled_from([*[0] * 9, 1]), "how": st.sampled_from([*["write"] * 5, "look", "bar"]),
     "drop": st.sampled_from([None, None, *Drop]), "put": st.booleans(), "holds": st.sampled_from([*[0] * 9, 3, 4]),
 })  # fmt: skip
 
@@ -150,24 +153,23 @@ def stands(client, record, was):
 def change(record, was, wanted):
     owner, read = KINDS[record], was["version"] + wanted["behind"]
     if wanted["how"] in {"look", "bar"}:
-        return Look(owner, record, read, ("*",) if wanted["how"] == "bar" else ())
+        return Change(owner, record, read, barring=("*",) if wanted["how"] == "bar" else (), how=How.LOOK)
     put = (Put(AGAIN, 7, Pending(why="x")),) if wanted["put"] else ()
     drop = () if wanted["drop"] is None else ((LATER, wanted["drop"]),)
-    if owner is Owner.LINE:
-        return LineChange(record, read, {"e9": "written", "seen": str(NOW)}, put, drop)
-    return RecordChange(owner, record, read, {"e9": "written"}, put, drop, new=wanted["how"] == "new")
+    seen = {"seen": str(NOW)} if owner is Owner.LINE else {}
+    return Change(owner, record, read, {"e9": "written", **seen}, put, drop)
 
 
 def expected(change, was):
     """Return the reasons why this record refuses the change, the gravest first."""
     words = []
-    if change.read != was["version"] or (isinstance(change, RecordChange) and not change.new and not was["version"]):
+    if change.read != was["version"]:
         words.append(CommitResult.STALE)
     effect = was["effect"] or Pending()
-    for _, kind in getattr(change, "drop", ()):
+    for _, kind in change.drop:
         if (kind and effect.leased_at) or (kind is Drop.NOT_BEGUN and effect.in_doubt):
             words.append(CommitResult.LEASED)
-    if isinstance(change, Look) and change.barring and was["barred"]:
+    if change.barring and was["barred"]:
         words.append(CommitResult.BARRED)
     return words
 
@@ -197,7 +199,7 @@ def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
     for each, (record, was, wanted) in zip(changes, rows, strict=True):
         key, owner = CELL.record(KINDS[record], record), KINDS[record]
         fields = client.hgetall(key)
-        if isinstance(each, Look):
+        if each.how is How.LOOK:
             assert str(fields) == before.get(key, "{}")
             continue
         assert fields["e9"] == "written"

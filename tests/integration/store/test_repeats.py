@@ -22,7 +22,7 @@ from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import ApiKey, Commit, CommitResult, Endpoint, Leave, Owner, Saved
+from consent_engine.ports import ApiKey, Change, Commit, CommitResult, Endpoint, Owner, Saved
 from consent_engine.ports.registry import Pause, Reveal
 from tests.archive.house import SEAL, append, standing
 from tests.conftest import NUMBER
@@ -207,7 +207,7 @@ def test_a_line_that_is_made_anew_meanwhile_stays(desk):
         new.extend(desk.engine.store.lanes.lease(Lane.TIMER, 9))
 
     desk.wire.meanwhile = writes_and_is_leased
-    gone = Leave(Owner.LINE, old.record.id, old.record.version, tuple(old.record.effects))
+    gone = Change.leave(old.record)
     assert desk.slow.records.commit([Commit(LEFT, (gone,), old.held)]) == [Saved(CommitResult.STALE, old.record.id)]
     assert [each.token for each in new] == [old.token]
     assert desk.client.keys("ce:*:line:*") != []

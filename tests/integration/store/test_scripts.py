@@ -23,7 +23,7 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Held, LineChange, OrderChange, Posted
+from consent_engine.ports import Change, Commit, CommitResult, Held, Owner, Posted
 from tests import needs
 from tests.conftest import NUMBER, World
 from tests.memory import fake
@@ -70,7 +70,7 @@ def noted(order, op="op", **more):
     """Return a commit that notes something, as `recording` makes it."""
     event = Event.of(Parked(effect="/é", reason="\u2028"), 1, op)
     after, fields = sealed(order.moved(event), (event,), iter(["salt"]))
-    change = OrderChange(after, order.version, order.state, fields, more.pop("put", ()), more.pop("drop", ()))
+    change = Change.of(after, fields, more.pop("put", ()), more.pop("drop", ()))
     line = more.pop("line", None)
     return Commit(op, (change, line) if line else (change,), **more)
 
@@ -110,16 +110,15 @@ def test_the_same_commit_again_is_recognised_by_its_op_and_proven_again(world, s
 
 
 def test_a_commit_without_an_event_raises_the_version_too(world, store, order):
-    change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_TOO_LATE, 9),))
+    change = Change.of(order, {}, (Put(WAKE_TOO_LATE, 9),))
     assert one(store, Commit("op", (change,))) is CommitResult.OK
     assert one(store, Commit("op", (change,))) is CommitResult.STALE
 
 
 def test_only_what_is_called_a_new_order_is_created(world, store, order):
     world.client.delete(world.cell.order(order.id))
-    for read in (order.version, 0):
-        change = OrderChange(order, read, order.state, {"e1": "[]"}, (Put(WAKE_TOO_LATE, 9),))
-        assert one(store, Commit("op", (change,))) is CommitResult.STALE
+    change = Change.of(order, {"e1": "[]"}, (Put(WAKE_TOO_LATE, 9),))
+    assert one(store, Commit("op", (change,))) is CommitResult.STALE
     assert store.records.prove([order.id]) == [False]
     assert record(world, order) == {}
 
@@ -141,10 +140,10 @@ def test_a_line_that_moved_since_it_was_read_stops_the_whole_commit(world, store
     line = world.engine.line(NUMBER)
     for read, word in ((line.version - 1, CommitResult.STALE), (line.version, CommitResult.OK)):
         was = record(world, order)
-        assert one(store, noted(order, line=LineChange(line.id, read))) is word
+        assert one(store, noted(order, line=Change(Owner.LINE, line.id, read))) is word
         assert (record(world, order) == was) == (word is CommitResult.STALE)
     now = world.engine.show(order.id)
-    assert one(store, noted(now, "stamped", line=LineChange(line.id, None, {"a:x": "5"}))) is CommitResult.OK
+    assert one(store, noted(now, "stamped", line=Change(Owner.LINE, line.id, None, {"a:x": "5"}))) is CommitResult.OK
     assert world.client.hget(f"ce:{{0}}:line:{line.id}", "a:x") == "5"
     assert world.engine.line(NUMBER).version == line.version + 2
 
@@ -197,7 +196,7 @@ def test_an_effect_dropped_and_put_in_one_commit_stays(world, store, order):
 def test_a_guard_looks_at_the_oldest_unread_message(world, store, order):
     line = world.engine.line(NUMBER).id
     [stored] = store.inbox.receive([posted(line=line)])
-    guarded = noted(order, line=LineChange(line), guard=stored.at)
+    guarded = noted(order, line=Change(Owner.LINE, line), guard=stored.at)
     was = record(world, order)
     assert one(store, guarded) is CommitResult.GUARDED
     assert record(world, order) == was
@@ -210,9 +209,9 @@ def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     held = Held(LINE, READ, 1, world.clock.now)
     assert [message.key for message in leased.unread] == ["a", "b"]
     for key, word in (("b", CommitResult.FRONT), ("a", CommitResult.OK), ("a", CommitResult.FRONT)):
-        assert one(store, Commit("", (LineChange(LINE, consume=key),), held, unmatched=["{}"])) is word
+        assert one(store, Commit("", (Change(Owner.LINE, LINE, consume=key),), held, unmatched=["{}"])) is word
     assert world.client.xlen("ce:{0}:unmatched") == 1
-    assert one(store, Commit("", (LineChange(LINE, consume="b"),), held)) is CommitResult.OK
+    assert one(store, Commit("", (Change(Owner.LINE, LINE, consume="b"),), held)) is CommitResult.OK
     assert world.client.zcard(DUE[Lane.INBOUND]) == 0
     assert READ not in store.records.look(lines=[LINE]).lines[LINE].effects
 
@@ -223,7 +222,7 @@ def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
     assert [message.key for message in leased.unread] == [str(n) for n in range(16)]
     held = Held(LINE, READ, 1, world.clock.now)
     for n in range(16):
-        change = LineChange(LINE, consume=str(n), release=n == 15)
+        change = Change(Owner.LINE, LINE, consume=str(n), release=n == 15)
         assert one(store, Commit("", (change,), held)) is CommitResult.OK
     [again] = store.lanes.lease(Lane.INBOUND, 9)
     assert (again.token, again.lost, [m.key for m in again.unread]) == (1, False, ["16", "17", "18", "19"])
@@ -305,7 +304,7 @@ def test_parking_creates_no_record_that_went_meanwhile(world, order):
 
 
 def test_parking_brings_back_no_effect_that_was_dropped_meanwhile(world, store, order):
-    dropped = Commit("", (OrderChange(order, order.version, order.state, {}, (), ((QUESTION, Drop.ANYWAY),)),))
+    dropped = Commit("", (Change.of(order, {}, (), ((QUESTION, Drop.ANYWAY),)),))
     assert leasing(world, lambda: one(store, dropped)).lanes.lease(Lane.SMS, 1) == []
     assert QUESTION not in world.engine.show(order.id).effects
     assert store.lanes.stuck(9) == []
@@ -323,7 +322,7 @@ def test_an_effect_that_cannot_be_read_waits_for_a_person_and_stops_nobody_else(
 def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
     pending = Pending(7, 0, 2, 1_764_000_000_123, 1_764_000_000_456, 'why "/" \\ é\u2028', "ops", 0)
     about = Pending(about=("mobile", '234 5G/“套餐” 199 \\ "元"', "345 b"))
-    line = LineChange(world.engine.line(NUMBER).id, put=(Put("sms.clarification.3", 0, about),))
+    line = Change(Owner.LINE, world.engine.line(NUMBER).id, put=(Put("sms.clarification.3", 0, about),))
     one(store, noted(order, put=(Put(QUESTION, 0, pending),), line=line))
     for attempt in range(1, 4):
         by_effect = {leased.effect: leased for leased in store.lanes.lease(Lane.SMS, 9)}
@@ -397,7 +396,7 @@ def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, sto
     store.lanes.lease(Lane.INBOUND, 1)
     store.inbox.receive([posted("b")])
     held = Held(LINE, READ, 1, world.clock.now)
-    assert one(store, Commit("", (LineChange(LINE, consume="a", release=True),), held)) is CommitResult.OK
+    assert one(store, Commit("", (Change(Owner.LINE, LINE, consume="a", release=True),), held)) is CommitResult.OK
     [leased] = store.lanes.lease(Lane.INBOUND, 1)
     assert [message.key for message in leased.unread] == ["b"]
 
