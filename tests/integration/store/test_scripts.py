@@ -383,6 +383,15 @@ def test_a_refusal_raises_the_version_and_other_messages_do_not(world, store):
     assert (set(refusals), refusals["mobile"].ref) == ({"mobile", "telecom", "*"}, "/é")
 
 
+@pytest.mark.parametrize("more", [{}, {"once": True}, {"key": "a", "same_for": 86_400_000}])
+def test_a_refusal_that_is_said_again_moves_the_version_that_a_lift_has_read(world, store, more):
+    store.inbox.receive([posted("a", makes=("mobile",))])
+    read = store.records.look(lines=[LINE]).lines[LINE]
+    world.clock.forward(hours=1)
+    store.inbox.receive([posted(**{"key": "b", "makes": ("mobile",), **more})])
+    assert one(store, Commit("", (Change.of(read, {"r:mobile": ""}),))) is CommitResult.STALE
+
+
 def test_a_refusal_by_a_person_that_stands_already_is_no_message(world, store):
     first, again = store.inbox.receive(
         [posted("a", makes=("*",), door="voice", once=True), posted("b", makes=("*",), door="voice", once=True)]

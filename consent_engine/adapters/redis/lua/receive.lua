@@ -65,12 +65,19 @@ local function receive(line, inbox, m, entries)
     local marked = came and call("HEXISTS", line, mark) == 1
     local at = seen[1] and tonumber(seen[1]) > now and seen[1] or said
 
+    -- Raised also where only the newest act or the end of a restriction is moved: who has read it may be about to lift or
+    -- to delete it.
+    local function next_version()
+        return string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(now / 1000) - 1577836800) + 1)
+    end
     -- When the subscriber acted, first and last; for a decision on a suspicion, when the suspicious words came.
-    local since, last = now, now
+    local since, last, moved = now, now, false
     local function acted(row, suspicion)
         -- A decision names the newest act that was seen: no two acts may share an instant, even where the clock stood
         -- back.
-        row[4] = math.max(last, (row[4] or row[1]) + (suspicion and 1 or 0))
+        local newest = row[4] or row[1]
+        row[4] = math.max(last, newest + (suspicion and 1 or 0))
+        moved = moved or row[4] ~= newest
         return row
     end
     local function as_long(row) -- whether a restriction stands at least as long as those that this message makes
@@ -92,8 +99,10 @@ local function receive(line, inbox, m, entries)
             call("XADD", KEYS[4], "*", "m", known .. m.body .. "}")
         end
         for name, row in pairs(m.same_for and rows or none) do -- it may be a new act
-            if row then call("HSET", line, "r:" .. name, cjson.encode(acted(row, suspected(name)))) end
+            local kept = row and cjson.encode(acted(row, suspected(name)))
+            if kept then call("HSET", line, "r:" .. name, kept) end
         end
+        if moved then call("HSET", line, "v", next_version()) end
         if m.same_for then journaled() end
         return { "duplicate", seen[2] }
     end
@@ -109,13 +118,10 @@ local function receive(line, inbox, m, entries)
     end
 
     -- From here on nothing can fail.
-    local fields, fresh, longer, stood = {}, false, false, nil
+    local fields, fresh, stood = {}, false, nil
     local function set(name, value)
         fields[#fields + 1] = name
         fields[#fields + 1] = value
-    end
-    local function raised() -- also where an end is moved: who read that it is over may be about to delete the restriction
-        set("v", string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(now / 1000) - 1577836800) + 1))
     end
     local function no_longer_suspected(carrier)
         if call("HDEL", line, "r:suspected:" .. carrier) == 1 then fresh = true end
@@ -128,7 +134,7 @@ local function receive(line, inbox, m, entries)
         if row then
             stood = stood or string.format("%d", row[1])
             acted(row, carrier)
-            if not as_long(row) then row[9], longer = ends, true end -- never earlier
+            if not as_long(row) then row[9], moved = ends, true end -- never earlier
             if carrier and not row[8] and #row[6] < MOST_WORDS then
                 row[6] = row[6] .. "\n" .. (m.words or "")
             elseif carrier then -- the newest words, beside the first: a person who decides has seen those of the id
@@ -148,7 +154,7 @@ local function receive(line, inbox, m, entries)
         end
     end
     if m.once and stood and not fresh then
-        if longer then raised() end
+        if moved then set("v", next_version()) end
         call("HSET", line, unpack(fields))
         journaled()
         return { "duplicate", stood }
@@ -158,7 +164,7 @@ local function receive(line, inbox, m, entries)
         no_longer_suspected(suspected(decides))
         call("XADD", KEYS[3], "*", "m", lifting)
     elseif decided then -- a doubt of one order bars it until this message ends that
-        decided[5] = ""
+        decided[5], moved = "", true
         set("r:" .. decides, cjson.encode(decided))
     end
     if lifting or not seen[4] and (#names == 0 or ends > 0) then -- nothing stands, or not for ever
@@ -172,7 +178,7 @@ local function receive(line, inbox, m, entries)
     set("seen", at)
     set("m:" .. m.key, said)
     if m.msisdn ~= "" then set("msisdn", m.msisdn) end
-    if fresh or longer or not seen[4] then raised() end
+    if fresh or moved or not seen[4] then set("v", next_version()) end
     if not seen[3] then set("f:read", "[]") end
     call("HSET", line, unpack(fields))
     journaled()
