@@ -95,7 +95,7 @@ def test_a_code_is_given_that_stands_in_no_question_of_the_number(world):
 def test_a_code_is_given_that_stands_in_no_open_question_whatever_its_plan_says_since(world):
     plan = world.engine.plan(SECOND).plan
     said = known_since_ever(
-        world.engine, plan.saying(scenario="".join(str(n * 7919 % 90_000 + 10_000) for n in range(11)))
+        world.engine, plan.saying(scenario="".join(str(n * 7919 % 90_000 + 10_000) for n in range(48)))
     )
     asked = [world.place(parse(f"138001380{n:02}"), plan=SECOND) for n in range(30)]
     known_since_ever(world.engine, plan)
