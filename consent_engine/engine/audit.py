@@ -26,7 +26,7 @@ from consent_engine.domain.seal import LIFTED, Chained, Leaf
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.recall import Lookup, pieces
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import OWNERS, PARTS, Recorded, ReportFilter, Store, needed
+from consent_engine.ports import OWNERS, PARTS, Archive, Recorded, ReportFilter, Store
 from consent_engine.ports.queries import Position
 
 PIECE = 500
@@ -345,17 +345,19 @@ def _unlogged(store: Store, known: Mapping[str, Leaf], kept_since: Millis, betwe
             said = "cannot be read, and nothing of it is in the log"
             yield from (Fault(Damage.UNREADABLE, record, said) for record in unread)
             yield from _misfiled(store, ((kind, record) for record in rest))
-    for of in PARTS if store.archive is not None else ():
-        for names in store.records.names(OWNERS[of]):
-            yield from _unlisted(store, of, names, between)
+    if (archive := store.archive) is not None:
+        for of in PARTS:
+            for names in store.records.names(OWNERS[of]):
+                yield from _unlisted(store, archive, of, names, between)
 
 
-def _unlisted(store: Store, kind: type[Recorded], names: Sequence[str], between: Between) -> Iterator[Fault]:
+def _unlisted(
+    store: Store, archive: Archive, kind: type[Recorded], names: Sequence[str], between: Between
+) -> Iterator[Fault]:  # fmt: skip
     """Yield those of these records of the store that SQL lacks, and that are not on their way there: no list names
     them, and the log may have none of their events. SQL is asked again at the end: what left the journal meanwhile is
     there.
     """
-    archive = needed(store.archive)
     lacking = {*names} - archive.known(kind, names)
     there = _chains(store, ((Chained(OWNERS[kind].value), name) for name in lacking)) if lacking else {}
     lasts = {name: each.last for name, each in there.items() if between[0] <= each.last.at < between[1]}

@@ -39,7 +39,7 @@ from consent_engine.engine.reserving import call_named, free_recording, reserve_
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import Release, Reserve, Step, load, post, prove, save
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
-from consent_engine.ports import By, Change, Commit, CommitResult, Leased, Owner, Posted, needed
+from consent_engine.ports import By, Change, Commit, CommitResult, Leased, Owner, Posted
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def _refusal(call: Call, by: str, secret: str) -> Posted:
 
 
 def timed(leased: Leased) -> Step[str]:
-    """Handle a due timer of a call. Raises BrokenRecord for a timer without its call."""
+    """Handle a due timer of a call. Raises BrokenRecord for a timer of another record."""
     if leased.effect == WAKE_SECOND_LOOK:
         return (yield from undecided(leased))
     return (yield from (cancelling_orders(leased) if leased.effect == WAKE_UNLAWFUL else _abandoned(leased)))
@@ -177,7 +177,7 @@ def timed(leased: Leased) -> Step[str]:
 
 def _abandoned(leased: Leased) -> Step[str]:
     """Mark a call as abandoned: no end was reported."""
-    call = needed(leased.call)
+    call = leased.of(Call)
     if call.state is not CallState.UP:
         return "performed"
     after, fields = call.with_events(Abandoned(leased.at, f"{leased.effect}#{leased.token}"))

@@ -32,6 +32,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.proof_code import LASTS_MS
 from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
@@ -45,21 +46,18 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, Store, Work, kind_of, needed
+from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, Store, Work, kind_of
 from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.outside import MAY_GO
 
 
 def pending_of(leased: Leased) -> Pending:
-    """Return the effect as it was leased. Raises BrokenRecord for one without its record."""
-    record = leased.order or leased.line or leased.ending
-    if record is None:
-        raise BrokenRecord("an effect without its record")
-    return record.effects[leased.effect]
+    """Return the effect as it was leased."""
+    return leased.record.effects[leased.effect]
 
 
 def known_outcome(leased: Leased) -> Outcome | None:
-    """Return the outcome known without a call. Raises BrokenRecord for an effect without its record."""
+    """Return the outcome known without a call."""
     refused = pending_of(leased).refused
     if refused is not None:  # no call was made under this lease, nor is one now
         return Rejected(refused)
@@ -78,19 +76,20 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
 
     unless: the outcome of an activation that must not begin; the result of earlier attempts is asked all the same
     """
-    if leased.effect == ACTIVATE and leased.order is not None:
-        return await _activate(outside, leased.order, unless)
-    if leased.effect == DEACTIVATE and leased.ending is not None:
-        return await _deactivate(outside, leased.ending)
+    record = leased.record
+    if leased.effect == ACTIVATE and isinstance(record, Order):
+        return await _activate(outside, record, unless)
+    if leased.effect == DEACTIVATE and isinstance(record, Ending):
+        return await _deactivate(outside, record)
     if _is_worth_nothing(leased):
         return CallResult(Rejected("the code's time is over"))
-    carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
+    carrier, sms = _sms(record, leased.effect) if isinstance(record, Order) else _line_sms(outside, leased)
     name = outside.routes[carrier]
     gateway = outside.gateways[name]
     if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, yet reported as accepted
         return CallResult(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
     outcome = await gateway.send(sms)
-    if leased.order is not None and isinstance(outcome, Accepted):  # the text is written anew where it is shown again
+    if isinstance(record, Order) and isinstance(outcome, Accepted):  # the text is written anew where it is shown again
         outcome = replace(outcome, text=digest(sms.text))
     return CallResult(outcome, Endpoint(GATEWAY, name))
 
@@ -152,7 +151,7 @@ _ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATI
 
 
 def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
-    line = needed(leased.line)
+    line = leased.of(Line)
     purpose, n = sms_parts(leased.effect)
     carrier, *choices = line.effects[leased.effect].about
     text = (
@@ -166,8 +165,8 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
 
 def _is_worth_nothing(leased: Leased) -> bool:
     """Whether this is a code that proves nothing any more: it waited too long, or another was requested."""
-    line = leased.line
-    if line is None or sms_parts(leased.effect)[0] is not Purpose.CODE:
+    line = leased.record
+    if not isinstance(line, Line) or sms_parts(leased.effect)[0] is not Purpose.CODE:
         return False
     return line.code is None or line.code.is_over(leased.at) or line.code.seed not in line.effects[leased.effect].about
 

@@ -24,7 +24,7 @@ from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import NothingParked, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Held, How, Leased, Owner, needed, saved
+from consent_engine.ports import Change, Commit, CommitResult, Held, How, Leased, Owner, saved
 
 MOST_RACES = 20
 _OF_CALLS = (Kind.CALL, Kind.REVIEW)
@@ -144,10 +144,10 @@ def recording(
 
 
 def barring(leased: Leased) -> Step[str]:
-    """Record that an activation was not leased, since restrictions bar it. Raises BrokenRecord for an effect without
-    its order.
+    """Record that an activation was not leased, since restrictions bar it. Raises BrokenRecord for an effect of
+    another record.
     """
-    order = needed(leased.order)
+    order = leased.of(Order)
     yield from recording(order.id, Barred(tuple(leased.barred), leased.at), order=order, now=leased.at)
     return "barred"
 
@@ -156,9 +156,7 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
     """Undo a lease whose call was never begun, as if it had not been leased; facts against an activation that came
     meanwhile count. due: when it is due again; None: now · why: it waits until then; '': as it waited before
     """
-    record = leased.order or leased.line or leased.ending
-    if record is None:
-        return
+    record = leased.record
     pending = record.effects[leased.effect]
     now = max(now, pending.leased_at + 1)  # so that no later lease begins as this one did
     first_at = pending.first_at if pending.doubts else leased.called_at
@@ -167,30 +165,30 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
         last_at=leased.called_at,
     )  # fmt: skip
     put = Put(leased.effect, now if due is None else max(now, due), back)
-    if leased.line is not None:
-        line = Change(Owner.LINE, leased.line.id, put=(put,))
+    if isinstance(record, Line):
+        line = Change(Owner.LINE, record.id, put=(put,))
         yield from save(Commit("", (line,), leased.held, wakes=wakes_of((put,), now)))
         return
-    if leased.ending is not None:  # changed meanwhile, its lease expires, and it counts as in doubt: never less
-        change = Change.of(leased.ending, put=(put,))
+    if not isinstance(record, Order):  # changed meanwhile, its lease expires, and it counts as in doubt: never less
+        change = Change.of(record, put=(put,))
         yield from save(Commit("", (change,), leased.held, wakes=wakes_of((put,), now)))
         return
-    order, held = leased.order, leased.held
+    order, held = record, leased.held
     for _ in range(MOST_RACES):
-        if order is None:
-            return
         decision = not_begun(order, put, f"{leased.effect}#{leased.token}", now)
         commit, _ = commit_of(order, decision, "", now, held)
         if (yield from save(commit)).word is not CommitResult.STALE:
             return
-        order = (yield from load([order.id])).orders.get(order.id)
+        if (found := (yield from load([order.id])).orders.get(order.id)) is None:
+            return
+        order = found
 
 
 def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
     """Record how an SMS of a line's own ended: it is dropped, or waits for another try. Raises BrokenRecord for an
     effect without its line.
     """
-    line = needed(leased.line)
+    line = leased.of(Line)
     put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
     change = Change(Owner.LINE, line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
     held = leased.held

@@ -165,10 +165,10 @@ def _archived(order: Order, loaded: Snapshot, name: str) -> Step[Ending | None]:
 
 
 def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
-    """Record how an ending's call to the BSS ended. Raises BrokenRecord for an effect without its ending, and
+    """Record how an ending's call to the BSS ended. Raises BrokenRecord for an effect of another record, and
     StoreUnavailable.
     """
-    ending = leased.ending
+    ending: Ending | None = leased.of(Ending)
     held: Held | None = leased.held
     for _ in range(MOST_RACES):
         if ending is None:
@@ -188,9 +188,10 @@ def notifying_end(leased: Leased) -> Step[str]:
     """Notify the subscriber that the service is off, once earlier messages have gone out. The notice is an SMS of the
     line: the commit that puts it checks who holds the number by then, and any change of that removes it.
 
-    Raises BrokenRecord for a timer without its ending.
+    Raises BrokenRecord for a timer of another record.
     """
-    ending, op = leased.ending, f"{leased.effect}#{leased.token}"
+    ending: Ending | None = leased.of(Ending)
+    op = f"{leased.effect}#{leased.token}"
     for _ in range(MOST_RACES):
         if ending is None:
             raise BrokenRecord("a timer without its ending")
@@ -260,11 +261,9 @@ def _orders_of(line: Line) -> Step[tuple[dict[str, Order], list[Order] | None, l
 def holder_changed(leased: Leased) -> Step[str]:
     """Take back the services of a former holder, now that the number has another holder, or none.
 
-    Raises BrokenRecord for a timer without its line.
+    Raises BrokenRecord for a timer of another record.
     """
-    line = leased.line
-    if line is None:
-        raise BrokenRecord("a timer without its line")
+    line = leased.of(Line)
     changed = as_they_happened(each for each in line.history if each.event in CHANGING)
     over = True
     if changed:

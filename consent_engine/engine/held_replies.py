@@ -18,7 +18,7 @@ from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import Step, load, load_of, post, save
 from consent_engine.errors import FieldError, Malformed
-from consent_engine.ports import Change, Commit, CommitResult, Leased, Posted, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Posted
 from consent_engine.ports.queries import StandingRestriction
 
 _PREFIX = name_of(Kind.SUSPECTED, "")
@@ -176,9 +176,9 @@ def _decided(line: Line, restriction: Restriction, decision: Decision, now: Mill
 
 def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
     """Make refusals of a line's suspicions that are undecided after their day; drop the timer, or set it to the next.
-    Raises BrokenRecord for a timer without its line.
+    Raises BrokenRecord for a timer of another record.
     """
-    line = needed(leased.line)
+    line = leased.of(Line)
     decision = Decision(refusal=True, by=BY_ENGINE, reason="undecided", carriers=tuple(carriers))
     for suspicion in _suspicions(line):
         if suspicion.since + SUSPICION_LASTS_MS <= leased.at:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.decide.leaving import LATER_MS, QUIET_MS, at_rest, wants_more
@@ -27,7 +29,7 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.round_trips import Step, drive, load, prove, save
 from consent_engine.engine.scribe import bring
 from consent_engine.errors import ArchiveUnavailable, ConsentError
-from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store
 from consent_engine.ports.records import EVERY_MESSAGE
 
 log = logging.getLogger(__name__)
@@ -87,22 +89,20 @@ def _staying(leased: Leased) -> Step[Beside]:
 
 def _beside(leased: Leased) -> Step[Beside]:
     """Return what a record that wants nothing more leaves beside, as that is now."""
-    now = leased.at
-    if leased.order is not None:
-        line = (yield from load(lines=[leased.order.line])).line(leased.order.line)
-        return _line_without(line, leased.order.id, now)
-    if leased.call is not None and leased.call.verdict in UNDECIDED:  # an order may await its review
-        line = (yield from load(lines=[leased.call.line])).line(leased.call.line)
-        awaited = any(each.kind is Kind.REVIEW and each.ref == leased.call.id for each in line.restrictions)
+    now, record = leased.at, leased.record
+    if isinstance(record, Order):
+        line = (yield from load(lines=[record.line])).line(record.line)
+        return _line_without(line, record.id, now)
+    if isinstance(record, Call) and record.verdict in UNDECIDED:  # an order may await its review
+        line = (yield from load(lines=[record.line])).line(record.line)
+        awaited = any(each.kind is Kind.REVIEW and each.ref == record.id for each in line.restrictions)
         return Beside(now + LATER_MS if awaited else 0)
-    if leased.ending is not None:
+    if isinstance(record, Ending):
         # The order goes first: one in the store has its ending, if any, there too, so that taking it back needs no SQL.
-        order = leased.ending.doc.order
+        order = record.doc.order
         is_there = order in (yield from load([order])).orders or (yield from prove(order))
         return Beside(now + LATER_MS if is_there else 0)
-    if leased.line is not None:
-        return Beside(line=leased.line)
-    return Beside()
+    return Beside(line=record) if isinstance(record, Line) else Beside()
 
 
 def _line_without(line: Line, order: str, now: Millis) -> Beside:
@@ -119,14 +119,14 @@ def _line_without(line: Line, order: str, now: Millis) -> Beside:
 
 
 def ageing(leased: Leased) -> Step[Left]:
-    """Let an idle line go on which nothing stands, or have it looked at again. Raises BrokenRecord for a timer without
-    its line.
+    """Let an idle line go on which nothing stands, or have it looked at again. Raises BrokenRecord for a timer of
+    another record.
     """
-    line = needed(leased.line)
+    line = leased.of(Line)
     for _ in range(MOST_RACES):
         rest = at_rest(line, leased.at, STRANGER_MS)
         if rest.goes:
-            return (yield from leaving(replace(leased, line=line)))
+            return (yield from leaving(replace(leased, record=line)))
         put = () if rest.due is None else (Put(leased.effect, rest.due),)
         drop = () if put else ((leased.effect, Drop.ANYWAY),)
         change = Change.of(line, rest.fields, put, drop)
@@ -152,7 +152,7 @@ class Mover:
         self._waiting += going
         if self._waiting and (self._moving is None or self._moving.done()):
             self._moving = asyncio.ensure_future(self._move_all())
-        reports = {each.record.id for each in going if each.report is not None}
+        reports = {each.record.id for each in going if isinstance(each.record, Report)}
         return [each for each in leased if each.effect not in LEAVES and each.record.id not in reports]
 
     async def rest(self, most: int = 0) -> None:

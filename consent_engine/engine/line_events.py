@@ -214,8 +214,8 @@ class Looked(NamedTuple):
 
 async def looked_up(outside: Outside, leased: Leased) -> Looked | None:
     """Ask for the holder of a number before its activation; None without a look-up service, or for other effects."""
-    order = leased.order
-    if outside.subscribers is None or order is None or leased.effect != ACTIVATE:
+    order = leased.record
+    if outside.subscribers is None or not isinstance(order, Order) or leased.effect != ACTIVATE:
         return None
     answer = await outside.subscribers.look_up(order.person.msisdn)
     return _meant(Endpoint(BSS, outside.subscribers.name), order, answer, leased.at)

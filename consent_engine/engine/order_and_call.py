@@ -33,7 +33,7 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
-from consent_engine.ports import Change, Commit, CommitResult, Leased, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased
 
 log = logging.getLogger(__name__)
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
@@ -125,9 +125,9 @@ def cancelling_orders(leased: Leased) -> Step[str]:
     """Cancel the open orders of a call that was abandoned, violated rules, or failed its review, and those to which
     nobody agreed in it, as its end says; after a failed review activated orders are taken back, too.
 
-    Raises BrokenRecord for a timer without its call, and for an order that cannot be read, once all else is done.
+    Raises BrokenRecord for a timer of another record, and for an order that cannot be read, once all else is done.
     """
-    call = needed(leased.call)
+    call = leased.of(Call)
     line, broken = (yield from load(lines=[call.line])).line(call.line), False
     for order, why in (yield from _held_by(line, call)).items():
         try:
@@ -148,9 +148,9 @@ def activating_again(leased: Leased) -> Step[str]:
     """Try an activation again that a restriction barred. The order ends where its number has another holder, where a
     refusal still bars it and no message is left to be read, or where its call is over and the order falls with it.
 
-    Raises BrokenRecord for an effect without its order.
+    Raises BrokenRecord for an effect of another record.
     """
-    order = needed(leased.order)
+    order = leased.of(Order)
     fact = Woke(leased.effect, leased.token)
     after = yield from recording(order.id, fact, order=order, now=leased.at, held=leased.held)
     if WAKE_ACTIVATE not in after.effects:

@@ -96,7 +96,7 @@ class LeaseOnCommit:
         begun = structs.replace(put.pending, attempts=1, leased_at=at, first_at=at, last_at=at)
         lease = Put(put.effect, at + self._lease_ms, begun)
         change = structs.replace(change, put=tuple(lease if each is put else each for each in change.put))
-        leased = Leased(put.effect, begun.attempts, lost=False, at=at, order=saved(order, change))
+        leased = Leased(put.effect, begun.attempts, lost=False, at=at, record=saved(order, change))
         if work is not Lane.ACTIVATION and self._stands(leased):
             return None
         commit, proven = structs.replace(commit, records=(change, *others)), work is Lane.ACTIVATION  # as a lease is
@@ -159,7 +159,7 @@ class OrderCache:
         """
         if not self._is_wanted():
             self._known.clear()
-        elif (order := leased.order) is not None:
+        elif isinstance(order := leased.record, Order):
             self._put(order.id, _Known(asked, order.version, order, _calls(order.effects) == [leased.effect]))
 
     def after(self, step: Step[T]) -> Step[T]:

@@ -11,16 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic
 
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.effects import (
-    NOTIFICATION,
-    WITHOUT_CALLS,
-    Lane,
-    Millis,
-    Outcome,
-    lane_of,
-)
+from consent_engine.domain.effects import NOTIFICATION, WITHOUT_CALLS, Lane, Millis, Outcome, lane_of
 from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Ended
@@ -40,7 +35,7 @@ from consent_engine.engine.round_trips import Step, drive
 from consent_engine.engine.slice import Pace, Slice, Tally, word_of
 from consent_engine.engine.timers import waking
 from consent_engine.errors import ConsentError, StoreUnavailable
-from consent_engine.ports import Leased, Outside, Queue, Route, Store, Work, kind_of, needed
+from consent_engine.ports import Leased, Outside, Queue, Route, Store, Work, kind_of
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -277,7 +272,7 @@ class Performer:
         self._unreported[Lane.TIMER][word] += count
 
     def _reading(self, leased: Leased, since: float) -> Step[str]:
-        yield from revoked_on(needed(leased.line), self._plans())
+        yield from revoked_on(leased.of(Line), self._plans())
         step = reading(leased, self._policy.max_attempts, self._known.of)
         count = yield from self._carry.after(step, leased.at, since)
         self._unreported[Lane.INBOUND]["messages"] += count
@@ -287,21 +282,22 @@ class Performer:
         self, leased: Leased, since: float, outcome: Outcome | None, event: LineEventAsked | None
     ) -> Step[str]:
         """Record an outcome at the store's time: the lease's, plus the time since by a clock that never jumps."""
-        if event is not None and leased.order is not None:
-            yield from recording_event_on(leased.order.line, event)
+        record = leased.record
+        if event is not None and isinstance(record, Order):
+            yield from recording_event_on(record.line, event)
         now = leased.at + int((self._watch() - since) * 1000)
         if outcome is None:
             yield from giving_back(leased, now)
             return "given_back"
-        known = len(leased.order.events) if leased.order else None
+        known = len(record.events) if isinstance(record, Order) else None
         ended = Ended(leased.effect, leased.token, outcome, random.random(), known=known)  # noqa: S311 - jitter
-        if leased.ending is not None:
+        if isinstance(record, Ending):
             pending = yield from end_recording(leased, ended, self._policy, now)
-        elif leased.order is None:
+        elif not isinstance(record, Order):
             pending = yield from line_recording(leased, ended, self._policy, now)
         else:
-            newest = self._known.of(leased.order.id) or leased.order  # a report may have come since the lease
-            step = recording(leased.order.id, ended, order=newest if event is None else None, now=now, held=leased.held)
+            newest = self._known.of(record.id) or record  # a report may have come since the lease
+            step = recording(record.id, ended, order=newest if event is None else None, now=now, held=leased.held)
             after = yield from self._carry.after(step, leased.at, since)
             pending = after.effects.get(leased.effect)
             self._measure(leased, after, now)
@@ -327,4 +323,5 @@ def _why_put_off(leased: Leased, gate: Gate) -> str:
         return ""
     if name := gate.gateway(leased):
         return why_it_waits(name)
-    return FOR_A_PERSON if leased.order and leased.effect == QUESTION and leased.order.awaits_person else ""
+    order = leased.record
+    return FOR_A_PERSON if isinstance(order, Order) and leased.effect == QUESTION and order.awaits_person else ""

@@ -27,7 +27,7 @@ from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import Step, load, load_of, newest_yeses, save
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, IllegalTransition, OrderNotFound, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, Owner, Saved, Snapshot, needed
+from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, Owner, Saved, Snapshot
 
 log = logging.getLogger(__name__)
 _DONE = frozenset({CommitResult.OK, CommitResult.SAME})
@@ -84,7 +84,7 @@ def reading(leased: Leased, max_attempts: int, known: Callable[[str], Order | No
     """Read the unread messages of a leased line; return how many were consumed here. Raises BrokenRecord for an
     effect without its line. known: an order as it was a moment ago, to save its load
     """
-    line = needed(leased.line)
+    line = leased.of(Line)
     held = leased.held
     if not leased.unread:  # consumed by a worker whose lease passed to us: nothing is left to do
         yield from save(Commit("", (Change(Owner.LINE, line.id, drop=((leased.effect, Drop.ANYWAY),)),), held))
@@ -106,7 +106,7 @@ def reading_again(leased: Leased) -> Step[str]:
     """Read the oldest message of a line that was set aside; the next is read under a lease of its own. Raises
     BrokenRecord for an effect without its line, and for a message that cannot be read.
     """
-    line = needed(leased.line)
+    line = leased.of(Line)
     kept = line.effects[leased.effect]
     message, rest = set_aside(kept)
     put = (Put(leased.effect, leased.at, rest),) if rest.about else ()

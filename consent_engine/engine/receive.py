@@ -39,7 +39,7 @@ from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.recall import Lookup
 from consent_engine.engine.round_trips import Step, drive, load, load_of, or_raised, post, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Leased, Outside, Posted, Store, Stored, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Outside, Posted, Store, Stored
 
 
 def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read) -> Posted:
@@ -197,7 +197,7 @@ def line_timer(leased: Leased, outside: Outside) -> Step[str]:
 
 def _waited(leased: Leased, outside: Outside) -> Step[str]:
     """Hand on as fragments the parts that waited long enough, and forget those handed on long ago."""
-    line, now = needed(leased.line), leased.at
+    line, now = leased.of(Line), leased.at
     for _ in range(MOST_RACES):
         left: dict[str, Gathered] = {}
         for name, known in line.gathered.items():

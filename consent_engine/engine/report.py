@@ -42,7 +42,7 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import AWAY, proven, recalled, transact
 from consent_engine.engine.round_trips import Step, load, post, prove, save
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Posted, needed
+from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Posted
 
 log = logging.getLogger(__name__)
 DOOR = "report"
@@ -243,7 +243,7 @@ def erasing(leased: Leased, keep: Retention) -> Step[str]:
 
     One whose reward is not over then leaves the store when the rest of it need not be kept any longer, either.
     """
-    report, now = needed(leased.report), leased.at
+    report, now = leased.of(Report), leased.at
     came = report.received.received_at
     put: tuple[Put, ...] = ()
     if came >= keep.persons_before(Evidence.NO_SERVICE, now):

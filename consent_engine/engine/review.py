@@ -34,7 +34,7 @@ from consent_engine.engine.order_and_call import open_of
 from consent_engine.engine.recall import proven, transact
 from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import FieldError, Malformed, Refused
-from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, needed
+from consent_engine.ports import Change, Commit, CommitResult, Held, Leased
 
 
 class Review(NamedTuple):
@@ -115,8 +115,8 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
 
 
 def undecided(leased: Leased) -> Step[str]:
-    """Let the failed review stand: no second look in time. Raises BrokenRecord for a timer without its call."""
-    call = needed(leased.call)
+    """Let the failed review stand: no second look in time. Raises BrokenRecord for a timer of another record."""
+    call = leased.of(Call)
     if call.verdict is Verdict.CONTESTED:
         yield from _judged(call, Review(call.id, BY_ENGINE, passed=False, second=True), leased.at, leased.held)
     return "performed"

@@ -5,10 +5,15 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Put
 from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN, Millis
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Woke
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.call import timed
 from consent_engine.engine.change_order import recording
@@ -51,17 +56,21 @@ def waking(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: 
 
 
 def _done(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: Retention) -> Step[str]:
-    order = leased.order
-    if leased.call is not None:
-        return (yield from timed(leased))
-    if leased.ending is not None:
-        return (yield from notifying_end(leased))
-    if leased.report is not None:
-        return (yield from erasing(leased, keep))
-    if step := _OF_LINES.get(leased.effect):
-        return (yield from step(leased))
-    if order is None:
-        return (yield from line_timer(leased, outside))
+    match leased.record:
+        case Call():
+            return (yield from timed(leased))
+        case Ending():
+            return (yield from notifying_end(leased))
+        case Report():
+            return (yield from erasing(leased, keep))
+        case Line():
+            step = _OF_LINES.get(leased.effect)
+            return (yield from step(leased) if step else line_timer(leased, outside))
+        case Order() as order:
+            return (yield from _of_order(leased, order, unasked))
+
+
+def _of_order(leased: Leased, order: Order, unasked: Callable[[], None]) -> Step[str]:
     if leased.effect == WAKE_ACTIVATE:
         return (yield from activating_again(leased))
     fact = Woke(leased.effect, leased.token)

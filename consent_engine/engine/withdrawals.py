@@ -131,12 +131,10 @@ def _read(kept: tuple[str, ...], line: Line) -> Unread:
 
 def retrying_withdrawal(leased: Leased) -> Step[str]:
     """Look again at wishes to end a service: once the archive can be asked and the activation has ended, the ending is
-    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, and where an order
+    requested. What a person has seen to is over. Raises BrokenRecord for a timer of another record, and where an order
     that may be meant cannot be read.
     """
-    line = leased.line
-    if line is None:
-        raise BrokenRecord("a timer without its line")
+    line = leased.of(Line)
     known, left, why = line.effects[leased.effect], tuple[str, ...](), ""
     for n in range(0, len(known.about), FIELDS):
         kept = known.about[n : n + FIELDS]

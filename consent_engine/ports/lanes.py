@@ -1,24 +1,19 @@
 """The port to lanes: due effects, each leased to one worker at a time; and the port's types."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports.records import OWNERS, Held, Owner
+from consent_engine.ports.records import OWNERS, Held, K, Owner, Recorded
 from consent_engine.ports.server_memory import ServerMemory
-
-T = TypeVar("T")
 
 
 class Route(NamedTuple):
@@ -47,22 +42,16 @@ class Leased(Struct, frozen=True):
     token: int
     lost: bool
     at: Millis
-    order: Order | None = None
-    line: Line | None = None
-    call: Call | None = None
+    record: Recorded | Line
     unread: Sequence[Unread] = ()
     barred: Sequence[str] = ()
-    ending: Ending | None = None
-    report: Report | None = None
     called_at: Millis = 0
 
-    @property
-    def record(self) -> Order | Line | Call | Ending | Report:
-        """The record of the effect, of whatever kind. Raises BrokenRecord for an effect without it."""
-        record = self.order or self.line or self.call or self.ending or self.report
-        if record is None:
-            raise BrokenRecord("an effect without its record")
-        return record
+    def of(self, kind: type[K]) -> K:
+        """Return the record. Raises BrokenRecord where it is of another kind: somebody put the effect there."""
+        if not isinstance(self.record, kind):
+            raise BrokenRecord(f"an effect of a {kind.__name__.lower()} on another record")
+        return self.record
 
     @property
     def owner(self) -> Owner:
@@ -72,22 +61,15 @@ class Leased(Struct, frozen=True):
     @property
     def carrier(self) -> str:
         """The carrier whose gateway gets an SMS; '' where none is known."""
-        if self.order is not None:
-            return self.order.doc.carrier
-        return next(iter(self.line.effects[self.effect].about), "") if self.line else ""
+        if isinstance(self.record, Order):
+            return self.record.doc.carrier
+        return next(iter(self.record.effects[self.effect].about), "")
 
     @property
     def held(self) -> Held:
-        """The leased effect as a commit names it. Raises BrokenRecord for one without its record."""
+        """The leased effect as a commit names it."""
         record = self.record
         return Held(record.id, self.effect, self.token, record.effects[self.effect].leased_at)
-
-
-def needed(record: T | None) -> T:
-    """Return the record of a leased effect. Raises BrokenRecord for an effect without it."""
-    if record is None:
-        raise BrokenRecord("an effect without its record")
-    return record
 
 
 class Stuck(Struct, frozen=True):

@@ -316,7 +316,7 @@ def test_a_line_with_an_unread_message_goes_neither_by_itself_nor_with_its_last_
     order = desk.settled()
     desk.clock.forward(hours=LONG)
     found = desk.engine.store.lanes.lease(Lane.TIMER, 50)
-    [leased] = [each for each in found if each.order]
+    [leased] = [each for each in found if each.owner is Owner.ORDER]
     line = desk.engine.line(NUMBER)
     gone = Change.leave(line)
     desk.report(order, Delivery.DELIVERED, "notification.1")

@@ -133,7 +133,7 @@ def test_leases_come_from_one_cell_after_the_other_however_much_one_has(world):
     world.engine.place_many(placings(world, [p for group in people.values() for p in group]))
     homes = []
     while leased := world.engine.store.lanes.lease(Lane.SMS, 1):
-        homes += [cell_of(each.order.id, CELLS) for each in leased]
+        homes += [cell_of(each.record.id, CELLS) for each in leased]
     assert [sorted(homes[n : n + 4]) for n in (0, 4)] == [[0, 1, 2, 3]] * 2
     assert homes[8:] == [0] * 10
     assert len(homes) == 18
@@ -143,7 +143,7 @@ def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_ove
     world.engine.place_many(placings(world, [p for group in people_of(0, 1, 2, 3).values() for p in group]))
     store = world.engine.store
     world.wires[3].cut = True
-    found = [cell_of(each.order.id, CELLS) for _ in range(6) for each in store.lanes.lease(Lane.SMS, 10)]
+    found = [cell_of(each.record.id, CELLS) for _ in range(6) for each in store.lanes.lease(Lane.SMS, 10)]
     assert sorted(found) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert store.lanes.depths()[Lane.SMS].waiting == 9, "as far as can be seen"
     world.wires[3].cut = False

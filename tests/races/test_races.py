@@ -109,7 +109,7 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
             asked_at = perf_counter()
             for leased in worker.store.lanes.lease(Lane.ACTIVATION, 1):
                 if not leased.barred:
-                    handed_out[leased.order.id] = asked_at
+                    handed_out[leased.record.id] = asked_at
             if len(acknowledged) == RACES:
                 return
 
@@ -172,7 +172,7 @@ def test_a_hand_over_that_a_report_proves_tells_of_the_copy_that_a_worker_sends_
 
     def send():
         for _ in range(50 * RACES):
-            sent.update(leased.order.id for leased in worker.store.lanes.lease(Lane.SMS, 1))
+            sent.update(leased.record.id for leased in worker.store.lanes.lease(Lane.SMS, 1))
             if proven.is_set():
                 return
 
@@ -229,7 +229,7 @@ def test_no_giving_back_that_is_sent_again_takes_a_lease_of_another(world):
             for _ in range(8):
                 worker.records.look()  # about as long as a call takes
             drive(worker, [line_recording(*each, world.policy, each[0].at) for each in zip(some, ended, strict=True)])
-            handed_over.extend(leased.line.id for leased in some)
+            handed_over.extend(leased.record.id for leased in some)
             if len(handed_over) >= RACES:
                 return
 

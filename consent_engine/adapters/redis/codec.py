@@ -8,9 +8,6 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.canonical_json import plain
 from consent_engine.domain.decide.wanted_effects import follows
 from consent_engine.domain.effects import Millis, Pending, lane_of
@@ -119,18 +116,10 @@ def leased_of(offers: Mapping[str, str], now: Millis, row: Sequence[Any], *, sea
     record = record_of(owner := Owner(kind), name, pairs(flat), now, offers, seal)
     if not follows(effect, record):
         raise BrokenRecord(f"an effect that does not follow from its {owner.name.lower()}: somebody put it there")
-    held = Leased(effect, int(kept[1 : kept.index(",")]), mark == "1", now, called_at=int(*called_at))
-    match record:
-        case Order():
-            return replace(held, order=record, barred=tuple(more) if mark == "2" else ())
-        case Line():
-            return replace(held, line=record, unread=tuple(unread_of(row) for row in more))
-        case Call():
-            return replace(held, call=record)
-        case Ending():
-            return replace(held, ending=record)
-        case Report():
-            return replace(held, report=record)
+    unread = tuple(unread_of(row) for row in more) if owner is Owner.LINE else ()
+    barred = tuple(more) if owner is Owner.ORDER and mark == "2" else ()
+    token = int(kept[1 : kept.index(",")])
+    return Leased(effect, token, mark == "1", now, record, unread, barred, int(*called_at))
 
 
 def raw(kept: str) -> bytes:

@@ -11,9 +11,10 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import Clock, OfCell
 from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, lane_of
 from consent_engine.domain.line.restriction import BARRING, names_barring
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck, Work, kind_of, needed
+from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck, Work, kind_of
 from consent_engine.ports.server_memory import ASKED
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class RedisLanes(OfCell, Lanes):
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         calls = Calls()
         for each in leased:
-            order = needed(each.order)
+            order = each.of(Order)
             # An activation that may have happened is no longer barred: the BSS is asked for its outcome.
             in_doubt = order.effects[each.effect].in_doubt
             names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)

@@ -290,7 +290,7 @@ def test_a_lost_lease_is_a_doubt_and_no_call(desk):
     desk.bss.can_ask = True
     take_back(desk, order)
     [held] = desk.engine.lanes.lease(Lane.ACTIVATION, 5)  # the worker dies with the lease
-    assert held.ending.doc.order == order.id
+    assert held.record.doc.order == order.id
     desk.clock.forward(seconds=61)
     desk.run(Lane.ACTIVATION)
     assert (desk.bss.ended, ending(desk, order).effects["deactivate"].doubts) == ([], 1)
@@ -618,7 +618,7 @@ def test_an_ending_stays_while_its_order_is_in_the_store_and_while_the_archive_i
 def test_an_ending_that_is_given_back_wakes_its_lane(desk):
     order = desk.settled()
     take_back(desk, order)
-    [leased] = [each for each in desk.engine.store.lanes.lease(Lane.ACTIVATION, 9) if each.ending]
+    [leased] = [each for each in desk.engine.store.lanes.lease(Lane.ACTIVATION, 9) if each.owner is Owner.ENDING]
     assert drive(desk.engine.store, [giving_back(leased, desk.clock.now)]).due == {Lane.ACTIVATION: 1}
     desk.run()
     assert ending(desk, order).state is EndingState.ENDED

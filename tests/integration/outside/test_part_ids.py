@@ -122,7 +122,7 @@ def test_an_answer_that_never_comes_is_not_waited_for_for_ever(world):
     order = world.place()
     world.run()
     world.clock.forward(seconds=601)
-    assert [each.order.id for each in world.engine.store.lanes.lease(Lane.SMS, 9)] == [order.id]
+    assert [each.record.id for each in world.engine.store.lanes.lease(Lane.SMS, 9)] == [order.id]
     for part in [(1, TAKEN), (2, GONE), (3, GONE)]:
         report(world, order, part, numbered=False)
     for milliseconds in (0, 1_001, ANSWER_MS - 10_000):

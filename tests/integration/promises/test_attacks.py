@@ -222,7 +222,7 @@ def test_a_failed_report_before_the_gateways_answer_counts_after_it(world):
     world.run(Lane.INBOUND)
     ended = Ended(leased.effect, leased.token, Accepted("m1"))
     held = leased.held
-    drive(world.engine.store, [recording(order.id, ended, order=leased.order, now=leased.at + 5, held=held)])
+    drive(world.engine.store, [recording(order.id, ended, order=leased.record, now=leased.at + 5, held=held)])
     assert world.state(order) == "undeliverable"
 
 

@@ -62,9 +62,9 @@ def test_what_lost_its_worker_is_leased_alone_whatever_is_due_before_and_behind_
     world.run()
     lanes = world.engine.store.lanes
     world.say("是", numbers[0])
-    assert [each.line.id for each in lanes.lease(Lane.INBOUND, 9)] == [lost]
+    assert [each.record.id for each in lanes.lease(Lane.INBOUND, 9)] == [lost]
     world.say("是", numbers[1])
     world.clock.forward(seconds=61)  # its worker died
     world.say("是", numbers[2])
-    leased = [[each.line.id for each in lanes.lease(Lane.INBOUND, 9)] for _ in range(3)]
+    leased = [[each.record.id for each in lanes.lease(Lane.INBOUND, 9)] for _ in range(3)]
     assert leased == [[before], [lost], [behind]]

@@ -33,7 +33,7 @@ def lost(world):
     [again] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     assert again.lost
     ended = Ended(ACTIVATE, again.token, Uncertain("lease lost"))
-    drive(world.engine.store, [recording(again.order.id, ended, now=world.clock.now, held=again.held)])
+    drive(world.engine.store, [recording(again.record.id, ended, now=world.clock.now, held=again.held)])
 
 
 def later(world, *lanes):
@@ -162,7 +162,7 @@ def test_a_worker_that_dies_at_every_call_comes_to_the_stuck_list_though_the_bss
     for _ in range(world.policy.max_attempts - 1):
         world.clock.forward(hours=1)
         [asks] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
-        assert asks.order.effects[ACTIVATE].in_doubt
+        assert asks.record.effects[ACTIVATE].in_doubt
         unknown = Ended(ACTIVATE, asks.token, world.runner.run(world.bss.ask(doubted.id)))
         drive(world.engine.store, [recording(doubted.id, unknown, now=world.clock.now, held=asks.held)])
         lost(world)

@@ -279,11 +279,11 @@ def test_the_answer_to_a_stop_is_not_sent_to_a_new_holder_of_the_number(world, a
     world.say("TD")
     world.run(Lane.INBOUND)
     facts = [
-        (NumberChanged("assigned:1", "ops", leased.order.line), None),
+        (NumberChanged("assigned:1", "ops", leased.record.line), None),
         (Ended(ACTIVATE, leased.token, Accepted("a1")), leased.held),
     ]
     for fact, held in reversed(facts) if activated else facts:
-        drive(world.engine.store, [recording(leased.order.id, fact, now=world.clock.now, held=held)])
+        drive(world.engine.store, [recording(leased.record.id, fact, now=world.clock.now, held=held)])
     world.clock.forward(hours=1)
     world.run()
     assert [sms.purpose for sms in world.gateway.sent] == [Purpose.CONFIRMATION]

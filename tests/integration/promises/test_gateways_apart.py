@@ -185,6 +185,6 @@ def test_a_gateway_of_several_carriers_gets_the_oldest_first_and_no_more_than_as
         route = Route("any", carriers)
         wanted = sorted(dues[each] for each in placed if placed[each] in carriers)[:5]
         leased = lanes.lease_each({route: 5})[route]
-        assert [dues[each.order.id] for each in leased] == wanted
+        assert [dues[each.record.id] for each in leased] == wanted
         for each in leased:
-            assert placed.pop(each.order.id) in carriers
+            assert placed.pop(each.record.id) in carriers

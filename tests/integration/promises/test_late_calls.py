@@ -131,9 +131,9 @@ def test_a_lease_of_the_same_number_from_another_instant_begins_no_call(world, c
     lanes = world.engine.store.lanes
     [leased] = lanes.lease(Lane.ACTIVATION, 1)
     for other in others_of(leased.held):
-        pending = structs.replace(leased.order.effects[ACTIVATE], leased_at=other.since)
-        order = structs.replace(leased.order, effects={**leased.order.effects, ACTIVATE: pending})
-        assert lanes.may_begin([structs.replace(leased, token=other.token, order=order)]) == [False]
+        pending = structs.replace(leased.record.effects[ACTIVATE], leased_at=other.since)
+        order = structs.replace(leased.record, effects={**leased.record.effects, ACTIVATE: pending})
+        assert lanes.may_begin([structs.replace(leased, token=other.token, record=order)]) == [False]
     assert lanes.may_begin([leased]) == [True]
 
 

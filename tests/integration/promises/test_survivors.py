@@ -38,8 +38,8 @@ def test_whoever_was_too_slow_takes_nothing_from_the_one_who_holds_it_now(world)
     assert (slow.token, holder.token) == (1, 2)
     ended = Ended(QUESTION, slow.token, Unavailable("busy"))
     held = slow.held
-    drive(world.engine.store, [recording(order.id, ended, order=slow.order, now=world.clock.now, held=held)])
-    assert world.engine.show(order.id).effects[QUESTION] == holder.order.effects[QUESTION]
+    drive(world.engine.store, [recording(order.id, ended, order=slow.record, now=world.clock.now, held=held)])
+    assert world.engine.show(order.id).effects[QUESTION] == holder.record.effects[QUESTION]
     assert world.triggers(order) == ["ended_late"]
     world.clock.forward(seconds=59)
     assert world.engine.store.lanes.lease(Lane.SMS, 1) == []

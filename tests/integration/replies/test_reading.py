@@ -202,7 +202,7 @@ def test_a_message_that_its_readers_die_of_costs_no_message_that_was_leased_with
     lanes = world.engine.store.lanes
     for _ in range(200):
         leased = lanes.lease(Lane.INBOUND, 100)
-        if any(each.line.id == deadly and each.token <= 5 for each in leased):
+        if any(each.record.id == deadly and each.token <= 5 for each in leased):
             world.clock.forward(seconds=61)  # the process died, with all that it had leased
         else:
             drive(world.engine.store, [reading(each, 5) for each in leased])

@@ -408,7 +408,7 @@ def test_a_reader_that_dies_after_taking_it_up_again_answers_all_the_same_and_ta
     desk.bss.end_answers = [Rejected("no such service")]
     desk.say(f"退订{order.doc.code}", message_id="again")
     [leased] = desk.engine.store.lanes.lease(Lane.INBOUND, 1)
-    drive(desk.engine.store, [withdrawing(leased.line, leased.unread[0], leased.at)])
+    drive(desk.engine.store, [withdrawing(leased.record, leased.unread[0], leased.at)])
     desk.run(Lane.ACTIVATION)
     before = len(desk.gateway.sent)
     desk.clock.forward(seconds=61)

@@ -202,7 +202,7 @@ def test_a_line_that_is_made_anew_meanwhile_stays(desk):
     def writes_and_is_leased():
         assert desk.client.keys("ce:*:line:*") == []
         desk.say("在吗")
-        desk.client.zadd(desk.cell.due[Lane.TIMER], {f"l:{old.line.id}:{WAKE_LINE}": desk.clock.now})
+        desk.client.zadd(desk.cell.due[Lane.TIMER], {f"l:{old.record.id}:{WAKE_LINE}": desk.clock.now})
         desk.clock.forward(1)
         new.extend(desk.engine.store.lanes.lease(Lane.TIMER, 9))
 
@@ -243,7 +243,7 @@ def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_lea
     def leases_one():
         desk.client.zadd(due, {f"o:{orders[0]}:{QUESTION}": now})
         [leased] = desk.engine.store.lanes.lease(Lane.SMS, 1)
-        assert leased.order.id == orders[0]
+        assert leased.record.id == orders[0]
 
     desk.wire.meanwhile = leases_one
     desk.slow.lanes.bring_forward(Lane.SMS, now + 2_500, now + 120_000, why="here")

@@ -233,13 +233,13 @@ def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
 
 def test_an_effect_has_one_holder_until_its_lease_is_over(world, store, order):
     [first] = store.lanes.lease(Lane.SMS, 9)
-    assert (first.token, first.lost, first.at, first.order.id) == (1, False, world.clock.now, order.id)
+    assert (first.token, first.lost, first.at, first.record.id) == (1, False, world.clock.now, order.id)
     world.clock.forward(59_999)
     assert store.lanes.lease(Lane.SMS, 9) == []
     world.clock.forward(1)
     [second] = store.lanes.lease(Lane.SMS, 9)
     assert (second.token, second.lost) == (2, True)
-    pending = second.order.effects[QUESTION]
+    pending = second.record.effects[QUESTION]
     assert (pending.first_at, pending.last_at, pending.leased_at) == (first.at, first.at, world.clock.now)
 
 
@@ -275,7 +275,7 @@ def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(
     assert store.lanes.lease(Lane.TIMER, 9) == []
     for leased in store.lanes.lease(Lane.SMS, 9):
         held = leased.held
-        one(store, noted(leased.order, held=held, put=(Put(QUESTION, PARKED, Pending(1, parked=1)),)))
+        one(store, noted(leased.record, held=held, put=(Put(QUESTION, PARKED, Pending(1, parked=1)),)))
     world.clock.now = 10**13
     assert len(store.lanes.lease(Lane.SMS, 9)) == 2
 
@@ -313,7 +313,7 @@ def test_parking_brings_back_no_effect_that_was_dropped_meanwhile(world, store, 
 def test_an_effect_that_cannot_be_read_waits_for_a_person_and_stops_nobody_else(world, store, order):
     world.client.hset(world.cell.order(order.id), f"f:{QUESTION}", "[2,0,1,7,8,oops]")
     other = world.place("13900139000")
-    assert [leased.order.id for leased in store.lanes.lease(Lane.SMS, 9)] == [other.id]
+    assert [leased.record.id for leased in store.lanes.lease(Lane.SMS, 9)] == [other.id]
     assert [each.id for each in store.lanes.stuck(9)] == [order.id]
     pending = world.engine.show(order.id).effects[QUESTION]
     assert (pending.attempts, pending.leased_at, pending.doubts, pending.first_at, pending.parked) == (3, 0, 1, 7, 1)
@@ -326,10 +326,10 @@ def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
     one(store, noted(order, put=(Put(QUESTION, 0, pending),), line=line))
     for attempt in range(1, 4):
         by_effect = {leased.effect: leased for leased in store.lanes.lease(Lane.SMS, 9)}
-        now = by_effect[QUESTION].order.effects[QUESTION]
+        now = by_effect[QUESTION].record.effects[QUESTION]
         assert (now.attempts, now.doubts, now.why, now.believe) == (7 + attempt, 2, pending.why, "ops")
         assert now.first_at == pending.first_at
-        assert by_effect["sms.clarification.3"].line.effects["sms.clarification.3"].about == about.about
+        assert by_effect["sms.clarification.3"].record.effects["sms.clarification.3"].about == about.about
         world.clock.forward(seconds=61)
 
 
@@ -345,7 +345,7 @@ def test_what_nobody_can_read_goes_to_the_stuck_list_and_the_others_are_leased(w
     world.client.hset(f"ce:{{0}}:order:{order.id}", "state", "of a later release")
     world.client.rpush(f"ce:{{0}}:inbox:{THIRD}", "garbage")
     store.inbox.receive([posted("c", line=THIRD), posted("d", line=FOURTH)])
-    assert {leased.line.id for leased in store.lanes.lease(Lane.INBOUND, 9)} == {SECOND, FOURTH}
+    assert {leased.record.id for leased in store.lanes.lease(Lane.INBOUND, 9)} == {SECOND, FOURTH}
     assert store.lanes.lease(Lane.SMS, 9) == []
     assert {each.id for each in store.lanes.stuck(9)} == {LINE, THIRD, order.id}
 
@@ -366,7 +366,7 @@ def test_the_instants_of_one_line_never_go_back(world, store):
     world.clock.forward(hours=-1)
     later, other = store.inbox.receive([posted("b"), posted("c", line=SECOND)])
     assert later.at == other.at == world.clock.now  # the instant that callers are told
-    [mine] = [each for each in store.lanes.lease(Lane.INBOUND, 9) if each.line.id == LINE]
+    [mine] = [each for each in store.lanes.lease(Lane.INBOUND, 9) if each.record.id == LINE]
     assert [each.at for each in mine.unread] == [first.at, first.at]
 
 
