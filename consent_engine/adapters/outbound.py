@@ -18,6 +18,7 @@ from consent_engine import DISTRIBUTION
 from consent_engine.adapters.http_exchange import BrokenAnswer, call, request, target_of, tls_context
 from consent_engine.domain import hashing
 from consent_engine.domain.effects import Unavailable, Uncertain
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
 from consent_engine.ports.outside import MAY_GO, NotSent
@@ -146,13 +147,16 @@ class Client:
             async with asyncio.timeout(self._seconds):
                 return await self._exchange(method, url, body, self._stamped(headers, body), progress)
         except TimeoutError:
-            return Uncertain("no answer in time") if progress.begun else Unavailable("no connection in time")
+            if progress.begun:
+                return Uncertain(Hitch.NO_ANSWER.of())
+            return Unavailable(Hitch.NO_CONNECTION_IN_TIME.of())
         except NotSent:
-            return Unavailable("not wanted any more once its connection stood")
+            return Unavailable(Hitch.NOT_WANTED.of())
         except _TROUBLE as trouble:
             # Only the kind is kept: the messages quote addresses, and garbage that may quote a person.
             kind = type(trouble).__name__
-            return Uncertain(f"broken answer: {kind}") if progress.begun else Unavailable(f"no connection: {kind}")
+            begun, never = Hitch.BROKEN_ANSWER.of(kind), Hitch.NO_CONNECTION.of(kind)
+            return Uncertain(begun) if progress.begun else Unavailable(never)
 
     async def _exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], progress: _Progress

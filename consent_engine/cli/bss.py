@@ -10,6 +10,7 @@ import typer
 
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
+from consent_engine.domain.hitch import in_words
 from consent_engine.errors import Malformed
 
 if TYPE_CHECKING:
@@ -175,11 +176,11 @@ def _words(came: Outcome | None) -> str:
         case Accepted():
             return f"done: {came.ref} {came.note}".rstrip()
         case Rejected():
-            return f"refused: {came.reason}"
+            return f"refused: {in_words(came.reason)}"
         case Unavailable():
-            return f"not taken: {came.reason}"
+            return f"not taken: {in_words(came.reason)}"
         case Uncertain():
-            return f"in doubt: {came.reason}"
+            return f"in doubt: {in_words(came.reason)}"
         case Untaken():
             return "unknown to the BSS"
     return "cannot be asked"

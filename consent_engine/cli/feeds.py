@@ -11,6 +11,7 @@ from consent_engine.cli.audit import millis_of
 from consent_engine.cli.opening import by, opened
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, line, table
+from consent_engine.domain.hitch import in_words
 from consent_engine.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def _row(found: "Behind") -> tuple[object, ...]:
     feed = found.feed
     state = "ok"
     if feed.paused:
-        state = f"paused: {feed.paused}"
+        state = f"paused: {in_words(feed.paused)}"
     elif feed.failures:
-        state = f"failing since {instant(feed.failing_since)}: {feed.why}; next at {instant(feed.again_at)}"
+        state = f"failing since {instant(feed.failing_since)}: {in_words(feed.why)}; next at {instant(feed.again_at)}"
     return feed.name, feed.address, feed.cursor, found.waiting, f"{found.oldest // 1000} s", state
 
 

@@ -8,6 +8,7 @@ import typer
 
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import table, tell
+from consent_engine.domain.hitch import in_words
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import Malformed
 
@@ -78,9 +79,9 @@ def _hand_over(now: "CheckProgress") -> str:
     if now.pending is None:
         return "handed over"
     if now.pending.parked:
-        return f"not handed over: {now.pending.why}"
+        return f"not handed over: {in_words(now.pending.why)}"
     if now.pending.why:
-        return f"not handed over yet: {now.pending.why}"
+        return f"not handed over yet: {in_words(now.pending.why)}"
     return "being handed over" if now.pending.attempts else "waits for a worker: `consent serve`"
 
 

@@ -13,6 +13,7 @@ from consent_engine.cli.tables import instant, line, manner, out, record, table,
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.grammar import read as meaning
+from consent_engine.domain.hitch import in_words
 from consent_engine.domain.msisdn import hidden, mask, parse
 from consent_engine.errors import NothingParked, OrderNotFound
 
@@ -41,8 +42,11 @@ def retry_all(wanted: "Wanted", limit: int, *, dry_run: bool) -> None:
     with opened() as engine:
         found = engine.stuck(MOST_STUCK, wanted)
         if dry_run:
-            rows = [(c.count, c.lane.value, c.plan or "-", instant(c.since), c.reason) for c in causes_of(found)]
-            table(("count", "lane", "plan", "since", "reason"), rows, "no such effect is stuck")
+            rows = [
+                (c.count, c.lane.value, c.plan or "-", instant(c.since), c.reason, in_words(c.reason))
+                for c in causes_of(found)
+            ]
+            table(("count", "lane", "plan", "since", "reason", "in words"), rows, "no such effect is stuck")
             return
         chosen, done = found[:limit], Retried()
         for start in range(0, len(chosen), _AT_ONCE):
@@ -84,8 +88,8 @@ def ask_again(
             if not cursor:
                 break
     if dry_run:
-        rows = [(c.count, c.plan, instant(c.since), c.reason) for c in unreached_of(found)]
-        table(("count", "plan", "since", "reason"), rows, "no such order is undeliverable")
+        rows = [(c.count, c.plan, instant(c.since), c.reason, in_words(c.reason)) for c in unreached_of(found)]
+        table(("count", "plan", "since", "reason", "in words"), rows, "no such order is undeliverable")
         return
     record([("asked", done.asked), *((f"refused {code}", n) for code, n in sorted(done.refused.items()))])
 
@@ -166,7 +170,7 @@ def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
     yield "head", order.head
     for effect, pending in sorted(order.effects.items()):
         parked = ["parked"] if pending.parked else []
-        yield f"wants {effect}", f"attempts {pending.attempts}", *parked, hidden(pending.why)
+        yield f"wants {effect}", f"attempts {pending.attempts}", *parked, in_words(hidden(pending.why))
 
 
 _LIMIT = typer.Option(min=1, max=10_000, help="How many at most.")
@@ -202,7 +206,7 @@ def stuck() -> None:
     """
     with opened() as engine:
         found = engine.stuck()
-    rows = [(n.named, n.effect, n.lane, "?" if n.attempts is None else n.attempts, n.why) for n in found]
+    rows = [(n.named, n.effect, n.lane, "?" if n.attempts is None else n.attempts, in_words(n.why)) for n in found]
     table(("order", "effect", "lane", "attempts", "why"), rows, "nothing is stuck")
 
 

@@ -8,6 +8,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hitch import in_words
 from consent_engine.domain.log.checkpoint import Checkpoint, Key, NotSigned
 from consent_engine.domain.log.witness import Witness, quorum
 from consent_engine.engine import audit
@@ -136,11 +137,12 @@ def feeds(log: Log, now: Millis) -> Iterator[Finding]:
     """Check how far each feed is behind. Raises ArchiveUnavailable, and BrokenRecord for one that cannot be read."""
     for feed, waiting, oldest in behind(log, now):
         name, rest = quote(feed.name), f"{waiting:,} entries wait in the log, the oldest for {oldest // 1000:,} s"
+        why = in_words(feed.paused or feed.why)
         if feed.paused:
-            yield warn(f"feed {feed.name} is paused ({feed.paused}): {rest}", f"consent feeds resume {name}")
+            yield warn(f"feed {feed.name} is paused ({why}): {rest}", f"consent feeds resume {name}")
         elif feed.failures:
             yield warn(
-                f"feed {feed.name} stands at entry {feed.cursor}, {feed.failures} posts failed, {feed.why}: {rest}",
+                f"feed {feed.name} stands at entry {feed.cursor}, {feed.failures} posts failed, {why}: {rest}",
                 f"is {feed.address} up? It goes on by itself; to leave out what it never takes: consent feeds replay "
                 f"{name} --from {feed.cursor + 1}",
             )

@@ -7,6 +7,7 @@ from shlex import quote
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.hitch import in_words
 from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, lately
 from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
@@ -121,7 +122,7 @@ def dead(causes: Iterable[Unreached], now: Millis) -> Iterator[Finding]:
     """Name sales that died of one cause, while their subscribers can be asked again."""
     for each in causes:
         yield bad(
-            f"{each.count} sales of {each.plan} died of one cause in {_ago(now - each.since)}: {each.reason}",
+            f"{each.count} sales of {each.plan} died of one cause in {_ago(now - each.since)}: {in_words(each.reason)}",
             f"once it is gone: consent ask-again --all --plan {each.plan} --reason {quote(each.reason)}",
         )
 
@@ -148,7 +149,7 @@ def _ago(passed: Millis) -> str:
 def _stuck(store: Store) -> Iterator[Finding]:
     found = list(stuck_effects(store, ALL, MOST_STUCK))
     for lane in Lane:
-        reasons = Counter(each.reason[:REASON_SHOWN] for each in found if each.lane is lane)
+        reasons = Counter(in_words(each.reason)[:REASON_SHOWN] for each in found if each.lane is lane)
         if reasons:
             summary = ", ".join(f"{count} x {why or 'no reason'}" for why, count in reasons.most_common(5))
             yield warn(

@@ -4,24 +4,12 @@ The only file that imports `transitions`. The README's picture is made from `TRA
 set of states follows from the table; a trigger that is neither in the table nor in `NOTES` stops the import.
 """
 
-from enum import Enum, StrEnum
-from typing import Self
+from enum import Enum
 
 from transitions import Machine
 
+from consent_engine.domain.hitch import Worded
 from consent_engine.errors import IllegalTransition
-
-
-class Worded(StrEnum):
-    """A name with its labels in Chinese and in English, for people: on pages, in accounts, in both READMEs."""
-
-    said: tuple[str, str]
-
-    def __new__(cls, name: str, chinese: str = "", english: str = "") -> Self:
-        """Make a member of a name and its labels."""
-        made = str.__new__(cls, name)
-        made._value_, made.said = name, (chinese, english)
-        return made
 
 
 class State(Worded):

@@ -31,6 +31,7 @@ from consent_engine.domain.effects import (
     sms_parts,
 )
 from consent_engine.domain.hashing import digest
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.proof_code import LASTS_MS
@@ -61,7 +62,7 @@ def known_outcome(leased: Leased) -> Outcome | None:
     refused = pending_of(leased).refused
     if refused is not None:  # no call was made under this lease, nor is one now
         return Rejected(refused)
-    return Uncertain("lease lost") if leased.lost else None  # a started call may be done
+    return Uncertain(Hitch.LEASE_LOST.of()) if leased.lost else None  # a started call may be done
 
 
 class CallResult(NamedTuple):
@@ -82,12 +83,12 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
     if leased.effect == DEACTIVATE and isinstance(record, Ending):
         return await _deactivate(outside, record)
     if _is_worth_nothing(leased):
-        return CallResult(Rejected("the code's time is over"))
+        return CallResult(Rejected(Hitch.CODE_OVER.of()))
     carrier, sms = _sms(record, leased.effect) if isinstance(record, Order) else _line_sms(outside, leased)
     name = outside.routes[carrier]
     gateway = outside.gateways[name]
     if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, yet reported as accepted
-        return CallResult(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
+        return CallResult(Rejected(Hitch.TOO_LONG.of(parts, gateway.segments)))
     outcome = await gateway.send(sms)
     if isinstance(record, Order) and isinstance(outcome, Accepted):  # the text is written anew where it is shown again
         outcome = replace(outcome, text=digest(sms.text))
@@ -99,7 +100,7 @@ async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> C
     if order.state is not State.CONFIRMED or yes is None:  # no consent, no service: whatever led here
         raise BrokenRecord("an activation that nobody confirmed")
     if outside.bss is None:
-        return CallResult(Rejected("no BSS is set up"))
+        return CallResult(Rejected(Hitch.NO_BSS.of()))
     target = Endpoint(BSS, outside.bss.name)
     if order.effects[ACTIVATE].in_doubt:
         known = await outside.bss.ask(order.id)
@@ -118,7 +119,7 @@ async def _deactivate(outside: Outside, ending: Ending) -> CallResult:
     if ending.is_over:
         raise BrokenRecord("an ending that is over")
     if outside.bss is None:
-        return CallResult(Rejected("no BSS is set up"))
+        return CallResult(Rejected(Hitch.NO_BSS.of()))
     target = Endpoint(BSS, outside.bss.name)
     nameless = not ending.person.msisdn  # it cannot be requested, but a person may have had it done under its id
     if nameless or ending.effects[DEACTIVATE].in_doubt:
@@ -374,7 +375,7 @@ class Flights:
         defect = task.exception()
         if defect is not None:  # an adapter broke its promise: the call may have been made
             log.error("%s: defect in an outside call: %s", kind_of(work), place_of(defect))
-            self.land(leased, since, Uncertain(f"defect: {type(defect).__name__}"))
+            self.land(leased, since, Uncertain(Hitch.DEFECT.of(type(defect).__name__)))
 
     async def _record_all(self) -> None:
         """Record all ended calls together, until none are left. Each part of the store is saved by itself: an

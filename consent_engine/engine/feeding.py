@@ -89,7 +89,7 @@ class Feeding:
         cursor = next((n for n, each in wanted if each.id not in posted), entries[-1][0] + 1)
         after = feed.reached(cursor)
         if failure is not None:
-            after = feed.failed(cursor, failure.status, failure.words, failure.after, now)
+            after = feed.failed(cursor, failure.status, failure.hitch, failure.after, now)
         if self._log.feeds.swap(feed, after):
             self._stood[feed.name] = after, posted & {each.id for n, each in wanted if n >= cursor}
         self._say(feed.name, failure)
@@ -133,7 +133,7 @@ class Feeding:
     def _say(self, name: str, failure: Answered | None) -> None:
         trouble = self._trouble.setdefault(name, LogOnChange(logger, f"feed {name} stands"))
         if failure is not None:
-            trouble.met(OSError(failure.words))
+            trouble.met(OSError(failure.hitch))
         else:
             trouble.over()
 

@@ -21,6 +21,7 @@ from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.decide.leaving import LATER_MS, QUIET_MS, at_rest, wants_more
 from consent_engine.domain.effects import LEAVES, WAKE_LINE, Millis
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
@@ -225,7 +226,7 @@ class Mover:
         gone, dues = list[Leased](), list[tuple[Leased, Millis]]()
         for each, left in zip(leased, drive(self._store, steps).results, strict=True):
             if isinstance(left, ConsentError):
-                self._park([each], str(left))
+                self._park([each], left)
             elif left.gone:
                 gone.append(each)
             elif left.due:
@@ -236,15 +237,15 @@ class Mover:
             self._count(word, len(gone))
         self._put_off(dues)
 
-    def _park(self, cases: Sequence[Leased], why: str = "") -> None:
+    def _park(self, cases: Sequence[Leased], error: ConsentError | None = None) -> None:
         """Put records that SQL does not take on the stuck list, for a person to see why; the others go on."""
         commits = []
         for each in cases:
             record, (noun, known_by) = each.record, _NAMED[each.owner]
-            another = f"another {noun} stands there under this {known_by}, or it cannot be written"
-            said = why or f"the archive does not take it: {another}"
-            log.error("%s %s cannot leave: %s", noun, record.id, said)
-            stuck = replace(record.effects[each.effect], leased_at=0, parked=1, why=said)
+            another = f"another {noun} stands in the archive under this {known_by}, or it cannot be written"
+            log.error("%s %s cannot leave: %s", noun, record.id, error or another)
+            why = Hitch.UNREADABLE if error else Hitch.NOT_ARCHIVED
+            stuck = replace(record.effects[each.effect], leased_at=0, parked=1, why=why.of())
             change = Change.of(record, put=(Put(each.effect, PARKED, stuck),))
             commits.append(Commit("", (change,), each.held))
         saved = self._store.records.commit(commits) if commits else []

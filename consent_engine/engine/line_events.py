@@ -27,6 +27,7 @@ from consent_engine.domain.effects import (
     lane_of,
     sms_parts,
 )
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import (
     CHANGING,
@@ -197,8 +198,6 @@ def _restricted(line: Line) -> dict[str, str]:
 
 BY = "bss"
 """The name under which the history records the result of a look-up."""
-CHANGED = "the BSS says that the number went to another holder or network"
-OF_A_CHILD = "the BSS says that the number's holder is a minor"
 
 
 class Looked(NamedTuple):
@@ -223,14 +222,15 @@ async def looked_up(outside: Outside, leased: Leased) -> Looked | None:
 
 def _meant(target: Endpoint, order: Order, answer: Subscriber | Unavailable, now: Millis) -> Looked:
     if not isinstance(answer, Unavailable) and answer.holder_since > now + SKEW_MS:
-        answer = Unavailable("look-up: a holder from a day to come")
+        answer = Unavailable(Hitch.LOOK_UP.of(Hitch.HOLDER_TO_COME.of()))
     if isinstance(answer, Unavailable):
         return Looked(target, answer, answer)
     accepted, event = Accepted(""), _event(order, answer, now)
     if event is None:
         return Looked(target, accepted)
     # In doubt it may have been activated for the holder before: a person must find that out, and it is not tried again.
-    in_doubt, why = order.effects[ACTIVATE].in_doubt, OF_A_CHILD if event.event is LineEvent.MINOR else CHANGED
+    why = (Hitch.OF_A_MINOR if event.event is LineEvent.MINOR else Hitch.CHANGED_HANDS).of()
+    in_doubt = order.effects[ACTIVATE].in_doubt
     return Looked(target, accepted, Uncertain(why) if in_doubt else Unavailable(why), event)
 
 

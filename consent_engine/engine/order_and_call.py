@@ -14,6 +14,7 @@ from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import OF_A_MINOR, OF_ORDERS, Kind, Restriction, name_of
 from consent_engine.domain.order.details import OF_CALL, WithCall
@@ -158,7 +159,8 @@ def activating_again(leased: Leased) -> Step[str]:
     try:
         yield from _ended(order)
     except BrokenRecord as error:  # it would be tried each minute, for ever
-        return (yield from _waits_for_a_person(after, str(error)))
+        log.error("%s of %s cannot be done: %s", WAKE_ACTIVATE, order.id, error)
+        return (yield from _waits_for_a_person(after))
     return "performed"
 
 
@@ -173,10 +175,9 @@ def _ended(order: Order) -> Step[None]:
         yield from _fallen(order.id, waits.ref, line)
 
 
-def _waits_for_a_person(order: Order, why: str) -> Step[str]:
+def _waits_for_a_person(order: Order) -> Step[str]:
     """Put the trial of an order's activation on the stuck list; where the order has changed, it is tried once more."""
-    log.error("%s of %s cannot be done: %s", WAKE_ACTIVATE, order.id, why)
-    stuck = replace(order.effects[WAKE_ACTIVATE], leased_at=0, parked=1, why=why)
+    stuck = replace(order.effects[WAKE_ACTIVATE], leased_at=0, parked=1, why=Hitch.UNREADABLE.of())
     change = Change.of(order, put=(Put(WAKE_ACTIVATE, PARKED, stuck),))
     saved = yield from save(Commit("", (change,)))
     return "parked" if saved.word is CommitResult.OK else "performed"

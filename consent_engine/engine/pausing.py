@@ -11,6 +11,7 @@ from time import monotonic
 from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.hitch import Hitch
 from consent_engine.errors import Refused, StoreUnavailable
 from consent_engine.ports import Endpoint, Lanes, Leased, Outside, Registry, Route, Work
 from consent_engine.ports.endpoints import GATEWAY
@@ -30,7 +31,7 @@ MOST_TOLD = 50
 
 def why_it_waits(gateway: str) -> str:
     """Return why an SMS waits, as its effect keeps it: SMS that wait for another gateway are not woken with it."""
-    return f"its gateway {gateway} stands still"
+    return Hitch.GATEWAY_STANDS.of(gateway)
 
 
 class NothingSo(Refused, code="nothing_so"):

@@ -62,7 +62,7 @@ def awaits_revocation(order: Order, plans: Mapping[str, Listed]) -> bool:
 
 
 def _cancelling(order: Order, by: str) -> Step[Order]:
-    return recording(order.id, CancelAsked(_op(order), by, "plan revoked", revoked=True), prove=True)
+    return recording(order.id, CancelAsked(_op(order), by, "plan_revoked", revoked=True), prove=True)
 
 
 def _op(order: Order) -> str:

@@ -1,6 +1,5 @@
 """The stuck list: effects that wait for a person, by cause; and retries of many with one cause at once."""
 
-import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import ACTIVATE, Lane, Millis
+from consent_engine.domain.hitch import Hitch, shared
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
@@ -30,9 +30,8 @@ MOST_STUCK = 10_000
 MOST_RETRIED = 500
 """Most effects that are done again in one go."""
 CHUNK = 500
-_UNREADABLE = (None, "its record cannot be read", 0)
+_UNREADABLE = (None, Hitch.UNREADABLE.of(), 0)
 Record = Order | Line | Call | Ending | Report
-_HOW_OFTEN = re.compile(r", \d+ times$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,8 @@ class StuckEffect:
 
     @property
     def reason(self) -> str:
-        """The reason it waits, in the words that it shares with others: without how often it was tried."""
-        return _HOW_OFTEN.sub("", self.why)
+        """The reason it waits, as it shares it with others: without how often it was tried."""
+        return shared(self.why)
 
 
 @dataclass(frozen=True, slots=True)

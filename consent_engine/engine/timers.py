@@ -10,6 +10,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Put
 from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN, Millis
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Woke
@@ -45,13 +46,13 @@ def waking(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: 
     unasked: counts an order that expired before its question was handed over · keep: how long person parts are kept
     """
     if leased.lost and leased.token > MOST_LOST:
-        return (yield from _parked(leased, f"{MOST_LOST} workers that began this recorded nothing"))
+        return (yield from _parked(leased, Hitch.WORKERS_LOST.of(MOST_LOST)))
     try:
         return (yield from _done(leased, outside, unasked, keep))
     except BrokenRecord as error:
-        return (yield from _parked(leased, str(error)))
-    except ArchiveUnavailable as error:
-        yield from _left(leased, leased.at + A_MINUTE, str(error))
+        return (yield from _parked(leased, Hitch.UNREADABLE.of(), error))
+    except ArchiveUnavailable:
+        yield from _left(leased, leased.at + A_MINUTE, Hitch.NO_DATABASE.of())
         return "failed"
 
 
@@ -80,9 +81,9 @@ def _of_order(leased: Leased, order: Order, unasked: Callable[[], None]) -> Step
     return "performed"
 
 
-def _parked(leased: Leased, why: str) -> Step[str]:
+def _parked(leased: Leased, why: str, error: BrokenRecord | None = None) -> Step[str]:
     """Put the timer on the stuck list; where its record changed meanwhile, it is tried once more first."""
-    log.error("%s of %s cannot be done: %s", leased.effect, leased.held.record, why)
+    log.error("%s of %s cannot be done: %s", leased.effect, leased.held.record, error or why)
     return "parked" if (yield from _left(leased, PARKED, why)) else "performed"
 
 

@@ -11,6 +11,7 @@ from consent_engine.domain.call.ending import Cause, Ending, EndingState, Why, e
 from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Drop, Put
 from consent_engine.domain.effects import WAKE_WITHDRAWN, Millis, Pending
 from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.lost_reader import aside
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
@@ -31,7 +32,7 @@ begun has not ended. After that it counts as a refusal, and a timer of the line 
 
 MOST_WISHES, FIELDS = 8, 7
 """The most wishes that a line's timer keeps, and how many fields each is."""
-TOO_MANY = f"more than {MOST_WISHES} wishes to end a service wait: once they are over, have this one read again"
+TOO_MANY = Hitch.TOO_MANY_WISHES.of(MOST_WISHES)
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
@@ -110,7 +111,7 @@ def _again(found: Withdrawal, ending: Ending, line: Line, message: Unread) -> St
     try:
         yield from retrying_ending(ending.id, "subscriber", given_up=True, op=op)
     except NothingParked:
-        why = f"a subscriber asks again to end order {ending.doc.order}, whose ending was given up: see to it by hand"
+        why = Hitch.ASKS_AGAIN.of(ending.doc.order)
         stuck = replace(line.effects.get(WAKE_WITHDRAWN, Pending()), leased_at=0, why=why, parked=1)
         return replace(found, again=ending, put=(Put(WAKE_WITHDRAWN, PARKED, stuck),))
     return replace(found, again=ending)

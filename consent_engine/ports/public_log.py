@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.feed import Feed
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.log.checkpoint import Checkpoint, Note
 from consent_engine.domain.log.tiles import Place, Tile
 
@@ -144,9 +145,9 @@ class Answered(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's
 
     @property
-    def words(self) -> str:
-        """What it says, for people."""
-        return f"it answered {self.status}" if self.status else self.why
+    def hitch(self) -> str:
+        """Why it has it not, as `Hitch` keeps a reason."""
+        return Hitch.ANSWERED.of(self.status) if self.status else self.why
 
 
 class PostEvent(Protocol):

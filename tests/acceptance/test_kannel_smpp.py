@@ -52,10 +52,10 @@ def test_the_whole_text_arrives_part_by_part_and_is_worth_delivering_for_as_long
 @pytest.mark.parametrize(
     ("number", "stat", "why"),
     [
-        ("111", "EXPIRED", "expired (err 027)"),
-        ("112", "DELETED", "deleted at the SMSC (err 027)"),
-        ("113", "UNDELIV", "undeliverable (err 027)"),
-        ("114", "REJECTD", "rejected by the SMSC (err 027)"),
+        ("111", "EXPIRED", "with_error:027:sms_expired:"),
+        ("112", "DELETED", "with_error:027:deleted_at_smsc:"),
+        ("113", "UNDELIV", "with_error:027:undeliverable:"),
+        ("114", "REJECTD", "with_error:027:rejected_by_smsc:"),
     ],
 )
 def test_one_part_that_never_arrives_ends_the_order_and_the_timeline_says_which_and_why(kannel, number, stat, why):
@@ -70,7 +70,7 @@ def test_one_part_that_never_arrives_ends_the_order_and_the_timeline_says_which_
 def test_a_part_that_the_smsc_refuses_ends_the_order(kannel):
     order = asked(kannel, "121", n2=Fate(status=REFUSED))
     kannel.wait_for_event(order, "confirmation_failed")
-    assert (2, "failed", "refused by the SMSC (0x45: submit failed)") in reports(kannel, order)
+    assert (2, "failed", "nack_for:0x45:submit_failed:") in reports(kannel, order)
 
 
 def test_a_part_that_the_smsc_lost_sight_of_ends_nothing(kannel):

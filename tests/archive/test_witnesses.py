@@ -33,7 +33,7 @@ class Watching:
         if self.says:
             status, answer = self.says.pop(0)
             if status == 0:
-                raise OSError("no answer in time")
+                raise OSError("no_answer:")
             return status, answer
         head, _, text = body.decode().partition("\n\n")
         first, *lines = head.split("\n")

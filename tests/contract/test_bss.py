@@ -104,22 +104,22 @@ def test_refused_for_good_by_a_code(said, kept):
     "said", [b"", TEXT.encode(), b"{}", b'{"code":7}', b'{"code":""}', b'{"code":" "}', b'{"detail":"x"}']
 )
 def test_a_422_without_a_code_is_no_refusal(said):
-    assert talk(answers(422, said), "activate")[0] == Uncertain("BSS answered 422 without a code")
+    assert talk(answers(422, said), "activate")[0] == Uncertain("bss_odd:422")
 
 
 def test_a_key_in_progress_is_neither_a_refusal_nor_surely_not_taken():
-    assert talk(answers(409, {"code": "busy"}), "activate")[0] == Uncertain("in progress")
+    assert talk(answers(409, {"code": "busy"}), "activate")[0] == Uncertain("in_progress:")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
 def test_turned_away_is_surely_not_taken(status):
     outcome, _ = talk(answers(status, {"code": "no"}, Retry_After="3"), "activate")
-    assert outcome == Unavailable(f"BSS answered {status}", 3_000, refusing=status in {401, 403})
+    assert outcome == Unavailable(f"bss:{status}", 3_000, refusing=status in {401, 403})
 
 
 @pytest.mark.parametrize("status", [202, 302, 400, 410, 500, 502, 503, 504])
 def test_any_other_answer_is_doubt(status):
-    assert talk(answers(status, ACTIVE | {"code": "x"}), "activate")[0] == Uncertain(f"BSS answered {status}")
+    assert talk(answers(status, ACTIVE | {"code": "x"}), "activate")[0] == Uncertain(f"bss:{status}")
 
 
 def test_whatever_may_have_been_taken_is_in_doubt():
@@ -156,7 +156,7 @@ def test_an_id_may_be_a_number():
 @pytest.mark.parametrize("wrong", [-1, "-1", " ", "", None, False])
 def test_an_error_in_the_place_of_an_id_is_no_activation(wrong):
     outcome, _ = talk(answers(200, {"activation_id": wrong, "code": "E1", "reason": "no such plan"}), "activate")
-    assert outcome == Uncertain("BSS answered 200 without an id")
+    assert outcome == Uncertain("bss_odd:200")
 
 
 def test_an_id_made_of_the_number_is_kept_as_its_hash():
@@ -177,7 +177,7 @@ def test_a_question_is_a_signed_get():
 
 def test_a_bss_that_was_asked_and_knows_nothing_differs_from_one_that_cannot_be_asked():
     asked, far = talk(answers(404, {"code": "unknown", "reason": "no such order"}), "ask")
-    assert (asked, len(far.requests)) == (Untaken("asked: unknown to the BSS"), 1)
+    assert (asked, len(far.requests)) == (Untaken("asked:bss_unknown:"), 1)
     never, far = talk(answers(200, ACTIVE), "ask", CAN_ASK="false")
     assert (never, len(far.requests)) == (None, 0)
     assert [templated.build("http", RAW | {"CAN_ASK": can}, timedelta(1)).can_ask for can in ("true", "", "false")] == [
@@ -199,13 +199,13 @@ def test_a_404_without_a_code_is_a_proxys_and_the_doubt_stays(said):
 @pytest.mark.parametrize("status", [401, 403])
 def test_asking_under_a_refused_account_is_neither_news_nor_a_doubt_more(status):
     outcome, _ = talk(answers(status, {"code": "no"}), "ask")
-    assert outcome == Unavailable(f"asked: BSS answered {status}", refusing=True)
+    assert outcome == Unavailable(f"asked:bss:{status}", refusing=True)
 
 
 @pytest.mark.parametrize("status", [202, 307, 400, 409, 422, 429, 500, 503])
 def test_any_other_news_leaves_the_doubt(status):
     outcome, _ = talk(answers(status, ACTIVE | {"code": "refused"}), "ask")
-    assert outcome == Uncertain(f"asked: BSS answered {status}")
+    assert outcome == Uncertain(f"asked:bss:{status}")
 
 
 def test_trouble_while_asking_leaves_the_doubt():

@@ -56,7 +56,7 @@ def test_a_deactivation_goes_out_as_the_contract_says_the_same_at_every_attempt(
     ({"activation_id": "act-1", "active_from": "2025-08-01"}, Accepted("act-1", "")),
     ({"deactivation_id": "off-1", "active_until": "2025-09-01"}, Accepted("off-1", "2025-09-01")),
     ({"deactivation_id": 7, "stops_at": MSISDN}, Accepted("7", "")),
-    ({}, Uncertain("BSS answered 200 without an id")),
+    ({}, Uncertain("bss_odd:200")),
 ])  # fmt: skip
 def test_done_is_done_as_for_an_activation(said, outcome):
     assert talk(answers(200, said), "end")[0] == outcome
@@ -64,11 +64,11 @@ def test_done_is_done_as_for_an_activation(said, outcome):
 
 @pytest.mark.parametrize(("status", "said", "outcome"), [
     (422, {"code": "not_active", "reason": MSISDN}, Rejected("not_active")),
-    (422, {}, Uncertain("BSS answered 422 without a code")),
-    (409, {}, Uncertain("in progress")),
-    (404, {}, Unavailable("BSS answered 404")),
-    (429, {}, Unavailable("BSS answered 429")),
-    (503, {}, Uncertain("BSS answered 503")),
+    (422, {}, Uncertain("bss_odd:422")),
+    (409, {}, Uncertain("in_progress:")),
+    (404, {}, Unavailable("bss:404")),
+    (429, {}, Unavailable("bss:429")),
+    (503, {}, Uncertain("bss:503")),
 ])  # fmt: skip
 def test_any_other_answer_means_what_it_means_for_an_activation(status, said, outcome):
     assert talk(answers(status, said), "end")[0] == outcome
@@ -95,9 +95,9 @@ def test_what_may_have_been_taken_is_in_doubt():
 
 @pytest.mark.parametrize(("status", "said", "outcome"), [
     (200, OFF, Accepted("off-1", "2025-09-01T00:00:00+08:00")),
-    (404, {"code": "unknown"}, Untaken("asked: unknown to the BSS")),
+    (404, {"code": "unknown"}, Untaken("asked:bss_unknown:")),
     (404, {}, None),
-    (500, {}, Uncertain("asked: BSS answered 500")),
+    (500, {}, Uncertain("asked:bss:500")),
 ])  # fmt: skip
 def test_asked_what_became_of_it(status, said, outcome):
     found, far = talk(answers(status, said), "ask")

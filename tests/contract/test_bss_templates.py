@@ -146,7 +146,7 @@ def test_a_value_cannot_leave_its_place(tmp_path):
         '{X-Idempotency: "{{ ending_id }}"}', '{X-Idempotency: "{{ ending_id }}", X-Of: "{{ activation_id }}"}'
     )
     outcome, far = talk(header, xml("{}"), lambda system: system.deactivate(replace(OFF, activation_id=odd)), tmp_path)
-    assert (outcome, far.requests) == (Unavailable("no connection: ValueError"), [])
+    assert (outcome, far.requests) == (Unavailable("no_connection:ValueError"), [])
 
 
 @pytest.mark.parametrize("do", [activate, ask])
@@ -200,10 +200,10 @@ def test_every_row_means_what_the_page_says(tmp_path):
         return xml(f"<Result><Code>{code}</Code></Result>")
 
     assert talk(XML, said("2002"), activate, tmp_path)[0] == Rejected("2002")
-    assert talk(XML, said("0009"), activate, tmp_path)[0] == Uncertain("in progress")
-    assert talk(XML, said("0009"), ask, tmp_path)[0] == Unavailable("asked: in progress")
-    assert talk(XML, said("1004"), ask, tmp_path)[0] == Untaken("asked: unknown to the BSS")
-    assert talk(XML, xml("", 401), ask, tmp_path)[0] == Unavailable("asked: BSS answered 401", refusing=True)
+    assert talk(XML, said("0009"), activate, tmp_path)[0] == Uncertain("in_progress:")
+    assert talk(XML, said("0009"), ask, tmp_path)[0] == Unavailable("asked:in_progress:")
+    assert talk(XML, said("1004"), ask, tmp_path)[0] == Untaken("asked:bss_unknown:")
+    assert talk(XML, xml("", 401), ask, tmp_path)[0] == Unavailable("asked:bss:401", refusing=True)
     spaced = f"<?xml version='1.0' encoding='GBK'?><!-- -->\n{DONE.replace('0000', ' 0000 ')}<!-- -->"
     assert talk(XML, xml(spaced.replace("</Fee>", f"</Fee><M>{TEXT}</M>")), activate, tmp_path)[0] == Accepted(
         "S-1", "2025-08-02"
@@ -219,7 +219,7 @@ def test_a_task_that_takes_longer_than_the_call_is_in_doubt(tmp_path):
         await answers(202 if request.method == "PUT" else 200, said)(request, wire)
 
     outcome, far = talk(JSON, behave, activate, tmp_path, seconds=5)
-    assert outcome == Uncertain("in progress")
+    assert outcome == Uncertain("in_progress:")
     assert {request.target for request in far.requests[1:]} == {"/v2/v3/tasks/t%2F1"}
 
 
@@ -237,7 +237,7 @@ def test_what_was_accepted_and_is_not_said_to_have_ended_is_in_doubt(tmp_path, p
 
 def test_a_plan_that_no_table_has_is_not_sent(tmp_path):
     outcome, far = talk(XML, xml(DONE), lambda system: system.activate(replace(ON, plan="items")), tmp_path)
-    assert (outcome, far.requests) == (Unavailable("a template cannot be filled in: KeyError"), [])
+    assert (outcome, far.requests) == (Unavailable("unfilled:KeyError"), [])
 
 
 # Files and settings that are wrong --------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_an_id_may_be_a_number(id, ref):  # noqa: A002 - the contract's word
 
 @pytest.mark.parametrize("id", [True, 1.5, None, [], {}, 10**41, "", " ", "\u3000", -1, "-1"])
 def test_what_is_no_id_is_none(id):  # noqa: A002 - the contract's word
-    assert send(answers(202, {"message_id": id}))[0] == Uncertain("gateway answered 202 without a message_id")
+    assert send(answers(202, {"message_id": id}))[0] == Uncertain("gateway_odd:202")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_every_part_may_have_an_id_of_its_own(answer, parts):
     "ids", [["m-1", "m-1"], ["m-1", None], [["m-1"]], {"m-1": "m-2"}, [f"m-{n}" for n in range(33)], [True], []]
 )
 def test_a_list_that_is_none_of_ids_leaves_a_doubt(ids):
-    assert send(answers(202, {"message_ids": ids}))[0] == Uncertain("gateway answered 202 without a message_id")
+    assert send(answers(202, {"message_ids": ids}))[0] == Uncertain("gateway_odd:202")
 
 
 def test_the_id_of_a_part_that_is_made_of_the_number_is_kept_as_its_hash():
@@ -111,12 +111,12 @@ def test_the_id_of_a_part_that_is_made_of_the_number_is_kept_as_its_hash():
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_account_is_no_refused_sms(status):
     outcome, _ = send(answers(status, {"error": TEXT}, Retry_After="3"))
-    assert outcome == Unavailable(f"gateway answered {status}", 3_000, refusing=True)
+    assert outcome == Unavailable(f"gateway:{status}", 3_000, refusing=True)
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
 def test_rejected_for_good(status):
-    assert send(answers(status, {"error": TEXT}))[0] == Rejected(f"gateway answered {status}")
+    assert send(answers(status, {"error": TEXT}))[0] == Rejected(f"gateway:{status}")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -133,7 +133,7 @@ def test_rejected_for_good(status):
 )
 def test_told_to_come_again(status, header, after):
     outcome, _ = send(says(f"HTTP/1.1 {status} No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()))
-    assert outcome == Unavailable(f"gateway answered {status}", after)
+    assert outcome == Unavailable(f"gateway:{status}", after)
 
 
 def test_whatever_may_have_been_taken_is_in_doubt():
@@ -207,7 +207,7 @@ def test_the_simulated_gateway_hands_over_to_the_handset_that_it_is_told_of():
         gateway = gateways.build("simulated", lambda _prefix: RAW | {"URL": url}, timedelta(seconds=1))
         return await gateway.send(SMS)
 
-    assert asyncio.run(through(RAW["URL"])) == Unavailable("no connection: ConnectionRefusedError")
+    assert asyncio.run(through(RAW["URL"])) == Unavailable("no_connection:ConnectionRefusedError")
 
 
 # Settings ---------------------------------------------------------------------------------------------------------

@@ -70,13 +70,13 @@ def test_an_answer_that_cannot_be_read_is_none(change):
 @pytest.mark.parametrize("field", list(SAID))
 def test_an_answer_that_leaves_a_field_out_is_none(field):
     answer, _ = asked(answers(200, {name: said for name, said in SAID.items() if name != field}))
-    assert answer == Unavailable("look-up: an answer without its fields")
+    assert answer == Unavailable("look_up:look_up_odd:fields")
 
 
 @pytest.mark.parametrize("status", [201, 302, 400, 401, 404, 429, 500, 503])
 def test_any_other_status_is_no_answer(status):
     answer, _ = asked(answers(status, SAID, Retry_After="3"))
-    assert answer == Unavailable(f"look-up: BSS answered {status}", 3_000, refusing=status == 401)
+    assert answer == Unavailable(f"look_up:bss:{status}", 3_000, refusing=status == 401)
 
 
 def test_whatever_goes_wrong_on_the_way_is_no_answer():

@@ -112,7 +112,7 @@ def _at_the_desk() -> Iterator[Records]:
     yield dumped(world.client)
     world.engine.reveals.reveal(world.engine.show(order.id), "auditor-1", "auditor", "a complaint")
     yield dumped(world.client)
-    world.gateway.answers = [Rejected("gateway answered 404")]
+    world.gateway.answers = [Rejected("gateway:404")]
     world.place("+8613800138001")
     world.run(Lane.SMS)
     world.engine.undeliverable.ask_again(world.engine.undeliverable.page(None, None).orders, "ops-1")

@@ -57,7 +57,7 @@ IN_CALL, CODE_IN_CALL = "是 in the call", "是{0} in the call"
 IN_RHYTHM, CODE_IN_RHYTHM = "是 in the rhythm of others", "是{0} in the rhythm of others"
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
-PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
+PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan_revoked", "resend", "retry"
 GIVE_UP, CHANGE = "give up", "the number changes hands"
 LIFT, RESUME = "lift", "resume"
 ERRORS = ("",)
@@ -224,7 +224,7 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
         if scope.sure:
             return
         lost = _begin(s, n, effect, lost=True)
-        ended = Ended(effect, pending.attempts + 1, Uncertain("lease lost"))
+        ended = Ended(effect, pending.attempts + 1, Uncertain("lease_lost:"))
         yield from _step(f"{effect} lost its lease", lost, scope, n, ended, effect)
         back = _given_back(s, n, effect)
         yield Step(f"{effect} is given back", _not_taken(back, n) if effect == QUESTION else back)
@@ -281,7 +281,7 @@ def _people(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
     op = f"asked-{s.n}"
     facts: dict[str, Fact] = {
         CANCEL: CancelAsked(op, "A1024", "changed his mind"),
-        REVOKE: CancelAsked(op, "ops", "plan revoked", revoked=True),
+        REVOKE: CancelAsked(op, "ops", "plan_revoked", revoked=True),
         RESEND: ResendAsked(op, "A1024"),
         RETRY: RetryAsked(op, "ops"),
         GIVE_UP: GiveUpAsked(op, "ops", "out of service"),

@@ -89,7 +89,7 @@ def _leases(s):
         leased = s._replace(ending=replace(s.ending, effects={**s.ending.effects, DEACTIVATE: begun}))
         flight = Flight(begun.attempts, taken=False)
         if pending.leased_at:  # its worker died, or is slow: no call is made
-            yield "lease lost", told(leased, flight, Uncertain("lease lost"), stays=True)
+            yield "lease lost", told(leased, flight, Uncertain("lease_lost:"), stays=True)
         else:
             if len(s.flying) < MOST_FLYING:
                 yield "called", leased._replace(flying=(*s.flying, flight))

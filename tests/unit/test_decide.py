@@ -264,7 +264,7 @@ def test_a_doubtful_question_is_held_sent_once_more_and_then_parked():
     again = leased(order, QUESTION, NOW + 700_000)
     decision = decide(again, Ended(QUESTION, 2, Uncertain("timeout")), NOW + 700_000)
     assert [(put.effect, put.due) for put in decision.put] == [(QUESTION, PARKED)]
-    assert decision.events[0].as_json()["reason"] == "timeout, 2 times"
+    assert decision.events[0].as_json()["reason"] == "times:2:timeout"
 
 
 def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
@@ -280,7 +280,7 @@ def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
 
 
 def test_a_late_answer_of_an_earlier_attempt_is_believed_only_when_it_is_good():
-    order = ends(confirmed(), ACTIVATE, Uncertain("lease lost"), NOW + 4_000)
+    order = ends(confirmed(), ACTIVATE, Uncertain("lease_lost:"), NOW + 4_000)
     order = leased(order, ACTIVATE, NOW + 65_000)
     refused = decide(order, Ended(ACTIVATE, 1, Rejected("no")), NOW + 66_000)
     assert ([event.trigger for event in refused.events], refused.put) == (["ended_late"], ())

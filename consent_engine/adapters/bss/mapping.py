@@ -42,7 +42,7 @@ Maker = Callable[[Values], Any]
 
 
 class Unfilled(Exception):
-    """A request cannot be made of these values; nothing was sent. The message says why, and quotes none of them."""
+    """A request cannot be made of these values; nothing was sent. The message is the kind of the error."""
 
 
 def as_text(value: object) -> str:
@@ -185,7 +185,7 @@ class Operation:
             known = {**values, "body": body or b""}
             return self.path(known), body, {name: made(known) for name, made in self.headers.items()}
         except (LookupError, TypeError, ValueError) as error:
-            raise Unfilled(f"a template cannot be filled in: {type(error).__name__}") from None
+            raise Unfilled(type(error).__name__) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,7 @@ class _Compiled:
             if body is not None and self._file.format == "xml":
                 ET.fromstring(body.decode(self._file.charset))  # noqa: S314 - the operator's own file
         except Unfilled as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise ValueError(f"{name}: a template cannot be filled in: {error}") from error
         except ET.ParseError as error:
             raise ValueError(f"{name}.body is no XML: {error}") from None
         if not re.fullmatch(r"/[!-~]*", path) or "#" in path:

@@ -14,6 +14,7 @@ from consent_engine.domain.admission.fields import RFC3339
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis, Unavailable
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Subscribers
@@ -36,13 +37,13 @@ class HttpSubscribers:
         """Return the holder of a number. A look-up changes nothing, so no answer, or one in doubt, is Unavailable."""
         answer = await self._client.post(self._address, {"msisdn": msisdn})
         if not isinstance(answer, Answer):
-            return Unavailable(f"look-up: {answer.reason}")
+            return Unavailable(Hitch.LOOK_UP.of(answer.reason))
         if answer.status != OK:
-            return Unavailable(f"look-up: BSS answered {answer.status}", answer.after, answer.refuses_us)
+            return Unavailable(Hitch.LOOK_UP.of(Hitch.BSS.of(answer.status)), answer.after, answer.refuses_us)
         try:
             return _read(answer.body)
         except ValueError as error:
-            return Unavailable(f"look-up: {error}")
+            return Unavailable(Hitch.LOOK_UP.of(Hitch.LOOK_UP_ODD.of(str(error))))
 
 
 def build(
@@ -62,18 +63,18 @@ def build(
 
 
 def _read(body: bytes) -> Subscriber:
-    """Read the subscriber in an answer. Raises ValueError, which names the fault and never quotes the answer."""
+    """Read the subscriber in an answer. Raises ValueError: the name of the field at fault."""
     try:
         said = document(body)
     except ValueError:
         said = None
     if not isinstance(said, dict) or not said.keys() >= FIELDS:
-        raise ValueError("an answer without its fields")
+        raise ValueError("fields")
     network, adult = said["network"], said["adult"]
     if network is not None and not (isinstance(network, str) and network in NETWORKS):
-        raise ValueError("a network that nobody knows")
+        raise ValueError("network")
     if adult is not None and not isinstance(adult, bool):
-        raise ValueError("whether the holder is adult is neither true nor false")
+        raise ValueError("adult")
     return Subscriber(network or "", _instant(said["holder_since"]), adult)
 
 
@@ -84,8 +85,8 @@ def _instant(said: object) -> Millis:
     if said is None:
         return 0
     if not isinstance(said, str) or not RFC3339.fullmatch(said):
-        raise ValueError("holder_since is no RFC 3339 instant with offset")
+        raise ValueError("holder_since")
     try:
         return millis(datetime.fromisoformat(re.sub("[zZ]$", "+00:00", said)))
     except ValueError:
-        raise ValueError("holder_since is no instant") from None
+        raise ValueError("holder_since") from None

@@ -50,6 +50,7 @@ from consent_engine.domain.effects import (
     Uncertain,
     Untaken,
 )
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.texts.words import instant_from
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation, Deactivation
@@ -113,14 +114,14 @@ class TemplatedBss:
         if not isinstance(heard, _Heard):
             return heard
         if heard.row is None or not heard.row.task:
-            return _meaning(heard) or Uncertain(f"BSS answered {heard.answer.status}")
+            return _meaning(heard) or Uncertain(Hitch.BSS.of(heard.answer.status))
         if not (task := as_id(_at(heard.said, heard.row.task))):
-            return Uncertain(f"BSS answered {heard.answer.status} without an id")
+            return Uncertain(Hitch.BSS_ODD.of(heard.answer.status))
         try:  # it was taken: whatever becomes of the questions, it is in doubt at least
             async with asyncio.timeout_at(over):
                 return await self._followed(task, heard.answer.after)
         except TimeoutError:
-            return Uncertain("in progress")
+            return Uncertain(Hitch.IN_PROGRESS.of())
 
     async def _followed(self, task: str, after: int) -> Outcome:
         """Ask for the task until it has ended; the caller limits the time."""
@@ -128,16 +129,18 @@ class TemplatedBss:
             await asyncio.sleep(max(after / 1000, POLL_S))
             heard = await self._heard("poll", {"task": task}, changes=False)
             if not isinstance(heard, _Heard):
-                return Uncertain("in progress")
+                return Uncertain(Hitch.IN_PROGRESS.of())
             if heard.row is None or heard.row.means != "in_progress":
-                return _meaning(heard) or Uncertain("in progress")
+                return _meaning(heard) or Uncertain(Hitch.IN_PROGRESS.of())
             after = heard.answer.after
 
     async def _asked(self, name: str, values: Values) -> Outcome | None:
         if not self.can_ask or name not in self._mapping.operations:
             return None
         heard = await self._heard(name, values, changes=False)
-        return _meaning(heard, "asked: ") if isinstance(heard, _Heard) else Uncertain(f"asked: {heard.reason}")
+        if not isinstance(heard, _Heard):
+            return Uncertain(Hitch.ASKED.of(heard.reason))
+        return _meaning(heard, asked=True)
 
     async def _heard(self, name: str, values: Values, *, changes: bool) -> "_Heard | Unavailable | Uncertain":
         operation = self._mapping.operations[name]
@@ -145,7 +148,7 @@ class TemplatedBss:
         try:
             path, body, headers = operation.filled({**values, **often})
         except Unfilled as error:
-            return Unavailable(str(error))
+            return Unavailable(Hitch.UNFILLED.of(str(error)))
         answer = await self._client.send(operation.method, self._url + path, body, headers, changes=changes)
         if not isinstance(answer, Answer):
             return answer
@@ -249,30 +252,35 @@ def _covers(row: Row, status: int, said: object) -> bool:
     return all(text and text in map(as_text, wanted) for text, wanted in found)
 
 
-def _meaning(heard: _Heard, asked: str = "") -> Outcome | None:
-    """Return the outcome that its row gives an answer; None where a question is not answered by it. asked: begins the
-    reason of one that leaves a doubt as it is
+def _meaning(heard: _Heard, *, asked: bool = False) -> Outcome | None:
+    """Return the outcome that its row gives an answer; None where a question is not answered by it. asked: it answers a
+    question, and one that leaves a doubt as it is says so
     """
     answer, said, row = heard
-    status = f"BSS answered {answer.status}"
+
+    def why(code: Hitch) -> str:
+        said = code.of(answer.status)
+        return Hitch.ASKED.of(said) if asked else said
+
     if row is None:
-        return Uncertain(f"{asked}{status}")
+        return Uncertain(why(Hitch.BSS))
     match row.means:
         case "done":
-            return _done(row, said, status)
+            return _done(row, said, answer.status)
         case "refused":
             # Without a code it comes from elsewhere (a proxy, a validator): the BSS did not refuse this service for
             # good. Its prose may quote the subscriber; only the code is kept.
             word = _code(row, said)
-            return Rejected(code(word)) if word else Uncertain(f"{asked}{status} without a code")
+            return Rejected(code(word)) if word else Uncertain(why(Hitch.BSS_ODD))
         case "unknown":
-            return Untaken("asked: unknown to the BSS") if _code(row, said) else None
+            return Untaken(Hitch.ASKED.of(Hitch.BSS_UNKNOWN.of())) if _code(row, said) else None
         case "not_taken" | "refuses_us":  # of a question: neither news nor one more doubt, it is asked again
             refusing = answer.refuses_us or row.means == "refuses_us"
-            return Unavailable(f"{asked}{status}", answer.after, refusing)
+            return Unavailable(why(Hitch.BSS), answer.after, refusing)
         case "in_progress":
             # An earlier attempt is still being processed. Neither a refusal nor a proof that nothing was done.
-            return Unavailable("asked: in progress", answer.after) if asked else Uncertain("in progress")
+            busy = Hitch.IN_PROGRESS.of()
+            return Unavailable(Hitch.ASKED.of(busy), answer.after) if asked else Uncertain(busy)
 
 
 def _code(row: Row, said: object) -> str:
@@ -283,11 +291,11 @@ def _code(row: Row, said: object) -> str:
     return as_word(as_text(found)) if row.where else as_word(found)
 
 
-def _done(row: Row, said: object, status: str) -> Outcome:
+def _done(row: Row, said: object, status: int) -> Outcome:
     ref = next((found for place in row.id if (found := as_id(_at(said, place)))), "")
     since = next((found for place in row.since if (found := as_word(_at(said, place)))), "")
     if not ref:
-        return Uncertain(f"{status} without an id")
+        return Uncertain(Hitch.BSS_ODD.of(status))
     return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "", settled=_settled(row, said))
 
 

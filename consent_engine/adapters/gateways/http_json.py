@@ -38,6 +38,7 @@ from consent_engine.adapters.outbound import (
 from consent_engine.domain import hashing, msisdn
 from consent_engine.domain.days import millis as millis_at
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryReport, Part, Reply, heard
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
@@ -188,13 +189,13 @@ def _outcome(answer: Answer) -> Outcome:
         ids = answer.ids("message_ids") or (answer.id("message_id"),)
         parts = tuple(map(opaque, ids))
         if not parts[0]:
-            return Uncertain(f"gateway answered {answer.status} without a message_id")
+            return Uncertain(Hitch.GATEWAY_ODD.of(answer.status))
         return Accepted(parts[0], parts=parts if len(parts) > 1 else ())
     if answer.status in REFUSED:
-        return Rejected(f"gateway answered {answer.status}")
+        return Rejected(Hitch.GATEWAY.of(answer.status))
     if answer.status in NOT_NOW or answer.refuses_us:
-        return Unavailable(f"gateway answered {answer.status}", answer.after, answer.refuses_us)
-    return Uncertain(f"gateway answered {answer.status}")
+        return Unavailable(Hitch.GATEWAY.of(answer.status), answer.after, answer.refuses_us)
+    return Uncertain(Hitch.GATEWAY.of(answer.status))
 
 
 def _items(body: bytes) -> Sequence[object]:

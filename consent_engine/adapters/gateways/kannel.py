@@ -36,6 +36,7 @@ from consent_engine.adapters.gateways.sms_parts import (
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Reply, heard
 from consent_engine.domain.texts.segments import Encoding, encoding, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
@@ -46,15 +47,15 @@ from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webh
 ACCEPTED = 202
 TAKEN = {b"0": "", b"3": "queued at the gateway"}
 NOT_NOW = {
-    401: "gateway answered 401: wrong USERNAME or PASSWORD",
-    403: "gateway answered 403: wrong USERNAME or PASSWORD",
-    404: "gateway answered 404: URL is not its sendsms",
-    429: "gateway answered 429",
-    503: "gateway answered 503",
+    401: Hitch.GATEWAY_ACCOUNT.of(401),
+    403: Hitch.GATEWAY_ACCOUNT.of(403),
+    404: Hitch.GATEWAY_ADDRESS.of(404),
+    429: Hitch.GATEWAY.of(429),
+    503: Hitch.GATEWAY.of(503),
 }
 NO_ROUTE = b"Not routable"  # said with 403 of one number or sender: our account is not refused
 REFUSED = 400
-_REFUSALS = ((b"Number(s) has/have been denied", "number denied by the gateway's lists"), (b"rejected", "rejected"))
+_REFUSALS = ((b"Number(s) has/have been denied", Hitch.DENIED.of()), (b"rejected", Hitch.REJECTED.of()))
 
 # Kannel's type of a report -> our Delivery. 1 and 2 come from the handset, 4 and 8 from the SMSC, 16: no SMSC took it.
 DELIVERIES = {
@@ -64,7 +65,7 @@ DELIVERIES = {
     "8": Delivery.ACCEPTED,
     "16": Delivery.FAILED,
 }
-ERRORS = {"2": "not delivered", "16": "refused by the SMSC"}
+ERRORS = {"2": Hitch.NOT_DELIVERED.of(), "16": Hitch.REFUSED_BY_SMSC.of()}
 MASK = 1 + 2 + 8 + 16
 """The report types we ask for. Not 4: it tells us no more than 8, and some SMSCs refuse an SMS that asks for it."""
 CODINGS = {Encoding.GSM7: "0", Encoding.UCS2: "2"}
@@ -274,16 +275,16 @@ def _receipts(prefix: str, raw: Mapping[str, str], name: str, secret: str) -> st
 def _outcome(answer: Answer, attempt: str) -> Outcome:
     if answer.status == ACCEPTED:
         note = TAKEN.get(answer.body.partition(b":")[0])
-        return Uncertain("gateway answered 202 in other words") if note is None else Accepted(attempt, note)
+        return Uncertain(Hitch.GATEWAY_ODD.of(ACCEPTED)) if note is None else Accepted(attempt, note)
     if answer.status == REFUSED:
-        # Kannel's text quotes no person, but a proxy's may: Kannel's own refusal is final, kept in fixed words.
+        # Kannel's text quotes no person, but a proxy's may: Kannel's own refusal is final, kept as our code.
         why = next((reason for theirs, reason in _REFUSALS if theirs in answer.body), None)
-        return Rejected(why) if why else Unavailable("gateway answered 400 in other words", answer.after)
+        return Rejected(why) if why else Unavailable(Hitch.GATEWAY_ODD.of(REFUSED), answer.after)
     if answer.refuses_us and NO_ROUTE in answer.body:
-        return Unavailable(f"gateway answered {answer.status}: no route", answer.after)
+        return Unavailable(Hitch.GATEWAY_NO_ROUTE.of(answer.status), answer.after)
     if answer.status in NOT_NOW:
         return Unavailable(NOT_NOW[answer.status], answer.after, answer.refuses_us)
-    return Uncertain(f"gateway answered {answer.status}")
+    return Uncertain(Hitch.GATEWAY.of(answer.status))
 
 
 def _number(sender: str) -> msisdn.Msisdn | None:

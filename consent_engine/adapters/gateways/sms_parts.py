@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from consent_engine.adapters.gateways.shared_settings import refuses
 from consent_engine.domain.effects import OF_ORDERS, Accepted, Outcome, Purpose, Unavailable, Uncertain
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.sms import Part
 
 READ = frozenset({"utf-8", "utf8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
@@ -55,18 +56,18 @@ def concatenated(reference: int, of: int, n: int) -> str:
 UNKNOWN = "UNKNOWN"
 """The state of an SMS of which the SMSC has lost track: it may be on the handset."""
 STATS = {
-    "EXPIRED": "expired",
-    "DELETED": "deleted at the SMSC",
-    "UNDELIV": "undeliverable",
-    "REJECTD": "rejected by the SMSC",
+    "EXPIRED": Hitch.SMS_EXPIRED,
+    "DELETED": Hitch.DELETED_AT_SMSC,
+    "UNDELIV": Hitch.UNDELIVERABLE,
+    "REJECTD": Hitch.REJECTED_BY_SMSC,
 }
 REFUSALS = {
-    0x08: "system error",
-    0x0A: "invalid source address",
-    0x0B: "invalid destination address",
-    0x14: "its queue is full",
-    0x45: "submit failed",
-    0x58: "throttled",
+    0x08: Hitch.SYSTEM_ERROR,
+    0x0A: Hitch.WRONG_SOURCE,
+    0x0B: Hitch.WRONG_DESTINATION,
+    0x14: Hitch.QUEUE_FULL,
+    0x45: Hitch.SUBMIT_FAILED,
+    0x58: Hitch.THROTTLED,
 }
 """The reasons with which an SMSC refuses an SMS: command_status, SMPP 3.4, 5.1.3."""
 _NACK = re.compile(r"NACK/0x([0-9a-f]{8})/")
@@ -75,19 +76,21 @@ _ERR = re.compile(r"\berr:([0-9A-Za-z]{1,4})\b")
 
 
 def receipt(said: str) -> tuple[str, str]:
-    """Return the state that a receipt names ('' for none), and a readable reason of the failure. The rest of a receipt
+    """Return the state that a receipt names ('' for none), and the reason of the failure. The rest of a receipt
     may quote the SMS, and is left out.
     """
     if nack := _NACK.match(said):
         status = int(nack[1], 16)
-        name = REFUSALS.get(status, "")
-        return "", f"refused by the SMSC (0x{status:02x}{name and f': {name}'})"
+        name, shown = REFUSALS.get(status), f"0x{status:02x}"
+        return "", Hitch.NACK_FOR.of(shown, name.of()) if name else Hitch.NACK.of(shown)
     head = said.partition("text:")[0]
     stat, err = _STAT.search(head), _ERR.search(head)
     if stat is None or stat[1] not in {UNKNOWN, *STATS}:
         return "", ""
-    why = STATS.get(stat[1], "")
-    return stat[1], f"{why} (err {err[1]})" if why and err and err[1].strip("0") else why
+    if stat[1] == UNKNOWN:
+        return UNKNOWN, ""
+    why = STATS[stat[1]].of()
+    return stat[1], Hitch.WITH_ERROR.of(err[1], why) if err and err[1].strip("0") else why
 
 
 class Header(Struct, frozen=True):
@@ -144,7 +147,7 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
     doubtful = next((each for each in missing if isinstance(each, Uncertain)), None)
     if len(missing) < len(outcomes):
         why = (doubtful or missing[0]).reason
-        return Uncertain(f"{len(missing)} of {len(outcomes)} parts not taken: {why}")
+        return Uncertain(Hitch.PARTS.of(len(missing), len(outcomes), why))
     if doubtful is not None:
         return doubtful
     later = [each for each in missing if isinstance(each, Unavailable)]

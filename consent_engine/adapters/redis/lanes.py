@@ -10,6 +10,7 @@ from consent_engine.adapters.redis.inspection import disk_free
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import Clock, OfCell
 from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, lane_of
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
@@ -54,15 +55,16 @@ class RedisLanes(OfCell, Lanes):
                     leased[work].append(leased_of(self._offers, int(now), row, seal=self._seal))
                 except BrokenRecord as error:  # an unreadable record must not stop its lane: to the stuck list
                     log.error("%s: %s", row[0].split(":")[1], error)
-                    self._park(broken, work, row[0], row[1], str(error))
+                    self._park(broken, work, row[0], row[1])
         self._wire.send(broken)
         return leased
 
-    def _park(self, calls: Calls, work: Work, member: str, kept: str, why: str) -> None:
+    def _park(self, calls: Calls, work: Work, member: str, kept: str) -> None:
         """Put an effect on the stuck list, so that `retry` finds it when its record can be read again."""
         owner, record, effect = member.split(":", 2)
         key = self._cell.record(Owner(owner), record)
-        calls.script("swap", [key, *self._cell.dues(work)], [f"f:{effect}", raw(kept), parked_of(kept, why), member])
+        parked = parked_of(kept, Hitch.UNREADABLE.of())
+        calls.script("swap", [key, *self._cell.dues(work)], [f"f:{effect}", raw(kept), parked, member])
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         calls = Calls()

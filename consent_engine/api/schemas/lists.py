@@ -171,11 +171,14 @@ class DecidedView(View):
     own_call: int = Field(description="not decided: they answer an order of this key or its agent")
 
 
+CODED = "a code and its arguments, each after a colon, like gateway:503; any other text is the other side's own"
+
+
 class CauseRow(View):
     """The stuck effects of one cause."""
 
     lane: str
-    reason: str
+    reason: str = Field(description=CODED)
     plan: str = Field(description="empty: effects of no order")
     count: int
     since: Annotated[At | None, BeforeValidator(lambda at: at or None)] = Field(
@@ -215,7 +218,7 @@ class CancelledView(View):
 class UndeliverableRow(View):
     """The undeliverable orders of one cause."""
 
-    reason: str
+    reason: str = Field(description=CODED)
     plan: str
     count: int
     since: At = Field(description="when the first of them became undeliverable")

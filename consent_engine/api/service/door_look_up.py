@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from consent_engine.api.http.bodies import Bounds
 from consent_engine.domain.effects import Unavailable
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.log_on_change import LogOnChange
@@ -58,7 +59,7 @@ class DoorLookUp:
             async with asyncio.timeout(self._bounds.look_up_s):
                 answer = await subscribers.look_up(msisdn)
         except TimeoutError:
-            answer = Unavailable("look-up: no answer in time")
+            answer = Unavailable(Hitch.LOOK_UP.of(Hitch.NO_ANSWER.of()))
         if isinstance(answer, Unavailable):
             self._rests_until = monotonic() + self._bounds.look_up_rest_s
             self.counted[UNANSWERED] += 1

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from consent_engine.config.environment import read_yaml
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State, Trigger
 
 R = TypeVar("R", bound=Response)
@@ -30,6 +31,7 @@ def words(language: str) -> Mapping[str, str]:
     """Return all words of a language, by name."""
     file = _file() | {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
     file |= {f"state.{state}": state.said for state in State} | {f"trigger.{each}": each.said for each in Trigger}
+    file |= {f"why.{hitch}": hitch.said for hitch in Hitch}
     file = {f"say.{state}": state.said[0] for state in State} | file  # for agents, if the file has no better sentence
     column = LANGUAGES.index(language)
     return MappingProxyType({name: said if isinstance(said, str) else said[column] for name, said in file.items()})

@@ -13,6 +13,7 @@ from msgspec import Struct
 from consent_engine.domain.call.hash_chain import ChainedRecord, Form, PersonPart
 from consent_engine.domain.canonical_json import Reader, Rows
 from consent_engine.domain.effects import UNSETTLED, Millis, Settlement
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.order.order import Order
@@ -235,7 +236,7 @@ def ending_doc(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -
     )  # fmt: skip
 
 
-NO_NUMBER = "the number of its order is erased: have the service switched off by its activation, then give this up"
+NO_NUMBER = Hitch.NUMBER_ERASED.of()
 """The reason of an ending for which the BSS cannot be asked: its contract names the number."""
 
 

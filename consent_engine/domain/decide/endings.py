@@ -34,6 +34,7 @@ from consent_engine.domain.effects import (
     Untaken,
     sms_effect,
 )
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import LATE_MARGIN, Policy
@@ -82,7 +83,7 @@ def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) ->
         return EndDecision()
     match outcome:
         case Rejected(reason):
-            why = f"refused ({reason}) after an attempt that may have been taken" if pending.in_doubt else reason
+            why = Hitch.REFUSED_AFTER_DOUBT.of(reason) if pending.in_doubt else reason
             return _failed(ending, ended, pending, why, now)
         case Unavailable(reason, after):
             due = now + policy.backoff(pending.attempts, ended.roll, after)
@@ -93,7 +94,7 @@ def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) ->
             since = pending.first_at or pending.last_at
             doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason)
             if doubtful.doubts >= policy.max_attempts:
-                return _failed(ending, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
+                return _failed(ending, ended, doubtful, Hitch.TIMES.of(doubtful.doubts, reason), now)
             return EndDecision(put=(Put(DEACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful),))
 
 

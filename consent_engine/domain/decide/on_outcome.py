@@ -32,6 +32,7 @@ from consent_engine.domain.effects import (
     sms_parts,
 )
 from consent_engine.domain.grammar import Keyword
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import WAITING, State, Trigger
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.domain.order import details
@@ -282,8 +283,7 @@ def question_answered(
 
 def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
     if pending.in_doubt and not pending.believe:
-        why = f"refused ({reason}) after an attempt that may have been taken"
-        return _park(order, ended, pending, why, now)
+        return _park(order, ended, pending, Hitch.REFUSED_AFTER_DOUBT.of(reason), now)
     if ended.effect == ACTIVATE:
         refused = details.ActivationRefused(reason=reason, believed=pending.believe)
         event = Event.of(refused, now, ended.op, "", "bss")
@@ -292,7 +292,7 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
     purpose, _ = sms_parts(ended.effect)
     if ended.effect == QUESTION and order.state is State.AGREED:
         if ended.waits:  # a message is unread: read that first, the refusal is known
-            known = replace(pending, leased_at=0, why=f"refused: {reason}", refused=reason)
+            known = replace(pending, leased_at=0, why=Hitch.REFUSED.of(reason), refused=reason)
             return _again(order, QUESTION, now + A_SECOND, known)
         failed = details.ConfirmationFailed(reason=reason, believed=pending.believe)
         event = Event.of(failed, now, ended.op, "", "gateway")
@@ -311,7 +311,7 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
     doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason, about=about)
     if ended.effect == ACTIVATE:
         if doubtful.doubts >= policy.max_attempts:
-            return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
+            return _park(order, ended, doubtful, Hitch.TIMES.of(doubtful.doubts, reason), now)
         return _again(order, ACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful)
     if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order):
         return question_answered(order, now, ended.op, "reply")
@@ -320,7 +320,7 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
         held = _again(order, QUESTION, now + max(policy.uncertain_hold, 2 * A_SECOND), doubtful)
         return replace(held, put=(*held.put, Put(WAKE_FAILED, now + A_SECOND)))
     if doubtful.doubts > 1:
-        return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
+        return _park(order, ended, doubtful, Hitch.TIMES.of(doubtful.doubts, reason), now)
     return _again(order, ended.effect, now + policy.uncertain_hold, doubtful)
 
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import WAKE_ASIDE, Pending
 from consent_engine.domain.grammar import Keyword, counted
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.inbox import UnreadRefusal, UnreadReply, decode_message, encode_message
 from consent_engine.domain.interpret.correlate import Meaning, Reading, remembered
 from consent_engine.domain.interpret.interpret import doubting, is_of_holder, nothing_asked, replied, understand
@@ -19,7 +20,7 @@ from consent_engine.errors import BrokenRecord
 
 LOST_READER = "lost_reader"
 """The reason of an unmatched message that lost every reader."""
-SET_ASIDE = "a message lost every reader: once that is mended, have it read again"
+SET_ASIDE = Hitch.SET_ASIDE.of()
 _FIELDS = 4
 """How many fields of the timer each message is."""
 

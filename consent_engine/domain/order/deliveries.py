@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import WAITING, State
 from consent_engine.domain.order.details import (
     AskedAgain,
@@ -104,8 +105,8 @@ def last_failure(order: Order) -> tuple[Event, Reported]:
 
 def why_lost(report: Reported) -> str:
     """Return the reason that a failure report gives, and the part it is about."""
-    why = report.error or "not delivered"
-    return why if report.segments == 1 else f"part {report.segment} of {report.segments}: {why}"
+    why = report.error or Hitch.NOT_DELIVERED.of()
+    return why if report.segments == 1 else Hitch.PART.of(report.segment, report.segments, why)
 
 
 def reached_nobody(order: Order) -> bool:

@@ -138,7 +138,7 @@ def test_of_an_erased_number_nobody_knows_whose_service_it_was(desk):
 
 def test_a_bss_that_is_away_is_asked_again_until_it_answers(desk):
     order = desk.settled()
-    desk.bss.end_answers = [Unavailable("BSS answered 503")] * 7
+    desk.bss.end_answers = [Unavailable("bss:503")] * 7
     take_back(desk, order)
     for _ in range(8):
         desk.run(Lane.ACTIVATION)
@@ -202,7 +202,7 @@ def test_a_refusal_by_the_bss_waits_for_a_person_and_the_orders_retry_does_it_ag
     desk.run(Lane.ACTIVATION)
     desk.clock.forward(hours=1)
     desk.run(Lane.ACTIVATION)
-    assert "after an attempt that may have been taken" in ending(desk, order).effects["deactivate"].why
+    assert "refused_after_doubt:" in ending(desk, order).effects["deactivate"].why
     desk.engine.retry(order.id, "ops-1")
     desk.run()
     assert (ending(desk, order).state, len(notices(desk))) == (EndingState.ENDED, 1)
@@ -270,7 +270,7 @@ def test_an_ending_that_is_under_way_is_not_given_up_and_takes_no_notification_a
     desk.run(Lane.INBOUND)
     desk.run(Lane.ACTIVATION)
     assert desk.state(order) == "activated"
-    desk.bss.end_answers = [Unavailable("BSS answered 503"), Rejected("no_such_service")]
+    desk.bss.end_answers = [Unavailable("bss:503"), Rejected("no_such_service")]
     take_back(desk, order)
     desk.run(Lane.ACTIVATION)
     assert desk.engine.endings.given_up(order.id, "ops-1", "impatient") is None
@@ -321,7 +321,7 @@ def test_an_answer_that_comes_when_the_lease_is_lost_ends_it_all_the_same(desk):
 def test_the_notification_of_the_activation_goes_before_the_notice_of_its_end(desk):
     order = desk.place()
     desk.run(Lane.SMS)
-    desk.gateway.answers = [Unavailable("gateway answered 503")] * 3
+    desk.gateway.answers = [Unavailable("gateway:503")] * 3
     desk.say("是")
     desk.run(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     assert desk.state(order) == "activated"
@@ -388,7 +388,7 @@ def test_unknown_before_is_untaken_and_goes_on(desk):
     take_back(desk, order)
     desk.bss.end_answers = [Uncertain("timeout")]
     desk.run(Lane.ACTIVATION)
-    desk.bss.knows[ending_id(order.id)] = Untaken("asked: unknown to the BSS")
+    desk.bss.knows[ending_id(order.id)] = Untaken("asked:bss_unknown:")
     desk.clock.forward(hours=1)
     desk.run(Lane.ACTIVATION)
     assert (ending(desk, order).state, len(desk.bss.ended)) == (EndingState.ENDED, 2)
@@ -552,7 +552,7 @@ def test_while_the_archive_is_away_nothing_is_forgotten(desk):
 
 def test_what_is_not_off_is_counted_and_listed_until_it_is(desk):
     order = desk.settled()
-    desk.bss.end_answers = [Unavailable("BSS answered 503")]
+    desk.bss.end_answers = [Unavailable("bss:503")]
     asked = take_back(desk, order).ending.doc.asked_at
     desk.run(Lane.ACTIVATION)
     assert desk.engine.store.queries.endings.tally() == Tally(1, asked)
@@ -754,7 +754,7 @@ def test_a_service_whose_order_cannot_be_read_when_its_number_changes_hands_wait
     assert [each.order_id for each in desk.bss.ended] == [other.id]
     [stuck] = desk.engine.stuck()
     assert (stuck.owner, stuck.effect) == (Owner.LINE, "wake.endings")
-    assert "cannot be read" in stuck.why
+    assert stuck.why == "unreadable:"
     mend()
     desk.engine.retry_other(stuck.id, "ops-1")
     desk.run()
@@ -771,7 +771,7 @@ def test_an_order_of_a_failed_review_that_cannot_be_read_is_cancelled_once_it_ca
     desk.client.hset(f"ce:{{0}}:order:{order.id}", "head", "changed")
     desk.run(Lane.TIMER)
     [stuck] = [each for each in desk.engine.stuck() if each.owner is Owner.CALL]
-    assert "cannot be read" in stuck.why
+    assert stuck.why == "unreadable:"
     desk.client.hset(f"ce:{{0}}:order:{order.id}", "head", order.head)
     desk.engine.retry_other(stuck.id, "ops-1")
     desk.run(Lane.TIMER)

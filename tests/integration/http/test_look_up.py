@@ -73,7 +73,7 @@ def test_the_same_request_again_is_the_same_order_whatever_the_bss_says_meanwhil
 
 
 def test_an_order_is_taken_without_an_answer_and_the_next_ones_do_not_wait_for_one(door, bss):
-    bss.answers = [Unavailable("look-up: BSS answered 503")]
+    bss.answers = [Unavailable("look_up:bss:503")]
     assert door.place().status_code == 201
     assert door.place(order(msisdn=OTHER), key="key-2").status_code == 201
     assert (bss.asked, counted(door)) == ([NUMBER], {"unanswered": 1, "unasked": 1})
@@ -89,7 +89,7 @@ def test_a_bss_that_never_answers_holds_an_order_up_for_a_moment(door):
 
 def test_once_the_pause_is_over_the_bss_is_asked_again(door, bss):
     asking(door, bss, look_up_rest_s=0.0)
-    bss.answers = [Unavailable("look-up: BSS answered 503"), SAME]
+    bss.answers = [Unavailable("look_up:bss:503"), SAME]
     door.place()
     door.place(order(msisdn=OTHER), key="key-2")
     assert counted(door) == {"unanswered": 1, "answered": 1}

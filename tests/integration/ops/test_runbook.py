@@ -539,7 +539,7 @@ def undeliverable(night):
 
 def gateway_refuses(night):
     world = night.world()
-    world.gateway.answers[:] = [Rejected("gateway answered 422")]
+    world.gateway.answers[:] = [Rejected("gateway:422")]
     started, agreed = (GREENWICH.instant(world.clock() - ago) for ago in (120_000, 60_000))  # young enough to ask again
     order = world.engine.place(Placing("desk", "key", world.request(started_at=started, agreed_at=agreed))).order
     world.run(Lane.SMS)

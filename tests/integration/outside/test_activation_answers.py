@@ -39,7 +39,7 @@ def test_a_bss_that_is_away_is_asked_until_it_is_there_and_never_parked(world):
 
 def test_a_bss_in_doubt_is_asked_first_where_it_can_be_asked(world):
     order = confirmed(world)
-    world.bss.answers[:] = [Uncertain("in progress")]
+    world.bss.answers[:] = [Uncertain("in_progress:")]
     world.run(Lane.ACTIVATION)
     world.bss.knows[order.id] = Rejected("was never begun")
     world.clock.forward(seconds=700)

@@ -103,7 +103,7 @@ def test_a_question_from_before_is_not_handed_over_cut(world):
     carrying(world, 3)
     world.run()
     assert (world.gateway.sent, world.state(order)) == ([], "undeliverable")
-    assert "a text of 5 segments: the gateway carries 3" in str(world.engine.show(order.id).events[-1])
+    assert "too_long:5:3" in str(world.engine.show(order.id).events[-1])
 
 
 def test_a_notification_that_would_be_cut_waits_for_a_person(world):

@@ -154,7 +154,7 @@ def test_a_lost_part_is_named_in_the_end(world):
     world.run()
     world.report(order, GONE, message_id="m3", error="expired")
     world.run()
-    assert world.engine.show(order.id).events[-1].detail.reason == "part 3 of 3: expired"
+    assert world.engine.show(order.id).events[-1].detail.reason == "part:3:3:expired"
 
 
 @pytest.mark.parametrize("early", [(), (1,), (1, 2), (3, 1, 2)])

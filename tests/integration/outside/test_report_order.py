@@ -151,7 +151,7 @@ def test_a_part_that_was_lost_is_named_by_the_report_and_by_the_end(world, asked
     world.run()
     *_, reported, failed = world.engine.show(asked.id).events
     assert (reported.detail.status, reported.detail.segment, reported.detail.segments) == ("failed", 3, 4)
-    assert failed.detail.reason == "part 3 of 4: expired"
+    assert failed.detail.reason == "part:3:4:expired"
     assert world.state(asked) == "undeliverable"
 
 
@@ -164,7 +164,7 @@ def test_the_end_names_the_part_also_where_its_report_overtook_the_answer(world)
     world.gateway.answers = [call]
     order = world.place()
     world.run()
-    assert world.engine.show(order.id).events[-1].detail.reason == "part 2 of 4: not delivered"
+    assert world.engine.show(order.id).events[-1].detail.reason == "part:2:4:not_delivered:"
 
 
 def test_a_part_that_nothing_is_heard_of_is_seen_by_whoever_looks(world, asked):

@@ -49,7 +49,7 @@ def test_the_last_hour_and_day_are_told_for_each_lane_gateway_and_the_bss(door, 
 def test_a_call_that_timed_out_lasted_no_longer_than_its_time_out(door):
     measures = Measures()
     for _ in range(20):
-        measures.called(GATEWAY, Unavailable("no answer in time"), 10.004, door.engine.registry.now())
+        measures.called(GATEWAY, Unavailable("no_answer:"), 10.004, door.engine.registry.now())
     measures.report(door.engine.registry)
     gateway = of(door.sign_in(Role.OPS).get("/ops/flow/hour").json(), "gateway", "simulated")
     assert (gateway["all_p50"], gateway["all_p95"]) == (10_000, 10_000)
@@ -73,7 +73,7 @@ def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door
     gateway = door.engine.outside.gateways["simulated"]
 
     async def busy(_sms):
-        return Unavailable("gateway answered 503")
+        return Unavailable("gateway:503")
 
     gateway.send = busy
     for n in range(3):
@@ -82,7 +82,7 @@ def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door
     measures = door.engine.performer.measures
     measures.report(door.engine.registry)
     [named] = door.sign_in(Role.OPS).get("/ops/board").json()["retrying"]
-    wanted = {"to": "gateway", "name": "simulated", "reason": "gateway answered 503", "count": 3, "more": False}
+    wanted = {"to": "gateway", "name": "simulated", "reason": "gateway:503", "count": 3, "more": False}
     assert named.items() >= wanted.items()
     assert (bool(named["since"]), named["recovered"]) == (True, False)
     measures.called(GATEWAY, Accepted("m"), 0.02, door.engine.registry.now())

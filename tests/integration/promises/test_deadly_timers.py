@@ -40,7 +40,7 @@ def test_a_timer_that_its_workers_die_of_waits_for_a_person(world):
     die_of(world, order, 1)
     world.run()
     [stuck] = world.engine.stuck()
-    assert (stuck.id, stuck.effect, stuck.why) == (order.id, WAKE_WINDOW, "5 workers that began this recorded nothing")
+    assert (stuck.id, stuck.effect, stuck.why) == (order.id, WAKE_WINDOW, "workers_lost:5")
     assert world.state(order) == "awaiting_reply"
     world.engine.retry(order.id, "ops-1")
     world.run()

@@ -32,7 +32,7 @@ def lost(world):
     world.clock.forward(seconds=61)
     [again] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     assert again.lost
-    ended = Ended(ACTIVATE, again.token, Uncertain("lease lost"))
+    ended = Ended(ACTIVATE, again.token, Uncertain("lease_lost:"))
     drive(world.engine.store, [recording(again.record.id, ended, now=world.clock.now, held=again.held)])
 
 
@@ -129,7 +129,7 @@ def test_a_stop_that_was_read_while_it_is_in_doubt_takes_nothing_back_because_on
 
 
 def test_a_bss_that_does_not_answer_the_question_is_called_by_nobody(world, doubted):
-    world.bss.knows[doubted.id] = Uncertain("asked: no answer in time")
+    world.bss.knows[doubted.id] = Uncertain("asked:no_answer:")
     world.say("TD")
     later(world)
     later(world)

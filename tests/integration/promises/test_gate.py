@@ -76,7 +76,7 @@ def test_an_activation_that_names_another_carrier_than_its_order_passes_no_gate(
     world.run(Lane.ACTIVATION)
     assert world.bss.asked == []
     assert [each.id for each in world.engine.store.lanes.stuck(9)] == [order.id]
-    assert "does not follow" in world.engine.show(order.id).effects[ACTIVATE].why
+    assert world.engine.show(order.id).effects[ACTIVATE].why == "unreadable:"
 
 
 def test_an_operators_retry_takes_what_the_gate_goes_by_from_the_order(world):
@@ -199,7 +199,7 @@ def test_what_has_begun_goes_on_under_a_restriction(world):
     world.clock.forward(seconds=61)
     [again] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     assert (again.lost, again.barred, again.token) == (True, (), leased.token + 1)
-    doubt = Ended(ACTIVATE, again.token, Uncertain("lease lost"))
+    doubt = Ended(ACTIVATE, again.token, Uncertain("lease_lost:"))
     held = again.held
     drive(world.engine.store, [recording(order.id, doubt, now=world.clock.now, held=held)])
     world.clock.forward(hours=1)
@@ -681,7 +681,7 @@ def test_an_activation_of_a_revoked_plan_ends_its_order_once_it_is_sure_that_not
     world.bss.can_ask = True
     revoking = [lambda: world.engine.revoke(order.doc.plan, "admin")]
     if then == "asked":
-        world.bss.answers = [Uncertain("no answer in time")]
+        world.bss.answers = [Uncertain("no_answer:")]
         world.run(Lane.ACTIVATION)
         assert revoking.pop()() == 0, "in doubt: it may be done"
     else:
@@ -700,7 +700,7 @@ def test_an_activation_that_was_done_before_its_plan_was_revoked_stays_done(worl
     order = asked(world)
     world.say("是")
     world.run(Lane.INBOUND)
-    world.bss.answers, world.bss.knows = [Uncertain("no answer in time")], {order.id: Accepted("act-1")}
+    world.bss.answers, world.bss.knows = [Uncertain("no_answer:")], {order.id: Accepted("act-1")}
     world.run(Lane.ACTIVATION)
     assert world.engine.revoke(order.doc.plan, "admin") == 0
     world.clock.forward(hours=1)
@@ -712,7 +712,7 @@ def test_a_404_of_a_proxy_settles_no_doubt(world):
     order = asked(world)
     world.say("是")
     world.run(Lane.INBOUND)
-    world.bss.answers = [Uncertain("no answer in time")]  # it does not answer questions either
+    world.bss.answers = [Uncertain("no_answer:")]  # it does not answer questions either
     world.run(Lane.ACTIVATION)
     with pytest.raises(TooLate):
         world.engine.cancel(order.id, "A1024", "another plan")

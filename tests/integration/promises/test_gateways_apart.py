@@ -147,7 +147,7 @@ def test_a_gateway_that_is_away_is_tried_by_a_call_a_second_until_it_answers(apa
 
 def test_a_gateway_that_hangs_while_it_is_away_holds_one_call_of_a_process(apart):
     mobile = apart.gateways["mobile"]
-    mobile.answers = [Uncertain("no answer in time")] * 100
+    mobile.answers = [Uncertain("no_answer:")] * 100
     crowd(apart, 3)
     slices(apart)
     apart.clock.forward(seconds=10)

@@ -263,7 +263,7 @@ def test_a_lease_that_is_over_since_the_stores_clock_jumped_is_in_doubt_and_its_
     world.runner.run(jumps())
     shown = world.engine.show(order.id)
     assert "ended_late" not in world.triggers(order)
-    assert (shown.effects[effect].doubts, shown.effects[effect].why) == (1, "lease lost")
+    assert (shown.effects[effect].doubts, shown.effects[effect].why) == (1, "lease_lost:")
 
 
 async def stands(activation):

@@ -19,7 +19,7 @@ from tests.conftest import NUMBER, FakeSubscribers
 from tests.integration.calls.desk import instant
 
 SAME = Subscriber("mobile", 0)
-SILENT = Unavailable("look-up: no answer in time")
+SILENT = Unavailable("look_up:no_answer:")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_without_an_answer_nothing_is_activated_and_with_one_it_goes_on(asking, 
     asking.run(Lane.ACTIVATION)
     pending = asking.engine.show(order.id).effects[ACTIVATE]
     assert (pending.doubts, pending.parked, asking.bss.asked) == (0, 0, [])
-    assert pending.why.startswith("look-up: ")
+    assert pending.why.startswith("look_up:")
     asking.subscribers.answers = [SAME]
     asking.clock.forward(hours=1)
     asking.run()
@@ -142,7 +142,7 @@ def test_a_no_that_comes_while_it_looks_is_kept_to(asking):
 
 def test_what_may_have_been_activated_for_the_holder_before_is_not_tried_again(asking):
     order = confirmed(asking)
-    asking.bss.answers = [Uncertain("no answer in time")]
+    asking.bss.answers = [Uncertain("no_answer:")]
     asking.run(Lane.ACTIVATION)
     asking.subscribers.answers = [later(asking)]
     for _ in range(9):
@@ -155,7 +155,7 @@ def test_what_may_have_been_activated_for_the_holder_before_is_not_tried_again(a
 
 def test_a_bss_that_says_it_was_done_before_is_believed_and_nobody_is_told(asking):
     order = confirmed(asking)
-    asking.bss.answers, asking.bss.knows = [Uncertain("no answer in time")], {order.id: Accepted("act-1")}
+    asking.bss.answers, asking.bss.knows = [Uncertain("no_answer:")], {order.id: Accepted("act-1")}
     asking.run(Lane.ACTIVATION)
     asking.subscribers.answers = [later(asking)]
     sent = len(asking.gateway.sent)
@@ -282,7 +282,7 @@ def test_a_minors_yes_activates_nothing_and_ends_all_that_is_open(asking):
 
 def test_what_may_have_been_activated_for_a_minor_waits_for_a_person(asking):
     order = confirmed(asking)
-    asking.bss.answers = [Uncertain("no answer in time")]
+    asking.bss.answers = [Uncertain("no_answer:")]
     asking.run(Lane.ACTIVATION)
     asking.subscribers.answers = [MINOR]
     for _ in range(9):

@@ -98,7 +98,7 @@ def test_what_waits_for_a_gateway_goes_out_once_it_goes_on_and_nothing_else_does
     order = world.place()
     world.say("TD", "+8613800138002")
     world.run(Lane.INBOUND, Lane.SMS)
-    assert world.engine.show(order.id).question.why == "its gateway test stands still"
+    assert world.engine.show(order.id).question.why == "gateway_stands:test"
     go_on()
     world.run(Lane.SMS)
     assert len(world.gateway.sent) == 1, "a process that has not seen it yet would put it off once more"
@@ -144,7 +144,7 @@ def test_a_gateway_that_goes_on_does_not_wake_what_waits_for_another(world, stop
     go_on()
     world.clock.forward(SEEN_MS)
     assert not performed(world, Lane.SMS).counts, "leased again, it would be put off once more"
-    assert world.engine.show(order.id).question.why == "its gateway test stands still"
+    assert world.engine.show(order.id).question.why == "gateway_stands:test"
 
 
 def test_another_gateway_goes_on(world, stop):

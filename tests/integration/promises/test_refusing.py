@@ -13,7 +13,7 @@ from consent_engine.ports import Owner
 from tests.contract import KEPT_SECRET, PATIENT, Far, answers
 from workers.clock import OVER_MS, REPORTED_WITHIN_MS, tell_outages
 
-REFUSING = Unavailable("gateway answered 401", after=600_000, refusing=True)
+REFUSING = Unavailable("gateway:401", after=600_000, refusing=True)
 QUESTION = "sms.confirmation.1"
 KANNEL = {"USERNAME": "u", "PASSWORD": "p", "SECRET": "s", "CALLBACK_URL": "http://127.0.0.1:1"}
 
@@ -126,7 +126,7 @@ def test_the_first_success_wakes_all_that_waits_spread_and_nothing_that_is_in_do
 @pytest.mark.parametrize("tens", [1, 5], ids=["a moment", "an outage"])
 def test_what_is_in_doubt_waits_a_minute_for_the_reports_of_a_gateway_that_answers_again(world, tens):
     world.gateway.reports = True
-    world.gateway.answers = [Uncertain("no answer in time")] * 5
+    world.gateway.answers = [Uncertain("no_answer:")] * 5
     doubtful = [world.place(f"+86138001380{n:02d}") for n in range(5)]
     for _ in range(tens):
         world.run(Lane.SMS)

@@ -561,7 +561,7 @@ def test_a_lease_whose_answer_was_lost_is_never_called_in_that_lease(proxy, dire
         w.clock.forward(seconds=61)
         w.slice(Lane.SMS)
         question = w.seen.show(order).question
-        assert (question.doubts, question.why) == (1, "lease lost")
+        assert (question.doubts, question.why) == (1, "lease_lost:")
         assert w.gateway.sent == [], "started means maybe done"
         w.finish()
         assert len(w.gateway.sent) == 1
