@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Rows
 
@@ -186,6 +187,14 @@ class Pending(Struct, frozen=True, array_like=True):
     def in_doubt(self) -> bool:
         """Whether an ended attempt may have been taken: it ended in doubt, and nothing more is known since."""
         return self.doubts > 0 and self.first_at > 0
+
+    def stuck(self, why: str) -> "Pending":
+        """The effect on the stuck list, for this reason."""
+        return replace(self, leased_at=0, why=why, believe="", parked=1)
+
+    def once_more(self, by: str) -> "Pending":
+        """The effect taken off the stuck list by a person: the next answer is believed."""
+        return replace(self, leased_at=0, believe=by, parked=0, refused=None)
 
     def encode(self) -> str:
         return "[]" if self is FRESH or self == FRESH else _ROWS.encode(self)

@@ -216,7 +216,7 @@ def retrying(owner: Owner, name: str, by: str, effects: Sequence[str] = ()) -> S
         parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
         if record is None or not parked:
             raise NothingParked("nothing of this record stands on the stuck list")
-        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0, believe=by)) for e, p in parked.items())
+        put = tuple(Put(e, loaded.now, p.once_more(by)) for e, p in parked.items())
         saved = yield from save(Commit("", (Change.of(record, put=put),), wakes=wakes_of(put, loaded.now)), prove=True)
         if saved.word is CommitResult.OK:
             return

@@ -18,7 +18,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import UNDECIDED
-from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.decide.decision import Drop, Put, parking
 from consent_engine.domain.decide.leaving import LATER_MS, QUIET_MS, at_rest, wants_more
 from consent_engine.domain.effects import LEAVES, WAKE_LINE, Millis
 from consent_engine.domain.hitch import Hitch
@@ -245,9 +245,8 @@ class Mover:
             another = f"another {noun} stands in the archive under this {known_by}, or it cannot be written"
             log.error("%s %s cannot leave: %s", noun, record.id, error or another)
             why = Hitch.UNREADABLE if error else Hitch.NOT_ARCHIVED
-            stuck = replace(record.effects[each.effect], leased_at=0, parked=1, why=why.of())
-            change = Change.of(record, put=(Put(each.effect, PARKED, stuck),))
-            commits.append(Commit("", (change,), each.held))
+            stuck = parking(each.effect, record.effects[each.effect], why.of())
+            commits.append(Commit("", (Change.of(record, put=(stuck,)),), each.held))
         saved = self._store.records.commit(commits) if commits else []
         if parked := [each.word for each in saved].count(CommitResult.OK):
             self._count("parked", parked)

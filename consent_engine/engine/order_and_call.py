@@ -4,15 +4,13 @@ one.
 
 import logging
 
-from msgspec.structs import replace
-
 from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.call.call import Call, CallOutcome, CallState
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.errors import CallMismatch, CallNotFound, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.call.violation import Violation
-from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.decide.decision import Drop, Put, parking
 from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.line import Line
@@ -177,8 +175,7 @@ def _ended(order: Order) -> Step[None]:
 
 def _waits_for_a_person(order: Order) -> Step[str]:
     """Put the trial of an order's activation on the stuck list; where the order has changed, it is tried once more."""
-    stuck = replace(order.effects[WAKE_ACTIVATE], leased_at=0, parked=1, why=Hitch.UNREADABLE.of())
-    change = Change.of(order, put=(Put(WAKE_ACTIVATE, PARKED, stuck),))
+    change = Change.of(order, put=(parking(WAKE_ACTIVATE, order.effects[WAKE_ACTIVATE], Hitch.UNREADABLE.of()),))
     saved = yield from save(Commit("", (change,)))
     return "parked" if saved.word is CommitResult.OK else "performed"
 

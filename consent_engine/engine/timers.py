@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Put
-from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN, Millis
+from consent_engine.domain.decide.decision import A_MINUTE, Put, parking
+from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
@@ -52,7 +52,9 @@ def waking(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: 
     except BrokenRecord as error:
         return (yield from _parked(leased, Hitch.UNREADABLE.of(), error))
     except ArchiveUnavailable:
-        yield from _left(leased, leased.at + A_MINUTE, Hitch.NO_DATABASE.of())
+        known = leased.record.effects[leased.effect]
+        later = replace(known, leased_at=0, attempts=known.attempts - 1, why=Hitch.NO_DATABASE.of())
+        yield from _left(leased, Put(leased.effect, leased.at + A_MINUTE, later))
         return "failed"
 
 
@@ -84,16 +86,11 @@ def _of_order(leased: Leased, order: Order, unasked: Callable[[], None]) -> Step
 def _parked(leased: Leased, why: str, error: BrokenRecord | None = None) -> Step[str]:
     """Put the timer on the stuck list; where its record changed meanwhile, it is tried once more first."""
     log.error("%s of %s cannot be done: %s", leased.effect, leased.held.record, error or why)
-    return "parked" if (yield from _left(leased, PARKED, why)) else "performed"
+    stuck = parking(leased.effect, leased.record.effects[leased.effect], why)
+    return "parked" if (yield from _left(leased, stuck)) else "performed"
 
 
-def _left(leased: Leased, due: Millis, why: str) -> Step[bool]:
+def _left(leased: Leased, put: Put) -> Step[bool]:
     """Leave the timer for later, or on the stuck list; False where its record changed meanwhile."""
-    record = leased.record
-    known = record.effects[leased.effect]
-    if due == PARKED:
-        left = replace(known, leased_at=0, parked=1, why=why)
-    else:
-        left = replace(known, leased_at=0, attempts=known.attempts - 1, why=why)
-    change = Change.of(record, put=(Put(leased.effect, due, left),))
+    change = Change.of(leased.record, put=(put,))
     return (yield from save(Commit("", (change,), leased.held))).word is CommitResult.OK

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import Cause, Ending, EndingState, Why, ending_id
-from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Drop, Put
+from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Drop, Put, parking
 from consent_engine.domain.effects import WAKE_WITHDRAWN, Millis, Pending
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.hitch import Hitch
@@ -112,8 +112,8 @@ def _again(found: Withdrawal, ending: Ending, line: Line, message: Unread) -> St
         yield from retrying_ending(ending.id, "subscriber", given_up=True, op=op)
     except NothingParked:
         why = Hitch.ASKS_AGAIN.of(ending.doc.order)
-        stuck = replace(line.effects.get(WAKE_WITHDRAWN, Pending()), leased_at=0, why=why, parked=1)
-        return replace(found, again=ending, put=(Put(WAKE_WITHDRAWN, PARKED, stuck),))
+        stuck = parking(WAKE_WITHDRAWN, line.effects.get(WAKE_WITHDRAWN, Pending()), why)
+        return replace(found, again=ending, put=(stuck,))
     return replace(found, again=ending)
 
 
@@ -144,7 +144,7 @@ def retrying_withdrawal(leased: Leased) -> Step[str]:
         why = next((put.pending.why for put in found.put), why)
     put: tuple[Put, ...] = ()
     if why:
-        put = (Put(leased.effect, PARKED, Pending(about=left, why=why, parked=1)),)
+        put = (parking(leased.effect, Pending(about=left), why),)
     elif left:
         put = (Put(leased.effect, leased.at + A_MINUTE, Pending(about=left)),)
     drop = () if put else ((leased.effect, Drop.ANYWAY),)

@@ -9,19 +9,26 @@ from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
+from consent_engine.domain.call.ending import Cause, Why, ending_doc, opened
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.decide.endings import on_end_outcome
+from consent_engine.domain.decide.on_outcome import on_line_outcome
 from consent_engine.domain.effects import (
     ACTIVATE,
+    DEACTIVATE,
     FRESH,
     WAKE_ARCHIVE,
     WAKE_TOO_LATE,
     WAKE_WINDOW,
     Accepted,
     Pending,
+    Purpose,
     Rejected,
     Unavailable,
     Uncertain,
+    Untaken,
+    sms_effect,
 )
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger, sources
@@ -277,6 +284,50 @@ def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
     assert order.events[-1].as_json()["believed"] == "ops"
     with pytest.raises(NothingParked):
         decide(order, RetryAsked("r2", "ops"), NOW + 8_000)
+
+
+def test_a_refusal_after_a_doubt_that_came_after_the_retry_is_not_believed():
+    order = ends(confirmed(), ACTIVATE, Uncertain("timeout"), NOW + 4_000)
+    order = ends(order, ACTIVATE, Rejected("unknown"), NOW + 5_000)
+    order = stands(decide(order, RetryAsked("r", "ops"), NOW + 6_000))
+    order = ends(order, ACTIVATE, Uncertain("timeout"), NOW + 7_000)
+    order = ends(order, ACTIVATE, Rejected("unknown"), NOW + 99_000)
+    assert (order.state, order.effects[ACTIVATE].parked) == (State.CONFIRMED, 1)
+
+
+def outcomes_of_all_kinds(outcome, pending):
+    """Return what becomes of the same attempt at an SMS of an order, one of a line, an activation and an ending."""
+    at, order = NOW + 9_000, confirmed()
+    policy = order.doc.policy
+    held = replace(pending, leased_at=NOW + 8_000, last_at=NOW + 8_000)
+    found = {}
+    for effect in (sms_effect(Purpose.HELP), ACTIVATE):
+        own = replace(held, about=("unicom", "p") if effect == ACTIVATE else ("unicom",))
+        decision = decide(replace(order, effects={effect: own}), Ended(effect, held.attempts, outcome), at)
+        found[effect] = [put for put in decision.put if put.effect == effect]
+    notice = sms_effect(Purpose.ENDED)
+    found[notice] = [put for put in [on_line_outcome(Ended(notice, held.attempts, outcome), held, policy, at)] if put]
+    asked = ending_doc(activated(), Why(Cause.WITHDRAWN, "sms", "subscriber"), NOW, 0)
+    ending = replace(opened(asked, "x", "l", "salt")[0], effects={DEACTIVATE: held})
+    found[DEACTIVATE] = on_end_outcome(ending, Ended(DEACTIVATE, held.attempts, outcome), policy, at).put
+    return {effect: [(put.due, replace(put.pending, about=())) for put in puts] for effect, puts in found.items()}
+
+
+@pytest.mark.parametrize("doubts", [0, 1, 2, 9])
+@pytest.mark.parametrize("outcome", [Unavailable("busy", 5_000), Untaken("asked"), Uncertain("timeout")], ids=repr)
+def test_an_outcome_means_the_same_to_every_kind_of_record(outcome, doubts):
+    pending = Pending(attempts=3, doubts=doubts, first_at=NOW + 1 if doubts else 0, believe="ops")
+    by_kind = outcomes_of_all_kinds(outcome, pending)
+    for one, other in ((sms_effect(Purpose.HELP), sms_effect(Purpose.ENDED)), (ACTIVATE, DEACTIVATE)):
+        assert by_kind[one] == by_kind[other] != [], (one, other)
+
+
+@pytest.mark.parametrize("believe", ["", "ops"])
+def test_no_record_takes_a_refusal_after_doubt_for_the_end_unless_somebody_believes_it(believe):
+    pending = Pending(attempts=3, doubts=1, first_at=NOW + 1, believe=believe)
+    for effect, puts in outcomes_of_all_kinds(Rejected("no"), pending).items():
+        parked = [(due, kept.parked, kept.believe) for due, kept in puts]
+        assert parked == ([(PARKED, 1, "")] if effect == DEACTIVATE or not believe else []), effect
 
 
 def test_a_late_answer_of_an_earlier_attempt_is_believed_only_when_it_is_good():

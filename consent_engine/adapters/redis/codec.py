@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import msgpack
-from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
@@ -133,4 +132,4 @@ def parked_of(kept: str, why: str) -> str:
         pending = Pending.decode(kept)
     except (ValueError, TypeError):
         pending = Pending.decode(f"[{','.join(kept[1:].split(',')[:LEASED])}]")
-    return replace(pending, leased_at=0, parked=1, why=why).encode()
+    return pending.stuck(why).encode()

@@ -39,7 +39,6 @@ from consent_engine.domain.effects import (
     WAKE_TOO_LATE,
     WAKE_WINDOW,
     Millis,
-    Pending,
     Purpose,
     sms_effect,
 )
@@ -226,19 +225,12 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
     parked = {effect: pending for effect, pending in order.effects.items() if pending.parked and effect in wanted}
     if not parked:
         raise NothingParked("nothing of this order stands on the stuck list")
-    puts = tuple(Put(effect, now, _again(order, effect, p, fact.by)) for effect, p in parked.items())
-    return note(order, Event.of(details.Retried(effects=tuple(sorted(parked))), now, fact.op, by=fact.by), *puts)
-
-
-def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
-    """Return a parked effect that may go again; the values that the gate checks are taken from the order once more."""
-    return replace(
-        pending,
-        parked=0,
-        believe=by,
-        about=(order.doc.carrier, order.doc.plan) if effect == ACTIVATE else (),
-        refused=None,
+    # The values that the gate checks are taken from the order once more.
+    about = {ACTIVATE: (order.doc.carrier, order.doc.plan)}
+    puts = tuple(
+        Put(effect, now, replace(p.once_more(fact.by), about=about.get(effect, ()))) for effect, p in parked.items()
     )
+    return note(order, Event.of(details.Retried(effects=tuple(sorted(parked))), now, fact.op, by=fact.by), *puts)
 
 
 def _on_revealed(order: Order, fact: Revealed, now: Millis) -> Decision:

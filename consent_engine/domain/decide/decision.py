@@ -249,6 +249,11 @@ def giving_up(order: Order) -> Put:
     return Put(WAKE_TOO_LATE, order.ask_by)
 
 
+def parking(effect: str, pending: Pending, why: str) -> Put:
+    """Return an effect on the stuck list: it waits for a person, who reads why."""
+    return Put(effect, PARKED, pending.stuck(why))
+
+
 def archiving(order: Order) -> Put:
     """Return the move of a settled order to the archive, due when no reply can mean it any more."""
     return Put(WAKE_ARCHIVE, order.doc.policy.remembered_until(order.settled_at) + 1)

@@ -1,7 +1,7 @@
 """Decisions about an ending: how a call to the BSS ended, people's requests, and the notice to the subscriber."""
 
 from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple
 
 from consent_engine.domain.call.ending import (
     MOST_EVENTS,
@@ -17,7 +17,8 @@ from consent_engine.domain.call.ending import (
     SwitchedOff,
     SwitchedOffAgain,
 )
-from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.decide.decision import PARKED, Drop, Put, parking
+from consent_engine.domain.decide.on_outcome import attempted
 from consent_engine.domain.effects import (
     DEACTIVATE,
     NOTIFICATION,
@@ -28,13 +29,8 @@ from consent_engine.domain.effects import (
     Millis,
     Pending,
     Purpose,
-    Rejected,
-    Unavailable,
-    Uncertain,
-    Untaken,
     sms_effect,
 )
-from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.policy import LATE_MARGIN, Policy
@@ -71,7 +67,7 @@ def switching_off(ending: Ending, now: Millis) -> Put:
     """Return the call to the BSS of a new ending, due at once; parked where the number is erased."""
     if ending.person.msisdn:
         return Put(DEACTIVATE, now)
-    return Put(DEACTIVATE, PARKED, Pending(last_at=now, why=NO_NUMBER, parked=1))
+    return parking(DEACTIVATE, Pending(last_at=now), NO_NUMBER)
 
 
 def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) -> EndDecision:
@@ -81,21 +77,10 @@ def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) ->
         return _off(ending, ended, outcome, pending, now)
     if pending is None or pending.attempts != ended.token or not pending.leased_at:
         return EndDecision()
-    match outcome:
-        case Rejected(reason):
-            why = Hitch.REFUSED_AFTER_DOUBT.of(reason) if pending.in_doubt else reason
-            return _failed(ending, ended, pending, why, now)
-        case Unavailable(reason, after):
-            due = now + policy.backoff(pending.attempts, ended.roll, after)
-            return EndDecision(put=(Put(DEACTIVATE, due, replace(pending, leased_at=0, why=reason)),))
-        case Untaken(reason):
-            return EndDecision(put=(Put(DEACTIVATE, now, replace(pending, leased_at=0, first_at=0, why=reason)),))
-        case Uncertain(reason):
-            since = pending.first_at or pending.last_at
-            doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason)
-            if doubtful.doubts >= policy.max_attempts:
-                return _failed(ending, ended, doubtful, Hitch.TIMES.of(doubtful.doubts, reason), now)
-            return EndDecision(put=(Put(DEACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful),))
+    again = attempted(ended, pending, policy, now) or parking(DEACTIVATE, pending, outcome.reason)
+    # The history says that it failed already where it had no room for the retry.
+    failed = again.due == PARKED and ending.state is not EndingState.ENDING_FAILED
+    return EndDecision((Failed(now, ended.op, "engine", again.pending.why),) if failed else (), (again,))
 
 
 def _off(ending: Ending, ended: Ended, outcome: Accepted, pending: Pending | None, now: Millis) -> EndDecision:
@@ -110,17 +95,10 @@ def _off(ending: Ending, ended: Ended, outcome: Accepted, pending: Pending | Non
     return EndDecision((off,), (Put(WAKE_NOTICE, now),), ((DEACTIVATE, Drop.ANYWAY),) if pending else ())
 
 
-def _failed(ending: Ending, ended: Ended, pending: Pending, why: str, now: Millis) -> EndDecision:
-    """Put it on the stuck list, with the reason. The history says so already where it had no room for the retry."""
-    stuck = replace(pending, leased_at=0, why=why, parked=1)
-    fresh = ending.state is not EndingState.ENDING_FAILED
-    return EndDecision((Failed(now, ended.op, "engine", why),) if fresh else (), (Put(DEACTIVATE, PARKED, stuck),))
-
-
 def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
     """Retry the parked effects; void where there are none."""
     parked = {effect: each for effect, each in ending.effects.items() if each.parked}
-    put = tuple(Put(effect, now, replace(each, parked=0, leased_at=0)) for effect, each in parked.items())
+    put = tuple(Put(effect, now, each.once_more(by)) for effect, each in parked.items())
     failed = ending.state is EndingState.ENDING_FAILED and DEACTIVATE in parked
     room = len(ending.events) < MOST_EVENTS - _LAST_WORDS
     return EndDecision((Retried(now, op, by),) if failed and room else (), put)

@@ -14,6 +14,7 @@ from consent_engine.domain.decide.decision import (
     note,
     now_answered,
     off,
+    parking,
     say,
     settle,
     telling,
@@ -22,6 +23,7 @@ from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_FAILED,
     Accepted,
+    Lane,
     Millis,
     Pending,
     Purpose,
@@ -29,6 +31,7 @@ from consent_engine.domain.effects import (
     Unavailable,
     Uncertain,
     Untaken,
+    lane_of,
     sms_parts,
 )
 from consent_engine.domain.grammar import Keyword
@@ -127,24 +130,52 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
         return Decision(order)  # recorded before: only the answer was lost
     if pending is None or (not current and not isinstance(outcome, Accepted)):
         return _ended_late(order, ended, now)
-    match outcome:
-        case Accepted():
-            return _accepted(order, ended, outcome, pending, now)
-        case Rejected():
-            return _rejected(order, ended, outcome.reason, pending, now)
-        case Unavailable():
-            due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
-            return _untaken(order, ended, outcome.reason, pending, due, now)
-        case Untaken():  # due at once, and leased as not begun: restrictions are checked again
-            return _untaken(order, ended, outcome.reason, replace(pending, first_at=0), now, now)
-        case Uncertain():
-            return _uncertain(order, ended, outcome.reason, pending, now)
+    if isinstance(outcome, Accepted):
+        return _accepted(order, ended, outcome, pending, now)
+    if isinstance(outcome, Uncertain):
+        pending = replace(pending, about=pending.about or (order.doc.carrier,))  # a gateway that answers names no order
+        if proven := _proven_in_doubt(order, ended, doubted(pending, outcome.reason), now):
+            return proven
+    again = attempted(ended, pending, order.doc.policy, now)
+    if again is None:
+        return _rejected(order, ended, outcome.reason, pending, now)
+    if again.due == PARKED:
+        return _parked(order, ended, again, now)
+    return Decision(order, put=(again,)) if isinstance(outcome, Uncertain) else not_begun(order, again, ended.op, now)
 
 
-def _untaken(order: Order, ended: Ended, reason: str, pending: Pending, due: Millis, now: Millis) -> Decision:
-    """Try again, unless it is an activation that was taken back meanwhile: nothing of it was done."""
-    again = Put(ended.effect, due, replace(pending, leased_at=0, why=reason))
-    return not_begun(order, again, ended.op, now)
+MOST_DOUBTS = 2
+"""Attempts in doubt after which an SMS is parked: one resend, however many attempts policy allows."""
+
+
+def attempted(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:
+    """Return the effect as it is put again after an attempt: later, held while that is in doubt, or parked with the
+    reason; None where the answer counts, and the effect has ended. The one rule for the effects of every record.
+    """
+    effect = ended.effect
+    match ended.outcome:
+        case Unavailable(reason, after):
+            due = now + policy.backoff(pending.attempts, ended.roll, after)
+            return Put(effect, due, replace(pending, leased_at=0, why=reason))
+        case Untaken(reason):  # due at once, and leased as not begun: restrictions are checked again
+            return Put(effect, now, replace(pending, leased_at=0, first_at=0, why=reason))
+        case Uncertain(reason):
+            doubtful, is_sms = doubted(pending, reason), lane_of(effect) is Lane.SMS
+            if doubtful.doubts >= (MOST_DOUBTS if is_sms else policy.max_attempts):
+                return parking(effect, doubtful, Hitch.TIMES.of(doubtful.doubts, reason))
+            wait = policy.uncertain_hold if is_sms else policy.backoff(doubtful.doubts, ended.roll)
+            return Put(effect, now + wait, doubtful)
+        case Rejected(reason) if pending.in_doubt and not pending.believe:
+            return parking(effect, pending, Hitch.REFUSED_AFTER_DOUBT.of(reason))
+    return None
+
+
+def doubted(pending: Pending, reason: str) -> Pending:
+    """Return an effect after an attempt that may have been taken. A person's word that the next answer is to be
+    believed was given before this doubt, and counts no more.
+    """
+    since = pending.first_at or pending.last_at
+    return replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason, believe="")
 
 
 def not_begun(order: Order, again: Put, op: str, now: Millis) -> Decision:
@@ -207,19 +238,13 @@ def _known(order: Order, ended: Ended) -> int | None:
     return ended.known if ended.known != len(order.events) else None
 
 
-def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision:
-    """Put the same effect, due later. No event: retries live in the effect."""
-    return Decision(order, put=(Put(effect, due, pending),))
-
-
-def _park(
-    order: Order, ended: Ended, pending: Pending, why: str, now: Millis,
+def _parked(
+    order: Order, ended: Ended, stuck: Put, now: Millis,
     kind: type[details.Parked | details.NotificationFailed] = details.Parked,
 ) -> Decision:  # fmt: skip
-    """Put the effect on the stuck list, with the reason."""
-    event = Event.of(kind(effect=ended.effect, reason=why), now, ended.op, "", "engine")
-    stuck = replace(pending, leased_at=0, why=why, believe="", parked=1)
-    return note(order, event, Put(ended.effect, PARKED, stuck))
+    """Record that the effect is on the stuck list, with the reason."""
+    event = Event.of(kind(effect=ended.effect, reason=stuck.pending.why), now, ended.op, "", "engine")
+    return note(order, event, stuck)
 
 
 def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, now: Millis) -> Decision:
@@ -282,8 +307,6 @@ def question_answered(
 
 
 def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
-    if pending.in_doubt and not pending.believe:
-        return _park(order, ended, pending, Hitch.REFUSED_AFTER_DOUBT.of(reason), now)
     if ended.effect == ACTIVATE:
         refused = details.ActivationRefused(reason=reason, believed=pending.believe)
         event = Event.of(refused, now, ended.op, "", "bss")
@@ -293,35 +316,29 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
     if ended.effect == QUESTION and order.state is State.AGREED:
         if ended.waits:  # a message is unread: read that first, the refusal is known
             known = replace(pending, leased_at=0, why=Hitch.REFUSED.of(reason), refused=reason)
-            return _again(order, QUESTION, now + A_SECOND, known)
+            return Decision(order, put=(Put(QUESTION, now + A_SECOND, known),))
         failed = details.ConfirmationFailed(reason=reason, believed=pending.believe)
         event = Event.of(failed, now, ended.op, "", "gateway")
         return settle(order, event, guard=now, unasked=not pending.doubts)
     if purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED:
-        return _park(order, ended, pending, reason, now, details.NotificationFailed)
+        return _parked(order, ended, parking(ended.effect, pending, reason), now, details.NotificationFailed)
     detail = details.NotInformed(reason=reason, believed=pending.believe, purpose=purpose)
     event = Event.of(detail, now, ended.op, "", "gateway")
     return replace(note(order, event), drop=((ended.effect, Drop.ANYWAY),))
 
 
-def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
-    policy = order.doc.policy
-    since = pending.first_at or pending.last_at
-    about = pending.about or (order.doc.carrier,)  # a gateway that answers again finds by it what it may have taken
-    doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason, about=about)
-    if ended.effect == ACTIVATE:
-        if doubtful.doubts >= policy.max_attempts:
-            return _park(order, ended, doubtful, Hitch.TIMES.of(doubtful.doubts, reason), now)
-        return _again(order, ACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful)
-    if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order):
+def _proven_in_doubt(order: Order, ended: Ended, doubtful: Pending, now: Millis) -> Decision | None:
+    """Decide on a question whose attempt ended in doubt, where more is known of it: its code was answered, or reports
+    of failure overtook the doubt. These are looked at once the unread messages are read.
+    """
+    if ended.effect != QUESTION or order.state is not State.AGREED:
+        return None
+    if _answered_by_code(order):
         return question_answered(order, now, ended.op, "reply")
-    if ended.effect == QUESTION and order.state is State.AGREED and all_failed(order, doubtful.doubts):
-        # The reports overtook the doubt: looked at once the unread messages are read.
-        held = _again(order, QUESTION, now + max(policy.uncertain_hold, 2 * A_SECOND), doubtful)
-        return replace(held, put=(*held.put, Put(WAKE_FAILED, now + A_SECOND)))
-    if doubtful.doubts > 1:
-        return _park(order, ended, doubtful, Hitch.TIMES.of(doubtful.doubts, reason), now)
-    return _again(order, ended.effect, now + policy.uncertain_hold, doubtful)
+    if not all_failed(order, doubtful.doubts):
+        return None
+    hold = max(order.doc.policy.uncertain_hold, 2 * A_SECOND)
+    return Decision(order, put=(Put(QUESTION, now + hold, doubtful), Put(WAKE_FAILED, now + A_SECOND)))
 
 
 def _answered_by_code(order: Order) -> bool:
@@ -331,26 +348,18 @@ def _answered_by_code(order: Order) -> bool:
 
 
 def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:
-    """Return the effect to put for an SMS of no order: None when it has ended, else the same, later or parked."""
-    match ended.outcome:
-        case Unavailable(reason, after):
-            due = now + policy.backoff(pending.attempts, ended.roll, after)
-            return Put(ended.effect, due, replace(pending, leased_at=0, why=reason))
-        case Uncertain(reason):
-            doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, why=reason)
-            if doubtful.doubts > 1:
-                return Put(ended.effect, PARKED, replace(doubtful, parked=1))
-            return Put(ended.effect, now + policy.uncertain_hold, doubtful)
-        case Rejected(reason) if _is_missed(sms_parts(ended.effect)[0], pending):
-            return Put(ended.effect, PARKED, replace(pending, leased_at=0, why=reason, believe="", parked=1))
-    return None
+    """Return the effect to put for an SMS of no order: None when it has ended, else the same, later or parked.
 
-
-def _is_missed(purpose: Purpose, pending: Pending) -> bool:
-    """Whether a line's SMS that was refused is parked: the subscriber was promised it, or wrote and hears nothing, or
-    an operator waits for the result of a test. After an operator's retry the gateway's refusal is believed.
+    One that is refused is parked: the subscriber was promised it, or wrote and hears nothing, or an operator waits for
+    the result of a test. After an operator's retry the gateway's refusal is believed.
     """
-    return purpose is Purpose.PROVE or (purpose not in _VOID_SOON and not pending.believe)
+    again, purpose = attempted(ended, pending, policy, now), sms_parts(ended.effect)[0]
+    match ended.outcome:
+        case Rejected() if purpose in _VOID_SOON:
+            return None
+        case Rejected(reason) if again is None and (purpose is Purpose.PROVE or not pending.believe):
+            return parking(ended.effect, pending, reason)
+    return again
 
 
 _VOID_SOON = frozenset({Purpose.CODE})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.decision import PARKED, Put
+from consent_engine.domain.decide.decision import Put, parking
 from consent_engine.domain.effects import WAKE_ASIDE, Pending
 from consent_engine.domain.grammar import Keyword, counted
 from consent_engine.domain.hitch import Hitch
@@ -38,8 +38,7 @@ def aside(line: Line, message: Unread, why: str = SET_ASIDE) -> Put:
     known = line.effects.get(WAKE_ASIDE, Pending())
     row = (message.key, str(message.at), " ".join(message.barred), encode_message(message.body))
     about = known.about if message.key in known.about[::_FIELDS] else (*known.about, *row)
-    stuck = replace(known, leased_at=0, why=why, parked=1, about=about)
-    return Put(WAKE_ASIDE, PARKED, stuck)
+    return parking(WAKE_ASIDE, replace(known, about=about), why)
 
 
 def set_aside(kept: Pending) -> tuple[Unread, Pending]:
