@@ -14,8 +14,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.http_exceptions import HttpProcessingError
 
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.ports.outside import NO_ANSWER, Missed, TariffPage, TariffPages
+from consent_engine.ports.outside import Missed, TariffPage, TariffPages
 
 MOST_BYTES = 1 << 20
 MOST_REDIRECTS = 3
@@ -64,34 +65,34 @@ class HttpTariffPages(TariffPages):
                     if not isinstance(found, str):
                         return found
                     if _host(found) != _host(url):
-                        return Missed("redirects_elsewhere")
+                        return Missed(Hitch.REDIRECTS_ELSEWHERE.of())
                     url = found
-                return Missed("redirects_too_often")
+                return Missed(Hitch.REDIRECTS_TOO_OFTEN.of())
         except PrivateAddress:
-            return Missed("private_address")
+            return Missed(Hitch.PRIVATE_ADDRESS.of())
         except TimeoutError:
-            return Missed(f"{NO_ANSWER}_in_time", surely=False)
+            return Missed(Hitch.NO_ANSWER.of(), surely=False)
         except _TROUBLE as trouble:
-            return Missed(f"{NO_ANSWER}: {type(trouble).__name__}", surely=False)
+            return Missed(Hitch.NO_CONNECTION.of(type(trouble).__name__), surely=False)
 
     async def _step(self, session: aiohttp.ClientSession, url: str) -> TariffPage | Missed | str:
         """Fetch one address; return its page, the reason why there is none, or the address it redirects to."""
         if not self._addresses.may_be_asked(url):
-            return Missed("host_not_allowed")
+            return Missed(Hitch.HOST_NOT_ALLOWED.of())
         self._look_at(urlsplit(url).hostname or "")
         async with session.get(url, allow_redirects=False) as answer:
             if answer.status in _MOVED and "Location" in answer.headers:
                 return urljoin(url, answer.headers["Location"])
             if answer.status != _OK:
                 surely = answer.status in _NOT_FOUND and answer.status not in _LATER
-                return Missed(f"answered_{answer.status}", surely=surely)
+                return Missed(Hitch.ANSWERED.of(answer.status), surely=surely)
             if answer.headers.get("Content-Encoding", "identity") != "identity":
-                return Missed("packed")
+                return Missed(Hitch.PACKED.of())
             try:
                 await answer.content.readexactly(MOST_BYTES + 1)
             except asyncio.IncompleteReadError as end:
                 return TariffPage(answer.headers.get("Content-Type", ""), end.partial)
-            return Missed("too_long")
+            return Missed(Hitch.PAGE_TOO_LONG.of())
 
     def _look_at(self, host: str) -> None:
         """Check a host that is an IP address, which is never looked up. Raises PrivateAddress."""

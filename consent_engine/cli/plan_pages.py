@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from consent_engine.domain.hitch import Hitch, in_words
+
 if TYPE_CHECKING:
     from consent_engine.domain.offer.address import Addresses
     from consent_engine.domain.offer.plan import Plan, Publication
@@ -54,7 +56,7 @@ async def _one(
     if kind is Kind.OWN:
         lacks = not_shown(plan)
         return Looked(
-            plan.code, published.channel, url, _result(f"lacks {', '.join(lacks)}" if lacks else ""), not lacks
+            plan.code, published.channel, url, _result(Hitch.LACKS.of(",".join(lacks)) if lacks else ""), not lacks
         )
     async with free:
         why = (await found_at(pages, plan, url, addresses.template_of(url))).why
@@ -62,4 +64,4 @@ async def _one(
 
 
 def _result(why: str) -> str:
-    return why or "shows the plan"
+    return in_words(why) or "shows the plan"

@@ -9,6 +9,7 @@ from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
+from consent_engine.domain.hitch import in_words
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _of(at: "datetime | None") -> str:
 def _seen(seen: "PageSeen") -> tuple[str, ...]:
     """Return a channel's cells: public or not, since when, the fault, the page's hash; the admin, the reason."""
     shown = "public" if seen.public else "not public"
-    return shown, instant(seen.since), seen.why or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
+    return shown, instant(seen.since), in_words(seen.why) or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
 
 
 def _span(listed: "Listed", number: int) -> tuple[str, ...]:

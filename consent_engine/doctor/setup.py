@@ -19,6 +19,7 @@ from consent_engine.domain.clocks import Lag
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import TOLERANCE_S
+from consent_engine.domain.hitch import in_words
 from consent_engine.domain.offer.address import Addresses, Kind
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import FASTEST
@@ -71,15 +72,15 @@ def _channel(
     version: Version, n: int, seen: PageSeen, addresses: Addresses, now: Millis, days: Days
 ) -> Iterator[Finding]:
     published, code = version.plan.published[n], version.plan.code
-    where = f"plan {code}: {published.channel}"
+    where, why = f"plan {code}: {published.channel}", in_words(seen.why)
     if not seen.public:
         kind = addresses.kind(published)
         do = f"consent plans attest {code} --channel {published.channel} --reason ..." if kind is Kind.ATTESTED else ""
-        text = f"{where} does not show it since {days.instant(seen.failing)}: {seen.why}; it is not sold"
+        text = f"{where} does not show it since {days.instant(seen.failing)}: {why}; it is not sold"
         yield bad(text, do or f"{SHOW} {code}; mend the page")
     elif seen.why:
         until = days.instant(seen.good + PATIENCE_MS)
-        text = f"{where} cannot be looked at since {days.instant(seen.failing)}: {seen.why}; it is sold until {until}"
+        text = f"{where} cannot be looked at since {days.instant(seen.failing)}: {why}; it is sold until {until}"
         yield warn(text, f"{SHOW} {code}; the page's host")
     elif not seen.by and addresses.kind(published) is Kind.FETCHED and now - seen.due > OVERDUE_MS:
         yield warn(f"{where} was last looked at {days.instant(seen.at)}", "python -m workers")

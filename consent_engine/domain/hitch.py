@@ -102,12 +102,22 @@ class Hitch(Worded):
         "a subscriber asks again to end order {1}, whose ending was given up: see to it by hand",
     )  # fmt: skip
 
+    UNCHECKED = "unchecked", "尚未查看", "not looked at yet"
+    LACKS = "lacks", "缺少{1}", "lacks {1}"
+    ITS_JSON = "its_json", "页面的数据文件：{1}", "its JSON: {1}"
+    REDIRECTS_ELSEWHERE = "redirects_elsewhere", "转到了其他地址", "redirects elsewhere"
+    REDIRECTS_TOO_OFTEN = "redirects_too_often", "转址次数过多", "redirects too often"
+    PRIVATE_ADDRESS = "private_address", "地址在内部网络", "a private address"
+    HOST_NOT_ALLOWED = "host_not_allowed", "不允许访问该主机", "host not allowed"
+    PACKED = "packed", "内容经过压缩", "its content is packed"
+    PAGE_TOO_LONG = "page_too_long", "页面过大", "the page is too long"
+
     REFUSED = "refused", "被拒绝：{1}", "refused: {1}"
     REFUSED_AFTER_DOUBT = (
         "refused_after_doubt", "在一次结果不明的尝试之后被拒绝（{1}）",
         "refused ({1}) after an attempt that may have been taken",
     )  # fmt: skip
-    TIMES = "times", "{2}，共 {1} 次", "{2}, {1} times"
+    TIMES = "times", "{2}，共 {1} 次", "{2} ({1}×)"
 
     def of(self, *arguments: str | int) -> str:
         """Return the reason of this code with its arguments, as it is kept.
@@ -125,7 +135,7 @@ def in_words(reason: str, language: int = 1) -> str:
     """Return a reason in Chinese (0) or English (1); a text without a code of ours as it is.
 
     >>> in_words("times:3:no_answer:"), in_words("gateway:503", 0), in_words("credit:low"), in_words("gateway")
-    ('no answer in time, 3 times', '网关应答 503', 'credit:low', 'gateway')
+    ('no answer in time (3×)', '网关应答 503', 'credit:low', 'gateway')
     """
     code, colon, rest = reason.partition(":")
     said = Hitch(code).said[language] if colon and code in Hitch else ""

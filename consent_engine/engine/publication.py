@@ -8,13 +8,14 @@ from urllib.parse import urljoin
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.offer.address import PLAIN, Addresses, Kind, Template
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Found, PageSeen, VersionState, after
 from consent_engine.domain.texts.page import HASH, lacking, read
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.ports import Plans
-from consent_engine.ports.outside import NO_ANSWER, Missed, TariffPages
+from consent_engine.ports.outside import Missed, TariffPages
 
 TURN = "publication"
 TURN_MS = 30_000
@@ -133,9 +134,12 @@ async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLA
     if lacks and beside and HASH not in lacks:
         fetched = await pages.fetch(urljoin(url, beside))
         if isinstance(fetched, Missed):
-            return Found(f"its JSON: {fetched.why}", seen, surely=fetched.surely)
+            return Found(Hitch.ITS_JSON.of(fetched.why), seen, surely=fetched.surely)
         lacks = lacking(plan, read(fetched.content_type, fetched.body, how))
-    return Found(f"lacks {', '.join(lacks)}" if lacks else "", seen)
+    return Found(Hitch.LACKS.of(",".join(lacks)) if lacks else "", seen)
+
+
+_SILENT = {Hitch.NO_ANSWER, Hitch.NO_CONNECTION}
 
 
 def _kind(seen: PageSeen) -> str:
@@ -144,4 +148,4 @@ def _kind(seen: PageSeen) -> str:
         return "new"
     if not seen.why:
         return "shown"
-    return "silent" if NO_ANSWER in seen.why else "wrong"
+    return "wrong" if _SILENT.isdisjoint(seen.why.split(":")) else "silent"

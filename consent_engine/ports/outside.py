@@ -237,10 +237,6 @@ class Missed(Struct, frozen=True):
     surely: bool = True
 
 
-NO_ANSWER = "no_answer"
-"""The beginning of the reason where no answer came, or none in time."""
-
-
 class TariffPages(Protocol):
     """A fetcher of pages, within bounds of time and length for each."""
 

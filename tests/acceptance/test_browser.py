@@ -1,10 +1,12 @@
 """The pages in a real browser: an order placed by keyboard and watched live to its end; stuck effects, retried."""
 
 import logging
+import re
 import time
 
 import pytest
 
+from consent_engine.domain.hitch import Hitch, in_words
 from tests.acceptance.tab import Tab, fill, hang_up
 from tests.waiting import until
 
@@ -212,6 +214,16 @@ def test_ops_see_what_is_stuck_why_and_retry_it(home, tab):
     until("told", lambda: home.state(order) == "notified")
     assert home.state(order) == "notified"
     assert ops.complaints == []
+
+
+def test_a_reason_reads_on_a_page_as_it_does_at_the_terminal(home, tab):
+    places = {hitch: len(set(re.findall(r"{\d}", hitch.said[0]))) for hitch in Hitch}
+    each = [hitch.of(*range(1, most + 1)) for hitch, most in places.items()]
+    within = [hitch.of(*range(1, most), Hitch.PART.of(2, 3, "e:1")) for hitch, most in places.items() if most]
+    said = [*each, *within, "E:1", "no_answer", "no_answer: we know", "part:1", "credit too low", ""]
+    for n, language in enumerate(("zh-CN", "en-GB")):
+        ops = tab("ops", "/ops", language=language)
+        assert ops.page.evaluate("said => said.map(why)", said) == [in_words(text, n) for text in said]
 
 
 def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(home, tab):

@@ -149,7 +149,7 @@ def test_the_check_looks_at_pages_where_it_is_told_to(tmp_path, capsys):
     assert cli.run(["plans", "check", str(file), "--fetch"]) == 1
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\tpage " in line]
     assert rows == [
-        ["p", "page web_hall", "-", "-", "-", "https://hall.example/p: host_not_allowed"],
+        ["p", "page web_hall", "-", "-", "-", "https://hall.example/p: host not allowed"],
         ["p", "page app", "-", "-", "-", "/tariffs: shows the plan"],
     ]
 

@@ -13,7 +13,7 @@ from tests.plans import page, plan
 
 NOW = 1_764_000_000_000
 HOST = "hall.example"
-SILENT = Missed("no_answer_in_time", surely=False)
+SILENT = Missed("no_answer:", surely=False)
 
 
 class Halls:
@@ -24,7 +24,7 @@ class Halls:
         self.plans = {code: self._plan(code) for code in codes}
         self.hangs = set(codes[wrong:])
         first = replace(unchecked(NOW - 200_000), at=NOW - 200_000)
-        self.seen = {code: replace(first, why=known if code in self.hangs else "lacks price") for code in codes}
+        self.seen = {code: replace(first, why=known if code in self.hangs else "lacks:price") for code in codes}
         self.now, self.asked, self.let_go = NOW, [], asyncio.Event()
 
     @staticmethod
@@ -78,7 +78,7 @@ def test_a_mended_page_is_seen_while_hundreds_hang():
         await publication.ended(0)
         halls.now += MENDED_MS
         assert publication.begin() == 0, "what hangs is not asked once more"
-        halls.seen["p0"] = replace(halls.seen["p0"], why="lacks price", public=0)
+        halls.seen["p0"] = replace(halls.seen["p0"], why="lacks:price", public=0)
         halls.now += MENDED_MS
         publication._last.clear()  # noqa: SLF001 - as if another process had seen it
         assert publication.begin() == 1

@@ -16,7 +16,7 @@ from consent_engine.domain.offer.versions import (
 
 NOW = 1_764_000_000_000
 GOOD = PageSeen(1, NOW - 500_000, NOW - 120_000, NOW - 120_000, "f" * 64)
-THERE, LIES, AWAY = Found("", "a" * 64), Found("lacks hash", "b" * 64), Found("no_answer_in_time", surely=False)
+THERE, LIES, AWAY = Found("", "a" * 64), Found("lacks:hash", "b" * 64), Found("no_answer:", surely=False)
 
 
 def test_a_page_that_shows_the_plan_counts_since_it_first_did():
@@ -36,7 +36,7 @@ def test_an_instant_for_which_nobody_looked_any_more_is_not_covered():
 
 def test_a_page_that_says_something_else_does_not_count_at_once():
     lied = after(GOOD, LIES, NOW)
-    assert (lied.public, lied.since, lied.failing, lied.why, lied.hash) == (0, NOW, NOW, "lacks hash", "b" * 64)
+    assert (lied.public, lied.since, lied.failing, lied.why, lied.hash) == (0, NOW, NOW, "lacks:hash", "b" * 64)
     assert not lied.covers(NOW)
     mended = after(lied, THERE, NOW + 20_000)
     assert (mended.public, mended.since, mended.why, mended.failing) == (1, NOW + 20_000, "", 0)

@@ -1,15 +1,11 @@
 "use strict";
 // /ops, plans on sale whose pages do not show them.
 
-/** Why a page does not show a plan, in the page's words. */
-function pageWhy(told) {
-  const lacks = /^lacks (.+)$/.exec(told);
-  if (lacks) return word("ops.page_lacks", { names: lacks[1].split(", ").map((name) => word(`tariffs.${name}`)).join(word("ops.between")) });
-  const answered = /^answered_(\d+)$/.exec(told);
-  if (answered) return word("ops.page_answered", { n: answered[1] });
-  if (told.includes("no_answer")) return word("ops.page_no_answer");
-  if (told.startsWith("redirects_")) return word("ops.page_elsewhere");
-  return told === "unchecked" ? word("ops.page_unchecked") : word("ops.page_unreadable", { why: told });
+/** Why a page does not show a plan: what it lacks is named as on the tariff pages. */
+function pageWhy(reason) {
+  const [code, ...rest] = reason.split(":");
+  if (code === "its_json") return word("why.its_json", { 1: pageWhy(rest.join(":")) });
+  return code === "lacks" ? word("why.lacks", { 1: rest[0].split(",").map((name) => word(`tariffs.${name}`)).join(word("ops.between")) }) : why(reason);
 }
 
 /** A line for each plan and channel. */

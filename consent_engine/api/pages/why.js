@@ -9,6 +9,7 @@ function why(reason) {
   const name = `why.${code}`;
   if (!rest.length || !(name in WORDS)) return reason;
   const last = new Set(WORDS[name].match(/\{\d\}/g)).size - 1;
-  const given = [...rest.slice(0, last), ...(last < 0 ? [] : [why(rest.slice(last).join(":"))])];
+  if (last < 0 ? rest.join(":") : rest.length <= last) return reason;
+  const given = [...rest.slice(0, last), why(rest.slice(last).join(":"))];
   return word(name, Object.fromEntries(given.map((each, n) => [n + 1, each])));
 }

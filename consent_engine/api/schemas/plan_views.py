@@ -24,7 +24,9 @@ class PublicationView(View):
     public: bool | None = Field(
         default=None, description="whether it shows the plan; left out: our own page, or taken at the admin's word"
     )
-    why: str = Field(default="", description="what is wrong with the page; `unchecked`: not looked at yet")
+    why: str = Field(
+        default="", description="what is wrong with the page, as a code and its arguments; `unchecked:`: not seen yet"
+    )
     looked_at: str | None = Field(default=None, description="when it was last looked at, or attested")
     seen: str = Field(default="", description="SHA-256 of the content seen then")
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.offer.plan import CHANNELS, Plan
 
 PATIENCE_MS: Millis = 30 * 60_000
@@ -19,7 +20,6 @@ AGAIN_MS: Millis = 120_000
 MENDED_MS: Millis = 15_000
 """The same for a page that did not show it: once mended, it is on sale within a minute, a look of 15 s included."""
 FOR_EVER: Millis = 1 << 62
-UNCHECKED = "unchecked"
 
 
 class PageSeen(Row, frozen=True):
@@ -75,7 +75,7 @@ OURS = PageSeen(1, 0)
 
 def unchecked(now: Millis) -> PageSeen:
     """The state of a new version: it is not sold before its page was looked at."""
-    return PageSeen(0, now, why=UNCHECKED, failing=now)
+    return PageSeen(0, now, why=Hitch.UNCHECKED.of(), failing=now)
 
 
 def attested(now: Millis, by: str, reason: str) -> PageSeen:

@@ -100,9 +100,9 @@ def found(door, code=CODE):
 
 
 def test_a_lying_page_stops_the_sale_and_the_mended_page_brings_it_back_and_an_order_under_way_goes_on(door, hall):
-    assert put(door, published(hall)).json()["published"][0]["why"] == "unchecked"
+    assert put(door, published(hall)).json()["published"][0]["why"] == "unchecked:"
     said = is_problem(door.place(today()), 409, "plan_not_public")
-    assert (said["channel"], said["why"]) == ("web_hall", "unchecked")
+    assert (said["channel"], said["why"]) == ("web_hall", "unchecked:")
     shown(door, hall)
     assert look(door) == 1
     told = hall_of(door)
@@ -116,9 +116,9 @@ def test_a_lying_page_stops_the_sale_and_the_mended_page_brings_it_back_and_an_o
     later(door, AGAIN_MS)
     assert look(door) == 1
     said = is_problem(door.place(today(msisdn=OTHER), "key-3"), 409, "plan_not_public")
-    assert (said["channel"], said["why"]) == ("web_hall", "lacks price")
+    assert (said["channel"], said["why"]) == ("web_hall", "lacks:price")
     [row] = board(door.engine)["unshown"]
-    assert (row["plan"], row["channel"], row["why"], row["sold_until"]) == (CODE, "web_hall", "lacks price", None)
+    assert (row["plan"], row["channel"], row["why"], row["sold_until"]) == (CODE, "web_hall", "lacks:price", None)
     assert datetime.fromisoformat(row["since"]) <= datetime.now(UTC)
     [(level, what, do)] = found(door)
     assert (level, "web_hall does not show it since" in what, "-11:00: " in what, do) == (
@@ -151,8 +151,8 @@ BAD = {
     "404": lambda hall: hall.pages.pop(PATH),
 }
 WHY = {
-    "another hash": "lacks hash", "a field is missing": "lacks term", "leads elsewhere": "redirects_elsewhere",
-    "2 MB": "too_long", "404": "answered_404",
+    "another hash": "lacks:hash", "a field is missing": "lacks:term", "leads elsewhere": "redirects_elsewhere:",
+    "2 MB": "page_too_long:", "404": "answered:404",
 }  # fmt: skip
 
 
@@ -305,7 +305,7 @@ def test_the_board_shows_a_few_and_says_how_many_more_there_are(door, hall):
     for n in range(MOST_PAGES + 2):
         put(door, published(hall, code=f"p{n}"), f"p{n}")
     told = board(door.engine)
-    assert ({row["why"] for row in told["unshown"]}, len(told["unshown"])) == ({"unchecked"}, MOST_PAGES)
+    assert ({row["why"] for row in told["unshown"]}, len(told["unshown"])) == ({"unchecked:"}, MOST_PAGES)
     assert told["more_unshown"] == 2
 
 
@@ -326,7 +326,7 @@ def test_pages_can_be_looked_at_before_a_plan_is_loaded(door, hall):
     hall.says(PATH, page(of, without=["price"]))
     assert checked(door, of)[0][3:] == ("lacks price", False)
     hall.pages.pop(PATH)
-    assert checked(door, of)[0][3:] == ("answered_404", False)
+    assert checked(door, of)[0][3:] == ("it answered 404", False)
     own = checked(door, plan(CODE))
     assert [(each.channel, each.found, each.shows) for each in own] == [
         ("web_hall", "shows the plan", True), ("app", "shows the plan", True),
@@ -350,6 +350,6 @@ def test_a_hosts_template_says_where_its_json_is_and_how_it_is_read(hall, runnin
         hall.says(f"/api/{CODE}", json.dumps({"data": [{**told, "title": "Another"}]}), "application/json")
         later(made, AGAIN_MS)
         look(made)
-        assert hall_of(made)["why"] == "lacks name"
+        assert hall_of(made)["why"] == "lacks:name"
     finally:
         made.close()

@@ -20,7 +20,7 @@ from tests.plans import page, plan
 NOW, HANG = 1_764_000_000_000, 300
 WHOLE_S, PRODUCTION_S, PATIENT_S = 1.5, 10, 30
 """Seconds that a look may take: here, in production, and (on a busy machine) at the page that answers."""
-KNOWN = {"that hung before": "no_answer_in_time", "that said something else": "lacks term", "that are new": ""}
+KNOWN = {"that hung before": "no_answer:", "that said something else": "lacks:term", "that are new": ""}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ class Registry:
         past = unchecked(NOW - 200_000)
         past = replace(past, at=past.since, why=known) if known else past
         self.seen = dict.fromkeys(self.plans, past)
-        self.seen["mended"] = PageSeen(0, NOW - 190_000, NOW - 190_000, why="lacks price", failing=NOW - 190_000)
+        self.seen["mended"] = PageSeen(0, NOW - 190_000, NOW - 190_000, why="lacks:price", failing=NOW - 190_000)
 
     def fresh(self):
         versions = {code: Version(each, seen={0: self.seen[code]}) for code, each in self.plans.items()}
@@ -100,7 +100,7 @@ def test_a_mended_page_is_seen_within_a_minute_though_hundreds_hang(halls, known
 
     asyncio.run(look())
     assert registry.seen["mended"].public
-    turns = -(-registry.before // WRONG_AT_ONCE) if known == "lacks term" else 0
+    turns = -(-registry.before // WRONG_AT_ONCE) if known == "lacks:term" else 0
     assert turns <= 2 if turns else registry.before < SILENT_AT_ONCE, "others had to end first"
     assert MENDED_MS + 2_000 + (turns + 1) * PRODUCTION_S * 1_000 < 60_000
 
