@@ -32,14 +32,13 @@ from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_of_line import named_on, telling
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import cancelling_orders, gated
-from consent_engine.engine.recall import at_hand, proven, recalled, transact
+from consent_engine.engine.recall import at_hand, changing, proven, recalled
 from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
-from consent_engine.engine.round_trips import Release, Reserve, Step, load, post, prove, save
-from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
-from consent_engine.ports import By, Change, Commit, CommitResult, Leased, Owner, Posted
+from consent_engine.engine.round_trips import Release, Reserve, Step, load, post, prove, save, saving, transact
+from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed
+from consent_engine.ports import By, Change, Commit, Leased, Owner, Posted
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,9 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
     """
     own, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
     ask = Reserve(request_key(own), start.request.fingerprint(secret), own, token_hex(8))
-    for _ in range(MOST_RACES):
+
+    @transact
+    def begun() -> Step[CallTaken]:
         until = yield from reserve_key(ask, call_named)
         loaded = yield from load(lines=[line_key], calls=[own])
         if again := (yield from _again(loaded.calls.get(own), ask)):
@@ -71,10 +72,10 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
         change = Change.of(call, fields, (abandoning(now),))
         judged = yield from telling(line, entry_of(call, secret), now, terms)
         records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, now, start.msisdn))
-        saved = yield from save(Commit("call", records, wakes=judged.wakes, until=until), prove=True)
-        if saved.word is CommitResult.OK:
-            return CallTaken(replace(call, version=1), is_new=True)
-    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+        yield from saving(Commit("call", records, wakes=judged.wakes, until=until), prove=True)
+        return CallTaken(replace(call, version=1), is_new=True)
+
+    return (yield from begun())
 
 
 def _again(known: Call | None, ask: Reserve) -> Step[CallTaken | None]:
@@ -120,12 +121,12 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
     claimant, recording = token_hex(8), wanted.request.recorded()
     keys = recording_keys(secret, recording) if recording is not None else ()
 
-    def once(call: Call, _: Millis) -> Step[CallTaken | None]:
+    def once(call: Call, _: Millis) -> Step[CallTaken]:
         _must_be_own(call, wanted)
         loaded = yield from load(lines=[call.line])
         line, now = loaded.line(call.line), loaded.now
         if wanted.repeats(call):
-            return CallTaken(call, is_new=False) if (yield from proven(call)) else None
+            return CallTaken((yield from proven(call)), is_new=False)
         ended = end(call, wanted, line, secret, now, sells)
         reserved = yield from free_recording(call.id, keys, claimant)
         after, fields = call.with_events(ended)
@@ -135,11 +136,10 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         change = Change.of(after, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
-        saved = yield from save(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
-        is_saved = saved.word in {CommitResult.OK, CommitResult.SAME}
-        return CallTaken(replace(after, version=call.version + 1), is_new=True) if is_saved else None
+        yield from saving(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
+        return CallTaken(replace(after, version=call.version + 1), is_new=True)
 
-    return (yield from transact(Call, wanted.call, once))
+    return (yield from changing(Call, wanted.call, once))
 
 
 def _must_be_own(call: Call, wanted: CallEnd) -> None:

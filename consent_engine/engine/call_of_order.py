@@ -27,9 +27,8 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.engine.calls_of_line import Judged, named_on, telling
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
-from consent_engine.engine.round_trips import Release, Step, load, save
+from consent_engine.engine.round_trips import MOST_TRIES, Release, Step, load, save
 from consent_engine.ports import Change, Commit, CommitResult, Snapshot
 
 OTHER_AUDIO = "the recording was reported before with another SHA-256"
@@ -138,7 +137,7 @@ def keep_refused(
     """Record on its call that an order was refused because of the call or its number: once per request, up to a limit.
     A call that only the body describes is made for it, with its recording unless that is another call's.
     """
-    for _ in range(MOST_RACES):
+    for _ in range(MOST_TRIES):
         try:
             of = yield from hold_recording(of, claimant)
         except (RecordingReused, CallMismatch):

@@ -21,12 +21,11 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
-from consent_engine.engine.recall import at_hand
-from consent_engine.engine.round_trips import Step, load, save
-from consent_engine.errors import NothingParked, StoreUnavailable
+from consent_engine.engine.recall import changing
+from consent_engine.engine.round_trips import Stale, Step, load, save, saving, transact
+from consent_engine.errors import NothingParked
 from consent_engine.ports import Change, Commit, CommitResult, Held, How, Leased, Owner, saved
 
-MOST_RACES = 20
 _OF_CALLS = (Kind.CALL, Kind.REVIEW)
 """The kinds of an order's restrictions that its call makes."""
 
@@ -123,9 +122,9 @@ def recording(
     an order that may have left.
     """
     barred = False
-    for races in range(MOST_RACES):
-        if order is None:
-            order, now = yield from at_hand(Order, order_id, races)
+
+    def recorded(order: Order, now: Millis) -> Step[Order]:
+        nonlocal barred, fact, held
         held = held if held is None or held.effect in order.effects else None  # done already: a report came before
         decision = decide(order, fact, now)
         decision = stood_off(decision, now) if barred else decision
@@ -139,8 +138,9 @@ def recording(
             fact = replace(fact, waits=True)
         held = None if word is CommitResult.LOST else held
         barred = barred or word is CommitResult.BARRED
-        order = None
-    raise StoreUnavailable("too many others change this order: the same request again is safe")
+        raise Stale
+
+    return (yield from changing(Order, order_id, recorded, (order, now) if order else None))
 
 
 def barring(leased: Leased) -> Step[str]:
@@ -165,59 +165,49 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
         last_at=leased.called_at,
     )  # fmt: skip
     put = Put(leased.effect, now if due is None else max(now, due), back)
-    if isinstance(record, Line):
-        line = Change(Owner.LINE, record.id, put=(put,))
-        yield from save(Commit("", (line,), leased.held, wakes=wakes_of((put,), now)))
-        return
-    if not isinstance(record, Order):  # changed meanwhile, its lease expires, and it counts as in doubt: never less
-        change = Change.of(record, put=(put,))
+    if not isinstance(record, Order):  # it rests on its lease alone, which the commit names
+        change = Change(leased.owner, record.id, put=(put,))
         yield from save(Commit("", (change,), leased.held, wakes=wakes_of((put,), now)))
         return
-    order, held = record, leased.held
-    for _ in range(MOST_RACES):
+
+    def back_to(order: Order, _: Millis) -> Step[None]:
         decision = not_begun(order, put, f"{leased.effect}#{leased.token}", now)
-        commit, _ = commit_of(order, decision, "", now, held)
-        if (yield from save(commit)).word is not CommitResult.STALE:
-            return
-        if (found := (yield from load([order.id])).orders.get(order.id)) is None:
-            return
-        order = found
+        commit, _after = commit_of(order, decision, "", now, leased.held)
+        yield from saving(commit)
+
+    yield from changing(Order, record.id, back_to, (record, now))
 
 
 def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
     """Record how an SMS of a line's own ended: it is dropped, or waits for another try. Raises BrokenRecord for an
     effect without its line.
     """
-    line = leased.of(Line)
-    put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
-    change = Change(Owner.LINE, line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
-    held = leased.held
-    for _ in range(MOST_RACES):
+    put = on_line_outcome(ended, leased.of(Line).effects[ended.effect], policy, now)
+    drop = () if put else ((ended.effect, Drop.ANYWAY),)
+
+    def recorded(line: Line, _: Millis) -> Step[None]:
         named = parts_named(line, ended)
-        change = replace(change, read=line.version, fields=named) if named else change
-        if (yield from save(Commit("", (change,), held))).word is not CommitResult.STALE:
-            break
-        line = (yield from load(lines=[line.id])).line(line.id)
+        change = Change(Owner.LINE, line.id, line.version if named else None, named, (put,) if put else (), drop)
+        yield from saving(Commit("", (change,), leased.held))
+
+    yield from changing(Line, leased.held.record, recorded, (leased.of(Line), now))
     return put.pending if put else None
 
 
+@transact
 def retrying(owner: Owner, name: str, by: str, effects: Sequence[str] = ()) -> Step[None]:
     """Do the parked effects of a line, a call or a report now, or only `effects` among them; the next answer is
     believed. Raises NothingParked, and StoreUnavailable when too many others write to it.
     """
-    for _ in range(MOST_RACES):
-        if owner is Owner.LINE:
-            loaded = yield from load(lines=[name])
-            record: Line | Call | Report | None = loaded.line(name)
-        else:
-            loaded = yield from load(calls=[name], reports=[name])
-            record = loaded.calls.get(name) if owner is Owner.CALL else loaded.reports.get(name)
-        own = record.effects if record else {}
-        parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
-        if record is None or not parked:
-            raise NothingParked("nothing of this record stands on the stuck list")
-        put = tuple(Put(e, loaded.now, p.once_more(by)) for e, p in parked.items())
-        saved = yield from save(Commit("", (Change.of(record, put=put),), wakes=wakes_of(put, loaded.now)), prove=True)
-        if saved.word is CommitResult.OK:
-            return
-    raise StoreUnavailable("too many others change this record: the same request again is safe")
+    if owner is Owner.LINE:
+        loaded = yield from load(lines=[name])
+        record: Line | Call | Report | None = loaded.line(name)
+    else:
+        loaded = yield from load(calls=[name], reports=[name])
+        record = loaded.calls.get(name) if owner is Owner.CALL else loaded.reports.get(name)
+    own = record.effects if record else {}
+    parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
+    if record is None or not parked:
+        raise NothingParked("nothing of this record stands on the stuck list")
+    put = tuple(Put(e, loaded.now, p.once_more(by)) for e, p in parked.items())
+    yield from saving(Commit("", (Change.of(record, put=put),), wakes=wakes_of(put, loaded.now)), prove=True)

@@ -43,30 +43,31 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
-from consent_engine.engine.recall import Lookup, recalled
-from consent_engine.engine.round_trips import Step, load, load_of, one, prove, save
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
+from consent_engine.engine.change_order import retrying, wakes_of
+from consent_engine.engine.recall import Lookup, changing, recalled
+from consent_engine.engine.round_trips import Stale, Step, load, load_of, one, prove, save, saving, transact
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked
 from consent_engine.ports import By, Change, Commit, CommitResult, Held, Leased, Owner, Snapshot, Store
 
 log = logging.getLogger(__name__)
 
 
-def saving(
+def _saving(
     ending: Ending, decision: EndDecision, op: str, now: Millis, held: Held | None, *more: Change, prove: bool = False
 ) -> Step[CommitResult]:
-    """Write a decision about an ending, together with the changes `more`."""
+    """Write a decision about an ending, together with the changes `more`; raises Stale. LOST: the lease was."""
     after, fields = ending.with_events(*decision.events)
     change = Change.of(after, fields, decision.put, decision.drop)
     puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
     commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
-    word = (yield from save(commit, prove=prove)).word
+    word = (yield from saving(commit, prove=prove)).word
     if word is CommitResult.OK:
         for event in decision.events:
             log.info("order %s: ending: %s, now %s", ending.doc.order, type(event).__name__.lower(), after.state.value)
     return word
 
 
+@transact
 def retrying_ending(name: str, by: str, *, given_up: bool = False, op: str = "") -> Step[Ending]:
     """Do the parked effects of an ending now. given_up: do one that was given up again, under the same key · op: the
     identity of the change, where it must not be made twice
@@ -74,35 +75,32 @@ def retrying_ending(name: str, by: str, *, given_up: bool = False, op: str = "")
     Raises NothingParked, also where there is no ending, or it is archived; StoreUnavailable.
     """
     op, again = op or f"retry:{uuid.uuid4().hex[:12]}", on_reopen if given_up else on_retry
-    for _ in range(MOST_RACES):
-        loaded = yield from load(endings=[name])
-        ending, now = loaded.endings.get(name), loaded.now
-        decision = again(ending, op, by, now) if ending else EndDecision()
-        if ending is None or not decision.put:
-            raise NothingParked("nothing of this ending stands on the stuck list")
-        if (yield from saving(ending, decision, op, now, None, prove=True)) in {CommitResult.OK, CommitResult.SAME}:
-            return ending
-    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+    loaded = yield from load(endings=[name])
+    ending, now = loaded.endings.get(name), loaded.now
+    decision = again(ending, op, by, now) if ending else EndDecision()
+    if ending is None or not decision.put:
+        raise NothingParked("nothing of this ending stands on the stuck list")
+    yield from _saving(ending, decision, op, now, None, prove=True)
+    return ending
 
 
+@transact
 def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
     """Give up the parked effects of an ending, proven durable. True also for a repeat, by the same person for the same
     reason: it must not be taken for the wish to give up anything else. False where it was given up otherwise before.
 
     Raises NothingParked, also where there is no ending; StoreUnavailable.
     """
-    for _ in range(MOST_RACES):
-        loaded = yield from load(endings=[name])
-        ending, now = loaded.endings.get(name), loaded.now
-        op = f"give-up:{digest(compact([by, reason, *_times_reopened(ending)]))[:12]}"
-        if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
-            return ending.knows(op)
-        decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
-        if ending is None or decision.is_void:
-            raise NothingParked("nothing of this ending stands on the stuck list")
-        if (yield from saving(ending, decision, op, now, None, prove=True)) in {CommitResult.OK, CommitResult.SAME}:
-            return True
-    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+    loaded = yield from load(endings=[name])
+    ending, now = loaded.endings.get(name), loaded.now
+    op = f"give-up:{digest(compact([by, reason, *_times_reopened(ending)]))[:12]}"
+    if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
+        return ending.knows(op)
+    decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
+    if ending is None or decision.is_void:
+        raise NothingParked("nothing of this ending stands on the stuck list")
+    yield from _saving(ending, decision, op, now, None, prove=True)
+    return True
 
 
 def _times_reopened(ending: Ending | None) -> tuple[int, ...]:
@@ -130,12 +128,15 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
     ArchiveUnavailable for an archived order whose ending may be there, too.
     """
     name, is_there = ending_id(order.id), False
-    for _ in range(MOST_RACES):
+
+    @transact
+    def taken() -> Step[EndingTaken]:
+        nonlocal is_there
         loaded = yield from load([order.id], [order.line], endings=[name])
         if (known := loaded.endings.get(name)) is not None:
-            if (yield from prove(name, Owner.ENDING)):
-                return EndingTaken(known, is_new=False)
-            continue
+            if not (yield from prove(name, Owner.ENDING)):
+                raise Stale
+            return EndingTaken(known, is_new=False)
         if (past := (yield from _archived(order, loaded, name))) is not None:
             return EndingTaken(past, is_new=False)
         if is_there:
@@ -145,11 +146,12 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
         put = switching_off(ending, loaded.now)
         commit = Commit(name, (Change.of(ending, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
-        if (yield from save(commit, prove=True)).word is CommitResult.OK:
-            log.info("order %s: its ending was requested: %s", order.id, why.cause.value)
-            return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: put.pending}), is_new=True)
-        is_there = True
-    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+        is_there = True  # where this is stale
+        yield from saving(commit, prove=True)
+        log.info("order %s: its ending was requested: %s", order.id, why.cause.value)
+        return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: put.pending}), is_new=True)
+
+    return (yield from taken())
 
 
 def _archived(order: Order, loaded: Snapshot, name: str) -> Step[Ending | None]:
@@ -168,20 +170,20 @@ def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> 
     """Record how an ending's call to the BSS ended. Raises BrokenRecord for an effect of another record, and
     StoreUnavailable.
     """
-    ending: Ending | None = leased.of(Ending)
     held: Held | None = leased.held
-    for _ in range(MOST_RACES):
-        if ending is None:
-            raise BrokenRecord("an effect without its ending")
+
+    def recorded(ending: Ending, _: Millis) -> Step[Pending | None]:
+        nonlocal held
         decision = on_end_outcome(ending, ended, policy, now)
         if decision.is_void:
             return ending.effects.get(DEACTIVATE)
-        word = yield from saving(ending, decision, ended.op, now, held)
-        if word in {CommitResult.OK, CommitResult.SAME}:
-            return next((put.pending for put in decision.put if put.effect == DEACTIVATE), None)
-        held = None if word is CommitResult.LOST else held
-        ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
-    raise StoreUnavailable("too many others change this ending: the same request again is safe")
+        if (yield from _saving(ending, decision, ended.op, now, held)) is CommitResult.LOST:
+            held = None
+            raise Stale
+        return next((put.pending for put in decision.put if put.effect == DEACTIVATE), None)
+
+    ending = leased.of(Ending)
+    return (yield from changing(Ending, ending.id, recorded, (ending, now)))
 
 
 def notifying_end(leased: Leased) -> Step[str]:
@@ -190,19 +192,17 @@ def notifying_end(leased: Leased) -> Step[str]:
 
     Raises BrokenRecord for a timer of another record.
     """
-    ending: Ending | None = leased.of(Ending)
     op = f"{leased.effect}#{leased.token}"
-    for _ in range(MOST_RACES):
-        if ending is None:
-            raise BrokenRecord("a timer without its ending")
+
+    def written(ending: Ending, _: Millis) -> Step[None]:
         loaded = yield from load([ending.doc.order], [ending.line])
         line, order = loaded.line(ending.line), loaded.orders.get(ending.doc.order)
         decision, sms = on_notice(ending, order, line, op, leased.at)
         more = (_line_with_notice(line, ending, sms, loaded.now),) if sms else ()
-        word = yield from saving(ending, decision, op, leased.at, leased.held, *more)
-        if word in {CommitResult.OK, CommitResult.SAME, CommitResult.LOST}:
-            break
-        ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
+        yield from _saving(ending, decision, op, leased.at, leased.held, *more)
+
+    ending = leased.of(Ending)
+    yield from changing(Ending, ending.id, written, (ending, leased.at))
     return "performed"
 
 
@@ -270,12 +270,9 @@ def holder_changed(leased: Leased) -> Step[str]:
         newest = changed[-1]
         why = Why(Cause.NUMBER_CHANGED, "other", newest.by)
         over = yield from ending_all(line, why, lambda order: order.doc.call.started_at < newest.on)
-    for _ in range(MOST_RACES):
-        put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
-        drop = ((leased.effect, Drop.ANYWAY),) if over else ()
-        saved = yield from save(Commit("", (Change(Owner.LINE, line.id, None, {}, put, drop),), leased.held))
-        if saved.word is not CommitResult.STALE:
-            break
+    put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
+    drop = ((leased.effect, Drop.ANYWAY),) if over else ()
+    yield from save(Commit("", (Change(Owner.LINE, line.id, None, {}, put, drop),), leased.held))
     return "performed"
 
 

@@ -25,8 +25,8 @@ from consent_engine.domain.line.restriction import OF_ORDERS
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.leave import LEFT, reserved
+from consent_engine.engine.round_trips import MOST_TRIES
 from consent_engine.engine.scribe import as_of_now, bring
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Refused, StoreUnavailable
 from consent_engine.ports import (
@@ -124,7 +124,7 @@ class Eraser:
 
     def _emptied(self, line: str, archive: Archive) -> None:
         """Have the store let go of a line's records, and of all that it says of the person."""
-        for _ in range(MOST_RACES):
+        for _ in range(MOST_TRIES):
             if (whole := self._whole(line, archive)) is None:
                 continue
             if not (whole.fields or whole.records):

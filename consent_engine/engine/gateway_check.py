@@ -13,11 +13,11 @@ from consent_engine.domain.effects import FRESH, WAKE_LINE, Pending, Purpose, sm
 from consent_engine.domain.inbox import Attempt, SmsReports
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.change_order import MOST_RACES, wakes_of
+from consent_engine.engine.change_order import wakes_of
 from consent_engine.engine.listing import part_reports
-from consent_engine.engine.round_trips import Step, load, save
-from consent_engine.errors import DoNotCall, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Owner, Records
+from consent_engine.engine.round_trips import Step, load, save, saving, transact
+from consent_engine.errors import DoNotCall
+from consent_engine.ports import Change, Commit, Owner, Records
 
 
 class Check(Struct, frozen=True):
@@ -51,29 +51,27 @@ class CheckProgress(Struct, frozen=True):
         return self.whole or parked or any(each.lost for each in self.attempts)
 
 
+@transact
 def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
     """Request the SMS. Raises DoNotCall for a number that refused, StoreUnavailable after too many lost races."""
-    for _ in range(MOST_RACES):
-        loaded = yield from load(lines=[line_id])
-        line = loaded.line(line_id)
-        if restriction := line.restriction(carrier):
-            message = "this number refused: check with a handset of your own"
-            raise DoNotCall(message, since=restriction.since, reason=restriction.kind.value)
-        check = Check(line_id, sms_effect(Purpose.PROVE, line.version))
-        put: tuple[Put, ...] = (Put(check.effect, loaded.now, Pending(about=(carrier,))),)
-        wakes = wakes_of(put, loaded.now)
-        if not line.version:
-            put = (*put, Put(WAKE_LINE, loaded.now + STRANGER_MS, FRESH))
-        fields = {
-            "msisdn": msisdn,
-            "seen": str(max(line.seen, loaded.now)),
-            check.field: SmsReports(loaded.now).encode(),
-        }
-        change = Change.of(line, fields, put)
-        saved = yield from save(Commit("", (change,), wakes=wakes), prove=True)
-        if saved.word is CommitResult.OK:
-            return check
-    raise StoreUnavailable("too many others write to this line: the same again is safe")
+    loaded = yield from load(lines=[line_id])
+    line = loaded.line(line_id)
+    if restriction := line.restriction(carrier):
+        message = "this number refused: check with a handset of your own"
+        raise DoNotCall(message, since=restriction.since, reason=restriction.kind.value)
+    check = Check(line_id, sms_effect(Purpose.PROVE, line.version))
+    put: tuple[Put, ...] = (Put(check.effect, loaded.now, Pending(about=(carrier,))),)
+    wakes = wakes_of(put, loaded.now)
+    if not line.version:
+        put = (*put, Put(WAKE_LINE, loaded.now + STRANGER_MS, FRESH))
+    fields = {
+        "msisdn": msisdn,
+        "seen": str(max(line.seen, loaded.now)),
+        check.field: SmsReports(loaded.now).encode(),
+    }
+    change = Change.of(line, fields, put)
+    yield from saving(Commit("", (change,), wakes=wakes), prove=True)
+    return check
 
 
 def forgetting(check: Check) -> Step[None]:

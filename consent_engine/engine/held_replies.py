@@ -15,10 +15,10 @@ from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, encode_m
 from consent_engine.domain.line.line import Line, keyed
 from consent_engine.domain.line.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.msisdn import contains_number, hidden
-from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import Step, load, load_of, post, save
+from consent_engine.engine.recall import changing
+from consent_engine.engine.round_trips import Step, load, load_of, post, saving
 from consent_engine.errors import FieldError, Malformed
-from consent_engine.ports import Change, Commit, CommitResult, Leased, Posted
+from consent_engine.ports import Change, Commit, Leased, Posted
 from consent_engine.ports.queries import StandingRestriction
 
 _PREFIX = name_of(Kind.SUSPECTED, "")
@@ -183,15 +183,16 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
     for suspicion in _suspicions(line):
         if suspicion.since + SUSPICION_LASTS_MS <= leased.at:
             yield from post(_decided(line, suspicion, decision, leased.at))
-    for _ in range(MOST_RACES):
+
+    def timed(line: Line, _: Millis) -> Step[None]:
         # A suspicion that came meanwhile set no timer, as this one stood: it is dropped only when no suspicion is left.
-        line = (yield from load(lines=[line.id])).line(line.id)
         due = min((each.since + SUSPICION_LASTS_MS for each in _suspicions(line)), default=None)
         put = () if due is None else (Put(WAKE_UNDECIDED, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
         change = Change.of(line, put=put, drop=drop)
-        if (yield from save(Commit("", (change,), leased.held))).word is not CommitResult.STALE:
-            break
+        yield from saving(Commit("", (change,), leased.held))
+
+    yield from changing(Line, line.id, timed)
     return "performed"
 
 

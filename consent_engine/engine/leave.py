@@ -25,9 +25,8 @@ from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.log_on_change import LogOnChange
-from consent_engine.engine.round_trips import Step, drive, load, prove, save
+from consent_engine.engine.round_trips import MOST_TRIES, Step, drive, load, prove, save
 from consent_engine.engine.scribe import bring
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store
@@ -67,7 +66,7 @@ def leaving(leased: Leased) -> Step[Left]:
     """
     record, soon = leased.record, leased.at + SOON_MS
     leave = Change.leave(record)
-    for _ in range(MOST_RACES):
+    for _ in range(MOST_TRIES):
         beside = yield from _beside(leased)
         if beside.due:
             return Left(gone=False, due=beside.due)
@@ -124,7 +123,7 @@ def ageing(leased: Leased) -> Step[Left]:
     another record.
     """
     line = leased.of(Line)
-    for _ in range(MOST_RACES):
+    for _ in range(MOST_TRIES):
         rest = at_rest(line, leased.at, STRANGER_MS)
         if rest.goes:
             return (yield from leaving(replace(leased, record=line)))

@@ -50,10 +50,10 @@ from consent_engine.domain.order.history import MINOR
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import newest_link
 from consent_engine.engine.calls_of_line import judging_again
-from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
-from consent_engine.engine.round_trips import Step, load, load_of, prove, save
-from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Endpoint, Leased, Outside, Owner
+from consent_engine.engine.change_order import commit_of, wakes_of
+from consent_engine.engine.round_trips import Stale, Step, load, load_of, prove, saving, transact
+from consent_engine.errors import EventNotTaken, FieldError, Malformed
+from consent_engine.ports import Change, Commit, Endpoint, Leased, Outside, Owner
 from consent_engine.ports.endpoints import BSS
 
 SKEW_MS = 60_000
@@ -100,30 +100,28 @@ def recording_event(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
     return (yield from recording_event_on(line_id(secret, asked.msisdn), asked))
 
 
+@transact
 def recording_event_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
     """As `recording_event`, for a line known by its id. Raises Malformed, EventNotTaken and StoreUnavailable."""
-    for _ in range(MOST_RACES):
-        loaded = yield from load(lines=[name])
-        line, now = loaded.line(name), loaded.now
-        if known := next((each for each in line.history if each.op == asked.op), None):
-            if (yield from prove(name, Owner.LINE)):
-                return LineEventTaken(known, is_new=False)
-            continue
-        _may_be(asked, line, now)
-        ids = [entry.order for entry in line.entries]
-        orders = yield from load_of(line, ids)
-        happened = Happened(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
-        ends = _ends(line, orders, happened, now)
-        happened = replace(happened, ended=ends.ended)
-        after = line.with_event(happened)
-        judged = yield from judging_again(line, after, now)
-        change = _line_after(line, after, asked, {**judged.fields, **ends.fields}, now)
-        wakes = ends.wakes | judged.wakes | wakes_of(change.put, now)
-        records = (change, *ends.changes, *judged.changes)
-        saved = yield from save(Commit(asked.op, records, wakes=wakes, at=now), prove=True)
-        if saved.word is CommitResult.OK:
-            return LineEventTaken(happened, is_new=True)
-    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+    loaded = yield from load(lines=[name])
+    line, now = loaded.line(name), loaded.now
+    if known := next((each for each in line.history if each.op == asked.op), None):
+        if not (yield from prove(name, Owner.LINE)):
+            raise Stale
+        return LineEventTaken(known, is_new=False)
+    _may_be(asked, line, now)
+    ids = [entry.order for entry in line.entries]
+    orders = yield from load_of(line, ids)
+    happened = Happened(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
+    ends = _ends(line, orders, happened, now)
+    happened = replace(happened, ended=ends.ended)
+    after = line.with_event(happened)
+    judged = yield from judging_again(line, after, now)
+    change = _line_after(line, after, asked, {**judged.fields, **ends.fields}, now)
+    wakes = ends.wakes | judged.wakes | wakes_of(change.put, now)
+    records = (change, *ends.changes, *judged.changes)
+    yield from saving(Commit(asked.op, records, wakes=wakes, at=now), prove=True)
+    return LineEventTaken(happened, is_new=True)
 
 
 def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:

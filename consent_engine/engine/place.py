@@ -18,12 +18,11 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
 from consent_engine.engine.calls_of_line import Judged
 from consent_engine.engine.catalogue import Shelf
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.line_events import of_age, recording_event_on
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.recall import recalled
 from consent_engine.engine.reserving import Known, reserve_key, soonest
-from consent_engine.engine.round_trips import Release, Reserve, Step, load, load_of, prove, save
+from consent_engine.engine.round_trips import MOST_TRIES, Release, Reserve, Step, load, load_of, prove, save
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,
@@ -99,7 +98,7 @@ def _named(order: str) -> Step[Known]:
 def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str) -> Step[Placed]:
     torn = False
     ask = Reserve(request_key(made.order), wanted.fingerprint, made.order, made.claimant)
-    for races in range(MOST_RACES):
+    for races in range(MOST_TRIES):
         reserved = yield from reserve_key(ask, _named)
         loaded = yield from _looked(wanted, made, at_all=races > 0)
         if existing := loaded.orders.get(made.order):

@@ -22,9 +22,9 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid, Rhythm, rhythm_of
-from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
+from consent_engine.engine.change_order import commit_of, wakes_of
 from consent_engine.engine.recall import at_hand
-from consent_engine.engine.round_trips import Step, load, load_of, newest_yeses, save
+from consent_engine.engine.round_trips import MOST_TRIES, Step, load, load_of, newest_yeses, save
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, IllegalTransition, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, Owner, Saved, Snapshot
@@ -123,7 +123,7 @@ def _one(
     message, poison = turn.message, turn.poison
     waits = any(isinstance(m.body, UnreadReply) for m in turn.behind)
     barred = False
-    for races in range(MOST_RACES):
+    for races in range(MOST_TRIES):
         if loaded is None:
             loaded = yield from load(lines=[line_id])
         now, line = loaded.now, loaded.line(line_id)

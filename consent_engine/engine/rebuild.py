@@ -23,8 +23,8 @@ from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import OF_ORDERS, Restriction
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import back
+from consent_engine.engine.round_trips import MOST_TRIES
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Kept, LineKept, Owner, R, Store
 from consent_engine.ports.journal import Whole
@@ -76,7 +76,7 @@ def _lines(store: Store, whole: Whole, done: Rebuilt, tell: Tell) -> None:
         # First: a line that is there has its messages.
         store.inbox.put_back({line: kept.unread for line, kept in lines.items() if kept.unread})
         left = lines
-        for _ in range(MOST_RACES):
+        for _ in range(MOST_TRIES):
             left = _put_back(store, left, done)
             if not left:
                 break

@@ -11,7 +11,8 @@ that is brought back, changed and let go again is ever overwritten by the copy o
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from itertools import count
+from typing import Any, TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -24,16 +25,15 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.engine.round_trips import Load, Recall, Step, prove, save
+from consent_engine.engine.round_trips import MOST_TRIES, Load, Recall, Stale, Step, load, prove, save, transact
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused, StoreUnavailable
 from consent_engine.ports import OWNERS, PARTS, By, Change, Commit, Kept, R, Recorded, Snapshot, Store
 from consent_engine.ports.archive import MOST_OF_A_LINE
-from consent_engine.ports.records import CLOCKS_APART_MS
+from consent_engine.ports.records import CLOCKS_APART_MS, K
 
 log = logging.getLogger(__name__)
 STAYS_MS = 60_000
 """For how long what was read in SQL may come back: longer than any request lasts. It then stays here twice as long."""
-MOST_TRIES = 20
 AWAY = "the archive cannot be asked: the same request again is safe"
 _WRITTEN = {"v", "state", "head", "offer", SEAL}
 """Fields that a commit writes itself."""
@@ -96,25 +96,37 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
     raise StoreUnavailable("too many others change this record: the same request again is safe")
 
 
-def transact(kind: type[R], name: str, once: Callable[[R, Millis], Step[T | None]]) -> Step[T]:
-    """Change a record: decide on it as it is at hand, and save; once more where another write came first.
+def changing(
+    kind: type[K], name: str, once: Callable[[K, Millis], Step[T]], leased: tuple[K, Millis] | None = None
+) -> Step[T]:
+    """Change a record, or a line: decide on it as it is at hand, and save; once more where another write came first.
+    Raises StoreUnavailable where too many others change it, and as `at_hand` does.
 
-    once: decides, saves, and returns the result; None to begin anew. Raises StoreUnavailable where too many others
-    change it, and as `at_hand` does.
+    once: one try, as `transact` has it · leased: the record and the instant of its lease, to save the first load
     """
-    for races in range(MOST_TRIES):
-        record, now = yield from at_hand(kind, name, races)
-        if (result := (yield from once(record, now))) is not None:
-            return result
-    raise StoreUnavailable(f"too many others change this {kind.__name__.lower()}: the same request again is safe")
+    races = count()
+
+    @transact
+    def changed() -> Step[T]:
+        before = next(races)
+        if leased and not before:
+            return (yield from once(*leased))
+        if kind is Line:
+            loaded = yield from load(lines=[name])
+            return (yield from once(cast(Any, loaded.line(name)), loaded.now))
+        return (yield from once(*(yield from at_hand(cast(Any, kind), name, before))))
+
+    return (yield from changed())
 
 
-def proven(record: Recorded) -> Step[bool]:
-    """Prove durable what a record says: in the store, or by SQL, which has only what is. False where it is in neither:
-    it has changed, and is looked for again.
+def proven(record: R) -> Step[R]:
+    """Prove durable what a record says: in the store, or by SQL, which has only what is. Raises Stale where it is in
+    neither: it has changed, and is looked for again.
     """
     kind = type(record)
-    return (yield from prove(record.id, OWNERS[kind])) or bool((yield Recall(kind, (record.id,))))
+    if not ((yield from prove(record.id, OWNERS[kind])) or (yield Recall(kind, (record.id,)))):
+        raise Stale
+    return record
 
 
 def _brought_back(record: Recorded, kept: Mapping[str, str], now: Millis) -> Step[None]:

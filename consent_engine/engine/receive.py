@@ -34,10 +34,9 @@ from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import REPEATED, DeliveryReport, Part, Reply
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.held_replies import overdue
-from consent_engine.engine.recall import Lookup
-from consent_engine.engine.round_trips import Step, drive, load, load_of, or_raised, post, save
+from consent_engine.engine.recall import Lookup, changing
+from consent_engine.engine.round_trips import MOST_TRIES, Step, drive, load, load_of, or_raised, post, save, saving
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Leased, Outside, Posted, Store, Stored
 
@@ -127,7 +126,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
     StoreUnavailable when too many others write to its line.
     """
     anew = False
-    for _ in range(MOST_RACES):
+    for _ in range(MOST_TRIES):
         loaded = yield from load(lines=[line_id])
         line = loaded.lines.get(line_id)
         if line is None:  # an unreadable line, so nothing can wait there
@@ -197,8 +196,8 @@ def line_timer(leased: Leased, outside: Outside) -> Step[str]:
 
 def _waited(leased: Leased, outside: Outside) -> Step[str]:
     """Hand on as fragments the parts that waited long enough, and forget those handed on long ago."""
-    line, now = leased.of(Line), leased.at
-    for _ in range(MOST_RACES):
+
+    def handed(line: Line, now: Millis) -> Step[None]:
         left: dict[str, Gathered] = {}
         for name, known in line.gathered.items():
             if not known.is_over(now):
@@ -213,10 +212,9 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
         put = () if due is None else (Put(WAKE_PARTS, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
         change = Change.of(line, fields, put, drop)
-        saved = yield from save(Commit("", (change,), leased.held))
-        if saved.word is not CommitResult.STALE:
-            break
-        line = (yield from load(lines=[line.id])).line(line.id)
+        yield from saving(Commit("", (change,), leased.held))
+
+    yield from changing(Line, leased.held.record, handed, (leased.of(Line), leased.at))
     return "performed"
 
 

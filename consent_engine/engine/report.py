@@ -38,11 +38,10 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, ReportedCall, key
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence, Retention
-from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.recall import AWAY, proven, recalled, transact
-from consent_engine.engine.round_trips import Step, load, post, prove, save
-from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Posted
+from consent_engine.engine.recall import AWAY, changing, proven, recalled
+from consent_engine.engine.round_trips import Stale, Step, load, post, prove, save, saving, transact
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Change, Commit, Leased, Owner, Posted
 
 log = logging.getLogger(__name__)
 DOOR = "report"
@@ -78,12 +77,14 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
     made.check(loaded.now)
     if own_id not in loaded.reports:
         yield from post(_refusal(made, own_id, line_key, by.secret))
-    for _ in range(MOST_RACES):
+
+    @transact
+    def taken() -> Step[ReportTaken]:
         loaded = yield from load(lines=[line_key], reports=[own_id])
         if own_id in loaded.reports:
-            if (yield from prove(own_id, Owner.REPORT)):
-                return ReportTaken(loaded.reports[own_id], is_new=False)
-            continue
+            if not (yield from prove(own_id, Owner.REPORT)):
+                raise Stale
+            return ReportTaken(loaded.reports[own_id], is_new=False)
         if (past := (yield from recalled(Report, [own_id]))) is None:
             raise ArchiveUnavailable(AWAY)
         if past:
@@ -94,11 +95,11 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
         named = _named_on(line, report, made.msisdn, now)
         telling = received(report, Telling(about.carrier, line.version, by.terms.days, now))
         records = (change, replace(named, put=(*named.put, telling)))
-        saved = yield from save(Commit("report", records, wakes=frozenset({Lane.SMS})), prove=True)
-        if saved.word is CommitResult.OK:
-            log.info("report %s: from %s, proposed class %s", own_id, made.door.value, report.received.proposed.value)
-            return ReportTaken(replace(report, version=1), is_new=True)
-    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+        yield from saving(Commit("report", records, wakes=frozenset({Lane.SMS})), prove=True)
+        log.info("report %s: from %s, proposed class %s", own_id, made.door.value, report.received.proposed.value)
+        return ReportTaken(replace(report, version=1), is_new=True)
+
+    return (yield from taken())
 
 
 def _refusal(made: ReportMade, report: str, line: str, secret: str) -> Posted:
@@ -148,17 +149,16 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
     """
     op = wanted.request.fingerprint()
 
-    def decided(report: Report, now: Millis) -> Step[ReportTaken | None]:
+    def decided(report: Report, now: Millis) -> Step[ReportTaken]:
         if report.knows(op) or _says_nothing_new(report, wanted):
-            return ReportTaken(report, is_new=False) if (yield from proven(report)) else None
+            return ReportTaken((yield from proven(report)), is_new=False)
         line = (yield from load(lines=[report.line])).line(report.line)
         commit, after = _decision(report, wanted, line, by.terms, now, op)
-        if (yield from save(commit, prove=True)).word not in {CommitResult.OK, CommitResult.SAME}:
-            return None
+        yield from saving(commit, prove=True)
         log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)
         return ReportTaken(replace(after, version=report.version + 1), is_new=True)
 
-    return (yield from transact(Report, wanted.report, decided))
+    return (yield from changing(Report, wanted.report, decided))
 
 
 def _says_nothing_new(report: Report, wanted: ReportDecision) -> bool:

@@ -34,13 +34,12 @@ from consent_engine.domain.texts.render import of_report
 from consent_engine.domain.texts.report_words import named
 from consent_engine.domain.texts.words import CODE
 from consent_engine.engine.catalogue import Catalogue
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.listing import cursor_of, read_cursor
 from consent_engine.engine.recall import Lookup
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
-from consent_engine.engine.round_trips import Step, load, one, or_raised, save
+from consent_engine.engine.round_trips import Step, load, one, or_raised, saving, transact
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, OpenReports, ReportFilter, Store
+from consent_engine.ports import Change, Commit, OpenReports, ReportFilter, Store
 from consent_engine.ports.registry import Codes
 
 _ASKER = 12
@@ -54,6 +53,7 @@ def may_send(asked: CodeAsked, secret: str) -> Step[None]:
     next_code(loaded.line(name).code, "", loaded.now, _asker(asked, name, secret))
 
 
+@transact
 def sending(asked: CodeAsked, secret: str) -> Step[str]:
     """Send a code, proven to be on its way; return the requester's ticket. The line and the effect hold the seed from
     which both are made.
@@ -61,20 +61,18 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
     Raises TooManyCodes and StoreUnavailable.
     """
     name = line_id(secret, asked.msisdn)
-    for _ in range(MOST_RACES):
-        loaded = yield from load(lines=[name])
-        line, now = loaded.line(name), loaded.now
-        code = next_code(line.code, token_hex(8), now, _asker(asked, name, secret))
-        about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
-        put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
-        stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
-        change = Change.of(line, _fields(line, asked.msisdn, now, code.encode()), (put, *stays))
-        saved = yield from save(Commit("", (change,), wakes=frozenset({Lane.SMS})), prove=True)
-        if saved.word is CommitResult.OK:
-            return ticket_of(secret, name, code.seed)
-    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+    loaded = yield from load(lines=[name])
+    line, now = loaded.line(name), loaded.now
+    code = next_code(line.code, token_hex(8), now, _asker(asked, name, secret))
+    about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
+    put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
+    stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
+    change = Change.of(line, _fields(line, asked.msisdn, now, code.encode()), (put, *stays))
+    yield from saving(Commit("", (change,), wakes=frozenset({Lane.SMS})), prove=True)
+    return ticket_of(secret, name, code.seed)
 
 
+@transact
 def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
     """Use a number's code: the try is counted, proven, before the code is compared, so that no one tries more often
     than allowed. ticket: as `sending` gave it to the requester; '': none can be shown.
@@ -82,17 +80,14 @@ def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
     Raises CodeWrong, which does not say what was wrong, and StoreUnavailable.
     """
     name = line_id(secret, msisdn)
-    for _ in range(MOST_RACES):
-        loaded = yield from load(lines=[name])
-        line, now = loaded.line(name), loaded.now
-        if line.code is None:
-            raise no_code()
-        seed = line.code.asked_with(secret, name, ticket)
-        change = Change.of(line, {FIELD: line.code.tried(seed).encode()})
-        if (yield from save(Commit("", (change,)), prove=True)).word is CommitResult.OK:
-            line.code.check(secret, name, code, now, seed)
-            return
-    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+    loaded = yield from load(lines=[name])
+    line, now = loaded.line(name), loaded.now
+    if line.code is None:
+        raise no_code()
+    seed = line.code.asked_with(secret, name, ticket)
+    change = Change.of(line, {FIELD: line.code.tried(seed).encode()})
+    yield from saving(Commit("", (change,)), prove=True)
+    line.code.check(secret, name, code, now, seed)
 
 
 def _asker(asked: CodeAsked, name: str, secret: str) -> str:

@@ -9,9 +9,8 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import recalled
-from consent_engine.engine.round_trips import Reserve, Step, load
+from consent_engine.engine.round_trips import MOST_TRIES, Reserve, Step, load
 from consent_engine.errors import IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import By, Claim
 from consent_engine.ports.records import CLOCKS_APART_MS
@@ -28,7 +27,7 @@ def reserve_key(ask: Reserve, look: Callable[[str], Step[Known]]) -> Step[Millis
     stands for another request, and StoreUnavailable when too many others want it. look: looks for the record that the
     key stands for
     """
-    for _ in range(MOST_RACES):
+    for _ in range(MOST_TRIES):
         claim: Claim = yield ask
         if claim.held_by is None:
             return _until(claim)
@@ -82,7 +81,7 @@ def soonest(*untils: Millis | None) -> Millis | None:
 
 
 def _free(ask: Reserve) -> Step[Freed]:
-    for _ in range(MOST_RACES):
+    for _ in range(MOST_TRIES):
         claim: Claim = yield ask
         other = claim.held_by[1] if claim.held_by else ask.order
         held = other != ask.order and (yield from _is_of(other, ask.key))

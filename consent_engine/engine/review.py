@@ -31,10 +31,10 @@ from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.order_and_call import open_of
-from consent_engine.engine.recall import proven, transact
-from consent_engine.engine.round_trips import Step, load, save
+from consent_engine.engine.recall import changing, proven
+from consent_engine.engine.round_trips import Step, load, saving
 from consent_engine.errors import FieldError, Malformed, Refused
-from consent_engine.ports import Change, Commit, CommitResult, Held, Leased
+from consent_engine.ports import Change, Commit, Held, Leased
 
 
 class Review(NamedTuple):
@@ -67,7 +67,7 @@ def reviewing(said: Review) -> Step[Call]:
     ArchiveUnavailable for one that may have left.
     """
 
-    def judged(call: Call, now: Millis) -> Step[Call | None]:
+    def judged(call: Call, now: Millis) -> Step[Call]:
         own = bool({said.by, said.agent} & {call.began.placed_by, call.began.agent} - {""})
         if said.second:
             may_look_again(call.events, call.verdict, said.by, own=own)
@@ -75,7 +75,7 @@ def reviewing(said: Review) -> Step[Call]:
             may_review(call.verdict, own=own)
         return (yield from _judged(call, said, now))
 
-    return (yield from transact(Call, said.call, judged))
+    return (yield from changing(Call, said.call, judged))
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
@@ -84,13 +84,14 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
     Raises CallNotFound, StoreUnavailable, and ArchiveUnavailable for one that may have left.
     """
 
-    def heard(call: Call, now: Millis) -> Step[bool | None]:
+    def heard(call: Call, now: Millis) -> Step[bool]:
         if call.verdict is not Verdict.PENDING or any(isinstance(each, CommandHeard) for each in call.events):
             return False
         after, fields = call.with_events(event)
-        return (yield from save(Commit("", (Change.of(after, fields),)))).word is CommitResult.OK or None
+        yield from saving(Commit("", (Change.of(after, fields),)))
+        return True
 
-    return (yield from transact(Call, call_id, heard))
+    return (yield from changing(Call, call_id, heard))
 
 
 def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
@@ -98,7 +99,7 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
     stay barred: that is for another reviewer. Raises as `keeping_heard` does.
     """
 
-    def let_go(call: Call, now: Millis) -> Step[int | None]:
+    def let_go(call: Call, now: Millis) -> Step[int]:
         if call.verdict not in {None, Verdict.PENDING}:
             return 0
         line = (yield from load(lines=[call.line])).line(call.line)
@@ -108,22 +109,26 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
         after, fields = call.with_events(NotAwaited(now, f"goes-on-{uuid.uuid4().hex}", by, why))
         # The call at the version seen: after a review in between it is looked at again.
         freed = Change.of(line, {f"r:{each.name}": "" for each in waits})
-        saved = yield from save(Commit("", (Change.of(after, fields), freed)), prove=True)
-        return len(waits) if saved.word is CommitResult.OK else None
+        yield from saving(Commit("", (Change.of(after, fields), freed)), prove=True)
+        return len(waits)
 
-    return (yield from transact(Call, call_id, let_go))
+    return (yield from changing(Call, call_id, let_go))
 
 
 def undecided(leased: Leased) -> Step[str]:
     """Let the failed review stand: no second look in time. Raises BrokenRecord for a timer of another record."""
-    call = leased.of(Call)
-    if call.verdict is Verdict.CONTESTED:
-        yield from _judged(call, Review(call.id, BY_ENGINE, passed=False, second=True), leased.at, leased.held)
+    said = Review(leased.held.record, BY_ENGINE, passed=False, second=True)
+
+    def stands(call: Call, now: Millis) -> Step[None]:
+        if call.verdict is Verdict.CONTESTED:
+            yield from _judged(call, said, now, leased.held)
+
+    yield from changing(Call, said.call, stands, (leased.of(Call), leased.at))
     return "performed"
 
 
-def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> Step[Call | None]:
-    """Write a verdict, with all that it freezes, frees or ends; None when another write came first."""
+def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> Step[Call]:
+    """Write a verdict, with all that it freezes, frees or ends. Raises Stale when another write came first."""
     after, fields = call.with_events(said.event(now))
     put: tuple[Put, ...] = ()
     if after.verdict is Verdict.CONTESTED:
@@ -138,8 +143,8 @@ def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> 
         stands = yield from _restrictions(after, line, now)
         records += (Change.of(line, stands),)
     wakes = frozenset({Lane.TIMER}) if after.verdict is Verdict.FAILED else frozenset[Lane]()
-    saved = yield from save(Commit("", records, held, wakes=wakes), prove=True)
-    return after if saved.word is CommitResult.OK else None
+    yield from saving(Commit("", records, held, wakes=wakes), prove=True)
+    return after
 
 
 def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
@@ -185,19 +190,19 @@ def transcribing(wanted: Transcript) -> Step[Call]:
     for a call that may have left.
     """
 
-    def kept(call: Call, now: Millis) -> Step[Call | None]:
+    def kept(call: Call, now: Millis) -> Step[Call]:
         if not (wanted.anyone or call.is_of(wanted.by, wanted.since)):
             raise CallNotFound("no such call")
         if call.knows(wanted.op):
-            return call if (yield from proven(call)) else None
+            return (yield from proven(call))
         _fits(wanted.lines, call, wanted.recording)
         said = encode_lines(wanted.lines, token_hex(16))
         event = Transcribed(now, wanted.op, wanted.by, len(wanted.lines), digest(said))
         after, fields = call.with_events(event)
-        saved = yield from save(Commit(wanted.op, (Change.of(after, {**fields, SAID: said}),)), prove=True)
-        return after if saved.word in {CommitResult.OK, CommitResult.SAME} else None
+        yield from saving(Commit(wanted.op, (Change.of(after, {**fields, SAID: said}),)), prove=True)
+        return after
 
-    return (yield from transact(Call, wanted.call, kept))
+    return (yield from changing(Call, wanted.call, kept))
 
 
 def _fits(lines: Sequence[Spoken], call: Call, recording: str) -> None:

@@ -9,8 +9,9 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -23,6 +24,7 @@ from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import By, Commit, CommitResult, Kept, Owner, Posted, Recorded, Saved, Snapshot, Store, Stored
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -234,6 +236,41 @@ def newest_yeses(beat: Beat) -> Step[Newest]:
 def save(commit: Commit, *, prove: bool = False) -> Step[Saved]:
     answer: Saved = yield Save(commit, prove)
     return answer
+
+
+class Stale(Exception):
+    """Another write came first, so that what was decided no longer holds."""
+
+
+MOST_TRIES = 20
+
+
+def transact(once: Callable[P, Step[T]]) -> Callable[P, Step[T]]:
+    """Make a step of one try: it loads, decides and saves, and raises Stale where another write came first. Then it
+    begins anew, with the same arguments. The step raises StoreUnavailable where too many others change its records.
+    """
+
+    @wraps(once)
+    def step(*args: P.args, **kwargs: P.kwargs) -> Step[T]:
+        for _ in range(MOST_TRIES):
+            try:
+                return (yield from once(*args, **kwargs))
+            except Stale:
+                continue
+        raise StoreUnavailable("too many others change this record: the same request again is safe")
+
+    return step
+
+
+def saving(commit: Commit, *, prove: bool = False) -> Step[Saved]:
+    """Save a commit. Raises Stale where it was refused, but not for a lease that was lost. SAME says of a new record
+    that there is one, of this content or another: then it is refused, too.
+    """
+    saved = yield from save(commit, prove=prove)
+    is_another = saved.word is CommitResult.SAME and commit.records[0].read == 0
+    if is_another or (saved.word not in _SAVED and saved.word is not CommitResult.LOST):
+        raise Stale
+    return saved
 
 
 def prove(record: str, owner: Owner = Owner.ORDER) -> Step[bool]:

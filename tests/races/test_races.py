@@ -23,7 +23,8 @@ from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.change_order import giving_back, line_recording
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.round_trips import drive
+from consent_engine.engine.round_trips import MOST_TRIES, Stale, drive, transact
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Leased, LiftResult
 from tests import needs
 from tests.conftest import World
@@ -236,3 +237,20 @@ def test_no_giving_back_that_is_sent_again_takes_a_lease_of_another(world):
     together(give_back, hand_over)
     assert len(handed_over) == len(set(handed_over)) == RACES, "each was handed over once"
     assert world.due()[Lane.SMS] == 0
+
+
+def test_a_step_that_came_too_late_is_decided_again_with_what_it_was_asked_and_gives_up_within_a_bound():
+    tried: list[int] = []
+
+    @transact
+    def late(times):
+        tried.append(times)
+        if len(tried) <= times:
+            raise Stale
+        yield from ()
+        return len(tried)
+
+    assert drive(None, [late(1)]).results == [2]
+    with pytest.raises(StoreUnavailable):
+        drive(None, [late(10**6)])
+    assert tried == [1, 1, *[10**6] * MOST_TRIES]
