@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from functools import cache
 from pathlib import Path
 
 from consent_engine import DISTRIBUTION
@@ -23,15 +22,22 @@ def run(*command):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False)
 
 
-@cache
 def parsed(path):
-    """Return every node of a file, which is parsed once for all tests."""
-    return [*ast.walk(ast.parse(path.read_text("utf-8")))]
+    return ast.walk(ast.parse(path.read_text("utf-8")))
 
 
-@cache
-def files_of_tests():
-    return sorted((ROOT / "tests").rglob("*.py"))
+def statements(node):
+    """Yield the statements of a file at any depth: expressions have most of its nodes."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.stmt | ast.excepthandler | ast.match_case):
+            yield each
+            yield from statements(each)
+
+
+def files_with(words, *folders):
+    """Return the files in which a pattern is found: only those need be parsed to see where it stands."""
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [path for path in files if re.search(words, path.read_text("utf-8"))]
 
 
 def readme_commands(program):
@@ -50,7 +56,7 @@ def test_a_function_is_seen_at_one_look():
     functions = [
         (path, node)
         for path in SOURCES
-        for node in parsed(path)
+        for node in statements(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     assert [f"{path}: {f.name}" for path, f in functions if (f.end_lineno or 0) - f.lineno >= 40] == []
@@ -69,10 +75,9 @@ def test_the_files_that_are_begun_first_are_there():
 
 def test_no_test_imports_another_tests_module():
     """Code that two tests share has a file of its own; an import of a fixture hides where it comes from."""
-    files = [*files_of_tests(), *sorted((ROOT / "benchmarks").rglob("*.py"))]
     borrowed = {
         f"{path.relative_to(ROOT)}: {name}"
-        for path in files
+        for path in files_with(r"(?m)^\s*(?:import|from)\b[^\n(]*(?:\([^)]*)?\btest_", "tests", "benchmarks")
         for node in parsed(path)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in (getattr(node, "module", None) or "", *(alias.name for alias in node.names))
@@ -226,7 +231,7 @@ def test_no_assertion_asks_how_long_something_took():
     clocks = {"monotonic", "perf_counter"}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in files_of_tests()
+        for path in files_with("monotonic|perf_counter", "tests")
         for node in parsed(path)
         if isinstance(node, ast.Assert)
         for call in ast.walk(node.test)
@@ -239,7 +244,7 @@ def test_waiting_has_one_bound():
     """A test that waits for as long as a machine is thought to need is red where the machine needs longer."""
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in files_of_tests()
+        for path in files_with(r"\bdef until\b", "tests")
         for node in parsed(path)
         if isinstance(node, ast.FunctionDef) and node.name == "until" and path.name != "waiting.py"
     ]
