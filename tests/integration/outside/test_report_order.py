@@ -1,13 +1,19 @@
-"""A gateway's reports on one question have the same result in any order, and however many are read at once."""
+"""A gateway's reports on one SMS have the same result in any order, and however many are read at once.
+
+It may number the parts of an SMS, or give each an id of its own, which its answer tells: reports may come before that.
+"""
 
 from itertools import permutations, product
 
 import pytest
 
-from consent_engine.domain.effects import Accepted, Uncertain
+from consent_engine.domain.effects import Accepted, Lane, Uncertain
 from consent_engine.domain.inbox import MOST_SMS, REPORTS_KNOWN_MS
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.deliveries import ANSWER_MS
+from consent_engine.domain.order.details import Delivered
 from consent_engine.domain.order.facts import Reported
+from consent_engine.domain.order.history import all_of
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import part_reports
@@ -16,26 +22,40 @@ from consent_engine.engine.round_trips import drive
 ANSWER = "the answer"
 TAKEN, GONE, HERE = Delivery.ACCEPTED, Delivery.FAILED, Delivery.DELIVERED
 IN_PARTS = {
-    "delivered": ([(1, HERE), (2, HERE), (3, HERE)], "awaiting_reply"),
-    "taken": ([(1, TAKEN), (2, TAKEN), (3, TAKEN)], "awaiting_reply"),
-    "one part lost": ([(1, HERE), (2, GONE), (3, TAKEN)], "undeliverable"),
-    "one part taken, then lost": ([(2, TAKEN), (2, GONE), (1, HERE)], "undeliverable"),
-    "every part lost": ([(1, GONE), (2, GONE), (3, GONE)], "undeliverable"),
+    "delivered": ([(1, HERE), (2, HERE), (3, HERE)], "awaiting_reply", 1),
+    "taken": ([(1, TAKEN), (2, TAKEN), (3, TAKEN)], "awaiting_reply", 0),
+    "two of three arrived": ([(1, HERE), (2, HERE), (3, TAKEN)], "awaiting_reply", 0),
+    "one part lost": ([(1, HERE), (2, GONE), (3, TAKEN)], "undeliverable", 0),
+    "two arrived, one lost": ([(1, HERE), (2, GONE), (3, HERE)], "undeliverable", 0),
+    "one part taken, then lost": ([(2, TAKEN), (2, GONE), (1, HERE)], "undeliverable", 0),
+    "every part lost": ([(1, GONE), (2, GONE), (3, GONE)], "undeliverable", 0),
 }
+"""Reports, the state that they lead to, and how often the order hears that the SMS is there."""
 AS_ONE = {
     "taken and delivered": ([TAKEN, HERE], "awaiting_reply"),
     "taken and lost": ([TAKEN, GONE], "undeliverable"),
 }
+NUMBERED = lambda n: {"message_id": "m1", "segment": n, "segments": 3, "alone": True}  # noqa: E731
+NAMED = lambda n: {"message_id": f"m{n}"}  # noqa: E731
+BOTH = lambda n: {"message_id": f"m{n}", "segment": n, "segments": 3}  # noqa: E731
+OF_PARTS = Accepted("m1", parts=("m1", "m2", "m3"))
+WAYS = {
+    "numbered": (NUMBERED, Accepted("m1")),
+    "numbered, in doubt": (NUMBERED, Uncertain("timeout")),
+    "named": (NAMED, OF_PARTS),
+    "named and numbered": (BOTH, OF_PARTS),
+}
+"""How a report says which part it is on, and the gateway's answer."""
 
 
-def told(world, n, happens, answer, report, *, at_once):
+def told(world, n, happens, answer, named, *, at_once=False, before=()):
     """Return the n-th order after all of `happens`; reports before the answer come while the call is under way."""
     early, late = happens[: happens.index(ANSWER)], happens[happens.index(ANSWER) + 1 :]
     order = None
 
     def some(reports):
-        for each in reports:
-            report(order, each)
+        for part, status in reports:
+            world.report(order, status, **named(part))
             if not at_once:
                 world.read_now()
         world.read_now()
@@ -44,9 +64,12 @@ def told(world, n, happens, answer, report, *, at_once):
         some(early)
         return answer
 
-    world.gateway.answers = [call]
+    world.gateway.answers = [*before, call]
     order = world.place(parse(f"138001{n:05}"))
     world.run()
+    if before:
+        world.clock.forward(seconds=601)
+        world.run()
     some(late)
     world.run()
     world.clock.forward(seconds=2)
@@ -54,29 +77,55 @@ def told(world, n, happens, answer, report, *, at_once):
     return order
 
 
-def in_part(world):
-    return lambda order, each: world.report(
-        order, each[1], message_id="a1", segment=each[0], segments=3, alone=True
-    )  # fmt: skip
+def orders_of(reports, *, all_of_them=False):
+    """Return every order of these reports and the answer; two that differ only in the part reported on are one."""
+    ways = list(permutations([*reports, ANSWER]))
+    alike = {tuple(each if each == ANSWER else each[1] for each in way): way for way in ways}
+    return ways if all_of_them else list(alike.values())
+
+
+def heard(world, order):
+    return sum(1 for _ in all_of(world.engine.show(order.id), Delivered))
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize("answer", [Accepted("a1"), Uncertain("timeout")], ids=["accepted", "in doubt"])
-@pytest.mark.parametrize("name", IN_PARTS)
-def test_reports_on_parts_end_the_same_in_every_order(world, name, answer, at_once):
-    reports, ends = IN_PARTS[name]
-    for n, happens in enumerate(permutations([*reports, ANSWER])):
-        order = told(world, n, happens, answer, in_part(world), at_once=at_once)
-        assert world.state(order) == ends, happens
-        assert len(world.gateway.sent) == n + 1
+@pytest.mark.parametrize("way", WAYS)
+def test_reports_on_parts_end_the_same_in_every_order(world, way, at_once):
+    (named, answer), n = WAYS[way], 0
+    for name, (reports, ends, whole) in IN_PARTS.items():
+        for happens in orders_of(reports, all_of_them=way == "named" and not at_once):
+            order = told(world, n, happens, answer, named, at_once=at_once)
+            n += 1
+            assert world.state(order) == ends, (name, happens)
+            if ends == "awaiting_reply":
+                assert heard(world, order) == whole, (name, happens)
+            assert len(world.gateway.sent) == n
 
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", AS_ONE)
 def test_reports_on_the_whole_end_the_same_in_every_order(world, name, at_once):
     reports, ends = AS_ONE[name]
-    for n, happens in enumerate(permutations([*reports, ANSWER])):
-        order = told(world, n, happens, Accepted("m1"), world.report, at_once=at_once)
+    for n, happens in enumerate(permutations([*((1, status) for status in reports), ANSWER])):
+        order = told(world, n, happens, Accepted("m1"), lambda _: {}, at_once=at_once)
+        assert world.state(order) == ends, happens
+
+
+@pytest.mark.parametrize(("named", "at_once"), [(BOTH, False), (NAMED, False), (NAMED, True)])
+def test_two_lost_parts_of_one_attempt_are_one_attempt_that_failed(world, named, at_once):
+    """The first attempt is in doubt: no report came, so the subscriber may have the question."""
+    for n, happens in enumerate(orders_of([(1, TAKEN), (2, GONE), (3, GONE)])):
+        order = told(world, n, happens, OF_PARTS, named, at_once=at_once, before=[Uncertain("timeout")])
+        assert world.state(order) == "awaiting_reply", happens
+        assert len(world.gateway.sent) == 2 * (n + 1)
+
+
+@pytest.mark.parametrize("name", ["one part lost", "two arrived, one lost", "every part lost"])
+@pytest.mark.parametrize("named", [BOTH, NAMED], ids=["numbered", "not numbered"])
+def test_a_lost_part_ends_the_order_also_where_no_answer_tells_the_ids(world, name, named):
+    reports, ends, _ = IN_PARTS[name]
+    for n, happens in enumerate(orders_of(reports)):
+        order = told(world, n, happens, Uncertain("timeout"), named)
         assert world.state(order) == ends, happens
 
 
@@ -244,3 +293,68 @@ def test_a_part_of_a_lines_own_sms_settles_no_doubt_and_all_of_them_do(world):
     known = world.engine.records.look(lines=[line]).lines[line]
     assert [effect for effect in known.effects if effect.startswith("sms.")] == []
     assert known.reports == {}
+
+
+# -- an id for each part ---------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_never_comes_is_not_waited_for_for_ever(world):
+    """A worker dies after reports overtook its call: two ids that failed then count as the two attempts they seem."""
+    world.gateway.answers = [Uncertain("timeout")]
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=601)
+    assert [each.record.id for each in world.engine.store.lanes.lease(Lane.SMS, 9)] == [order.id]
+    for n, status in [(1, TAKEN), (2, GONE), (3, GONE)]:
+        world.report(order, status, **NAMED(n))
+    for milliseconds in (0, 1_001, ANSWER_MS - 10_000):
+        world.clock.forward(milliseconds)
+        world.run()
+        assert world.state(order) == "awaiting_reply"
+    world.clock.forward(10_000)
+    world.run()
+    assert world.state(order) == "undeliverable"
+
+
+def test_of_six_reports_on_three_parts_the_order_hears_twice(world):
+    world.gateway.answers = [OF_PARTS]
+    order = world.place()
+    world.run()
+    for status in (TAKEN, HERE):
+        for n in (2, 3, 1):
+            world.report(order, status, **NAMED(n))
+            world.run()
+    assert world.triggers(order).count("delivered") == 1
+    assert len(world.triggers(order)) <= 3
+    [(sms, counted)] = part_reports(world.engine.records, order.line, order.id)
+    assert (sms, counted.id, counted.of, counted.here) == ("confirmation.1", "m1", 3, (1, 2, 3))
+
+
+def test_a_lost_part_is_named_in_the_end(world):
+    world.gateway.answers = [OF_PARTS]
+    order = world.place()
+    world.run()
+    world.report(order, GONE, message_id="m3", error="expired")
+    world.run()
+    assert world.engine.show(order.id).events[-1].detail.reason == "part:3:3:expired"
+
+
+@pytest.mark.parametrize("early", [(), (1,), (1, 2), (3, 1, 2)])
+def test_the_notification_has_arrived_once_all_its_parts_have(world, early):
+    def call(sms):
+        for n in early:
+            world.report(order, HERE, "notification.1", message_id=f"m{n}")
+        world.read_now()
+        return OF_PARTS
+
+    order = world.place()
+    world.run()
+    world.gateway.answers = [call]
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+    for n in {1, 2, 3} - set(early):
+        world.report(order, HERE, "notification.1", message_id=f"m{n}")
+        world.run()
+    arrived = [each.effect for _, each in all_of(world.engine.show(order.id), Delivered)]
+    assert arrived == ["sms.notification.1"]
