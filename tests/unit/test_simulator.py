@@ -46,7 +46,6 @@ from consent_engine.simulator.wire import Reply
 PLANS = {"mobile": ["m1", "m2"], "telecom": ["t1", "t2"], "unicom": ["u1", "u2"]}
 NAMES = {script.name for script in SCRIPTS}
 CONF, NOTE = Purpose.CONFIRMATION, Purpose.NOTIFICATION
-scripts = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 
 
 # ---- the scripts -----------------------------------------------------------------------------------------------------
@@ -56,12 +55,12 @@ def test_there_are_many_scripts_and_no_two_have_one_name():
     assert len(SCRIPTS) == len(NAMES) >= 25
 
 
-@scripts
-def test_every_turn_waits_for_an_sms_that_may_land(script):
-    for turn in script.turns:
-        assert isinstance(turn.on, When) or turn.nth <= script.sms[turn.on][1]
-        assert turn.order < len(script.orders)
-        turn.say.format(*("234" for _ in script.orders))
+def test_every_turn_waits_for_an_sms_that_may_land():
+    for script in SCRIPTS:
+        for turn in script.turns:
+            assert isinstance(turn.on, When) or turn.nth <= script.sms[turn.on][1], script.name
+            assert turn.order < len(script.orders), script.name
+            turn.say.format(*("234" for _ in script.orders))
 
 
 def test_no_script_has_a_clock_and_only_a_hasty_one_waits_for_a_window_to_close():
@@ -73,42 +72,44 @@ def test_no_script_has_a_clock_and_only_a_hasty_one_waits_for_a_window_to_close(
         assert script.hasty == any(State.EXPIRED in order.ends for order in script.orders), script.name
 
 
-@scripts
-def test_only_a_notified_order_has_an_activation(script):
-    for order in script.orders:
-        assert all((count == 1) == (state is State.NOTIFIED) for state, count in order.ends.items())
-        assert all(state.settled for state in order.ends)
+def test_only_a_notified_order_has_an_activation():
+    for script in SCRIPTS:
+        for order in script.orders:
+            assert all((count == 1) == (state is State.NOTIFIED) for state, count in order.ends.items()), script.name
+            assert all(state.settled for state in order.ends), script.name
 
 
-@scripts
-def test_the_notifications_fit_the_ends(script):
-    taken = [order for order in script.orders if not order.door]
-    surely = sum(set(order.ends) == {State.NOTIFIED} for order in taken)
-    maybe = sum(State.NOTIFIED in order.ends for order in taken)
-    least, most = script.sms.get(NOTE, (0, 0))
-    assert surely <= most
-    assert least <= most
-    assert (least > 0) == (surely > 0)
-    assert (most > 0) == (maybe > 0)
+def test_the_notifications_fit_the_ends():
+    for script in SCRIPTS:
+        taken = [order for order in script.orders if not order.door]
+        surely = sum(set(order.ends) == {State.NOTIFIED} for order in taken)
+        maybe = sum(State.NOTIFIED in order.ends for order in taken)
+        least, most = script.sms.get(NOTE, (0, 0))
+        assert surely <= most, script.name
+        assert least <= most, script.name
+        assert (least > 0) == (surely > 0), script.name
+        assert (most > 0) == (maybe > 0), script.name
 
 
-@scripts
-def test_nobody_is_activated_who_never_said_yes(script):
-    own = [turn.say.format("234", "345") for turn in script.turns if turn.desk is None and not turn.stranger]
-    agrees = any(read(text).keyword is Keyword.YES for text in own)
-    assert agrees or all(State.NOTIFIED not in o.ends for o in script.orders if not o.door)
+def test_nobody_is_activated_who_never_said_yes():
+    for script in SCRIPTS:
+        own = [turn.say.format("234", "345") for turn in script.turns if turn.desk is None and not turn.stranger]
+        agrees = any(read(text).keyword is Keyword.YES for text in own)
+        assert agrees or all(State.NOTIFIED not in o.ends for o in script.orders if not o.door), script.name
 
 
-@scripts
-def test_who_refuses_must_not_be_called_again(script):
-    refuses = any(turn.desk is Desk.REFUSE or read(turn.say).keyword is Keyword.STOP for turn in script.turns)
-    assert refuses == (script.callable is False)
+def test_who_refuses_must_not_be_called_again():
+    for script in SCRIPTS:
+        refuses = any(turn.desk is Desk.REFUSE or read(turn.say).keyword is Keyword.STOP for turn in script.turns)
+        assert refuses == (script.callable is False), script.name
 
 
-@scripts
-def test_a_refusing_bss_ends_in_a_failure_that_is_told(script):
-    refused = any(hop.answer is Answer.REJECT for hop in script.bss)
-    assert refused == (State.ACTIVATION_FAILED in script.orders[0].ends) == (Purpose.FAILURE in script.sms)
+def test_a_refusing_bss_ends_in_a_failure_that_is_told():
+    for script in SCRIPTS:
+        refused = any(hop.answer is Answer.REJECT for hop in script.bss)
+        assert refused == (State.ACTIVATION_FAILED in script.orders[0].ends) == (Purpose.FAILURE in script.sms), (
+            script.name
+        )
 
 
 def test_two_hundred_orders_use_every_script_more_than_once_and_the_same_seed_deals_the_same():
