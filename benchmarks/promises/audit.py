@@ -83,7 +83,7 @@ class Audit:
                 for order in ids[n : n + 500]:
                     pipe.hgetall(f"{PREFIX}order:{order}")
                 fields.update(zip(ids[n : n + 500], pipe.execute(), strict=True))
-            self.orders |= self.store.records.look(ids[n : n + 500]).orders
+            self.orders |= self.store.records.look({Order: ids[n : n + 500]}).of(Order)
         return fields
 
     def _nothing_lost(self) -> None:

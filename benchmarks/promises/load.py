@@ -22,6 +22,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Untaken
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
@@ -127,7 +128,7 @@ class Load(Crowd):
 
     def left(self) -> list[str]:
         """Return acknowledged orders that are no longer in Redis."""
-        live = self.engine().store.records.look(list(self.notes.orders)).orders
+        live = self.engine().store.records.look({Order: list(self.notes.orders)}).of(Order)
         return [order for order in self.notes.orders if order not in live]
 
     def _repeats(self, engine: Engine) -> None:

@@ -9,15 +9,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Protocol
 
 from consent_engine.adapters.redis.inspection import Kind, RedisSurvey
 from consent_engine.doctor import refusals
 from consent_engine.doctor.findings import Finding, good, named
 from consent_engine.doctor.rules import RULES, Found, FoundCall, FoundEnding, FoundLine, FoundOrder, broken_by
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
-from consent_engine.domain.line.line import request_key
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.effects import Lane, Millis, lane_of
+from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.domain.order.order import Order
@@ -25,7 +25,7 @@ from consent_engine.engine.audit import EVER, Audited, Plans, audit
 from consent_engine.engine.audit_refusals import note_lifted, note_standing
 from consent_engine.engine.recall import pieces
 from consent_engine.engine.revoking import awaits_revocation
-from consent_engine.ports import By, Change, Commit, CommitResult, Owner, Store
+from consent_engine.ports import By, Change, Commit, CommitResult, Owner, Recorded, Store, by_kind
 from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Position
 
 PIECE = 200
@@ -41,13 +41,6 @@ MOST = 10_000_000
 MENDED = "put back what was missing of"
 """The beginning of the finding about mended records."""
 _MEMBER = re.compile(r"([olcer]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
-
-
-class _Pending(Protocol):
-    """A record, by its pending effects alone."""
-
-    @property
-    def effects(self) -> Mapping[str, Pending]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,15 +231,16 @@ class Walk:
 
     def _orders(self, ids: Sequence[str]) -> Sequence[Found]:
         look, archive = self.store.records.look, self.store.archive
-        now, orders, *_ = look(ids)
-        lines = look(lines=list({order.line: None for order in orders.values()})).lines
+        found = look({Order: ids})
+        now, orders = found.now, found.of(Order)
+        lines = look({Line: list({order.line: None for order in orders.values()})}).of(Line)
         named = list({order.doc.call_id: None for order in orders.values()})
-        calls = dict(look(calls=named).calls)
+        calls = dict(look({Call: named}).of(Call))
         # A call was written to the archive before it left the store.
         if archive is not None and (absent := [call for call in named if call not in calls]):
             calls |= {call: each.record for call, [each] in archive.recall(Call, absent).items() if each.record}
         others = self._reserved_elsewhere((request_key(order), order) for order in orders)
-        there = look(list(others.values())).orders
+        there = look({Order: list(others.values())}).of(Order)
         keys = [request_key(order) for order in others]
         twice = archive.recall(Order, keys, By.KEY) if archive is not None and others else {}
         until = now - REVOKING_MS
@@ -266,9 +260,10 @@ class Walk:
 
     def _lines(self, ids: Sequence[str]) -> Sequence[Found]:
         records = self.store.records
-        now, _, lines, *_ = records.look(lines=ids)
+        found = records.look({Line: ids})
+        now, lines = found.now, found.of(Line)
         named = [entry.order for line in lines.values() for entry in line.entries]
-        orders = records.look(named).orders
+        orders = records.look({Order: named}).of(Order)
         lost = {each for each, version in zip(named, records.versions(named), strict=True) if not version}
         unread = dict(zip(lines, self.survey.unread(list(lines)), strict=True))
         dues = self._dues(Owner.LINE, lines)
@@ -282,14 +277,14 @@ class Walk:
         ]  # fmt: skip
 
     def _calls(self, ids: Sequence[str]) -> Sequence[Found]:
-        archive, found = self.store.archive, self.store.records.look(calls=ids)
-        held = [(key, call.id) for call in found.calls.values() for key in call.recording_keys]
+        archive, found = self.store.archive, self.store.records.look({Call: ids})
+        held = [(key, call.id) for call in found.of(Call).values() for key in call.recording_keys]
         others = self._reserved_elsewhere(held)
         keys = [key for key, call in held if call in others]
-        there = [*self.store.records.look(calls=list(others.values())).calls.values()]
+        there = [*self.store.records.look({Call: list(others.values())}).of(Call).values()]
         kept = archive.recall(Call, keys, By.KEY) if archive is not None and keys else {}
         there += [each.record for some in kept.values() for each in some if each.record]
-        dues = self._dues(Owner.CALL, found.calls)
+        dues = self._dues(Owner.CALL, found.of(Call))
         return [
             FoundCall(
                 owner=Owner.CALL, record=call, now=found.now, dues=dues[name],
@@ -297,18 +292,18 @@ class Walk:
                     each.id != name and not {*each.recording_keys}.isdisjoint(call.recording_keys) for each in there
                 ),
             )
-            for name, call in found.calls.items()
+            for name, call in found.of(Call).items()
         ]  # fmt: skip
 
     def _endings(self, ids: Sequence[str]) -> Sequence[Found]:
-        found = self.store.records.look(endings=ids)
-        dues = self._dues(Owner.ENDING, found.endings)
+        found = self.store.records.look({Ending: ids})
+        dues = self._dues(Owner.ENDING, found.of(Ending))
         return [
             FoundEnding(owner=Owner.ENDING, record=each, now=found.now, dues=dues[name])
-            for name, each in found.endings.items()
+            for name, each in found.of(Ending).items()
         ]
 
-    def _dues(self, owner: Owner, records: Mapping[str, _Pending]) -> Mapping[str, Mapping[str, float | None]]:
+    def _dues(self, owner: Owner, records: Mapping[str, Recorded | Line]) -> Mapping[str, Mapping[str, float | None]]:
         """Return when the effects of these records are due."""
         wanted = [(name, effect) for name, each in records.items() for effect in each.effects]
         dues = self.survey.dues([(lane_of(effect), f"{owner}:{name}:{effect}") for name, effect in wanted])
@@ -350,9 +345,7 @@ class Walk:
         self.found["idle"] += [member for (_, member), due in zip(idle, standing, strict=True) if due is not None]
 
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
-        ids = (list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner)
-        found = self.store.records.look(*ids)
-        records: Mapping[str, _Pending] = {name: each for kind in found.kinds for name, each in kind.items()}
+        records = self.store.records.look(by_kind((whose, record) for _, whose, record, _ in read)).all
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 
     def _mend(self, found: Found) -> None:
@@ -393,13 +386,13 @@ def records(
 
 def _reservations(store: Store, survey: RedisSurvey, limit: int | None) -> Finding:
     """Find keys whose request died between reserving and placing: harmless, the same request again takes them over."""
-    looked, idle, now = 0, [], store.records.look().now
+    looked, idle, now = 0, [], store.records.look({}).now
     for keys in islice(survey.names(Kind.RESERVATION), limit):
         kept = [(order, at) for order, at in survey.reservations(keys) if order]
         looked += len(kept)
         there = store.records.versions([order for order, _ in kept])
         gone = [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
-        known: set[str] = {*store.records.look(calls=gone).calls}
+        known: set[str] = {*store.records.look({Call: gone}).of(Call)}
         if store.archive is not None:
             known |= {*store.archive.versions(gone), *store.archive.recall(Call, gone)}
         idle += [record for record in gone if record not in known]

@@ -15,6 +15,7 @@ from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, encode_message
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, Restriction, name_of
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import head_of
@@ -38,7 +39,7 @@ def off_their_lines(store: Store) -> Iterator[Whom]:
     """
     if store.queries is NOTHING:
         return
-    now = store.records.look().now
+    now = store.records.look({}).now
     for kind in CONSENT:
         before: Position | None = None
         while True:
@@ -68,7 +69,7 @@ def not_lifted(
 
     refused: the latest by line and carrier
     """
-    known = store.records.look().now - Retention().records
+    known = store.records.look({}).now - Retention().records
     missing = dict(_missing(store, {whom: at for whom, at in refused.items() if at >= known}))
     lifted = _lifted(survey) if missing else {}
 
@@ -83,7 +84,7 @@ def not_lifted(
 
 def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Whom, Millis]]:
     for piece in pieces(list(refused), PIECE):
-        lines = store.records.look(lines=list({line for line, _ in piece})).lines
+        lines = store.records.look({Line: list({line for line, _ in piece})}).of(Line)
         for line, carrier in piece:
             if line in lines and lines[line].refusal(carrier) is None:
                 yield (line, carrier), refused[line, carrier]
@@ -107,7 +108,7 @@ def unlogged(store: Store, lasting: Iterable[Whom], size: int, known: Refusals) 
 
 def _standing(store: Store, some: Sequence[Whom]) -> Iterator[Whom]:
     """Yield those of these restrictions that still stand, without an end."""
-    lines = store.records.look(lines=list({line for line, _ in some})).lines
+    lines = store.records.look({Line: list({line for line, _ in some})}).of(Line)
     for line, name in some:
         standing = lines[line].named(name) if line in lines else None
         if standing is not None and not standing.until:

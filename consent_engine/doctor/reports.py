@@ -7,7 +7,7 @@ from shlex import quote
 
 from consent_engine.config.calendars import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.domain.call.report import ANSWERED_IN, OWN_DAYS, TOLD_IN, ReportState, ReportTerms, Reward
+from consent_engine.domain.call.report import ANSWERED_IN, OWN_DAYS, TOLD_IN, Report, ReportState, ReportTerms, Reward
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import DAY_MS, later
 from consent_engine.domain.effects import Millis
@@ -58,7 +58,7 @@ def _promised(store: Store, now: Millis) -> Iterator[Finding]:
         report.events[-1].at
         for reward in (Reward.ELIGIBLE, Reward.GRANTED)
         for page in _decided(store, reward)
-        for report in store.records.look(reports=page).reports.values()
+        for report in store.records.look({Report: page}).of(Report).values()
         if report.decided and not report.over_at
     ]
     days = (now - min(since, default=now)) // DAY_MS

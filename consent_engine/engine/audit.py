@@ -26,7 +26,7 @@ from consent_engine.domain.seal import LIFTED, Chained, Leaf
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.recall import Lookup, pieces
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import OWNERS, PARTS, Archive, Recorded, ReportFilter, Store
+from consent_engine.ports import KINDS, OWNERS, Archive, Recorded, ReportFilter, Store
 from consent_engine.ports.queries import Position
 
 PIECE = 500
@@ -346,7 +346,7 @@ def _unlogged(store: Store, known: Mapping[str, Leaf], kept_since: Millis, betwe
             yield from (Fault(Damage.UNREADABLE, record, said) for record in unread)
             yield from _misfiled(store, ((kind, record) for record in rest))
     if (archive := store.archive) is not None:
-        for of in PARTS:
+        for of in KINDS.values():
             for names in store.records.names(OWNERS[of]):
                 yield from _unlisted(store, archive, of, names, between)
 
@@ -375,7 +375,7 @@ def _misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[F
     if archive is None:
         return
     by_kind = _by_kind(wanted)
-    for kind in PARTS:
+    for kind in KINDS.values():
         for some in pieces(by_kind[Chained(OWNERS[kind].value)], PIECE):
             for record, columns in archive.misfiled(kind, some).items():
                 yield Fault(Damage.MISFILED, record, f"its row in the archive was changed: {', '.join(columns)}")

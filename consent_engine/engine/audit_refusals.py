@@ -84,7 +84,7 @@ class Refusals:
 
 
 def _gone(store: Store, some: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    lines = store.records.look(lines=list({line for line, _ in some})).lines
+    lines = store.records.look({Line: list({line for line, _ in some})}).of(Line)
     stands = {(line.id, head_of(each.name)) for line in lines.values() for each in line.restrictions if not each.until}
     yield from (each for each in some if each not in stands)
 
@@ -100,8 +100,8 @@ def note_standing(store: Store, some: Sequence[tuple[str, str]]) -> int:
     """Have the log learn of restrictions, by line and name, as where they begin to stand; proven durable. Those that do
     not stand any more, or have an end, get no entry. Return how many got one. A repeat adds them again.
     """
-    found = store.records.look(lines=list({line for line, _ in some}))
-    kept = [(found.lines[line], name) for line, name in some if line in found.lines]
+    found = store.records.look({Line: list({line for line, _ in some})})
+    kept = [(found.of(Line)[line], name) for line, name in some if line in found.of(Line)]
     lasting = [(line, name) for line, name in kept if _lasts(line, name)]
     return _noted(store, [(line, Leaf.of_refusal(line.id, name, found.now)) for line, name in lasting])
 
@@ -110,7 +110,7 @@ def note_lifted(store: Store, some: Sequence[Lifting]) -> int:
     """Have the log learn of liftings; proven durable. Where the restriction stands by now, without an end, it gets no
     entry. Return how many got one.
     """
-    lines = store.records.look(lines=list({leaf.record for _, leaf in some})).lines
+    lines = store.records.look({Line: list({leaf.record for _, leaf in some})}).of(Line)
     kept = [(lines[leaf.record], name, leaf) for name, leaf in some if leaf.record in lines]
     return _noted(store, [(line, leaf) for line, name, leaf in kept if not _lasts(line, name)])
 

@@ -61,8 +61,8 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
     @transact
     def begun() -> Step[CallTaken]:
         until = yield from reserve_key(ask, call_named)
-        loaded = yield from load(lines=[line_key], calls=[own])
-        if again := (yield from _again(loaded.calls.get(own), ask)):
+        loaded = yield from load({Line: [line_key], Call: [own]})
+        if again := (yield from _again(loaded.of(Call).get(own), ask)):
             return again
         line, now = loaded.line(line_key), loaded.now
         if wrong := start.request.late_errors(now):
@@ -123,7 +123,7 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 
     def once(call: Call, _: Millis) -> Step[CallTaken]:
         _must_be_own(call, wanted)
-        loaded = yield from load(lines=[call.line])
+        loaded = yield from load({Line: [call.line]})
         line, now = loaded.line(call.line), loaded.now
         if wanted.repeats(call):
             return CallTaken((yield from proven(call)), is_new=False)

@@ -121,7 +121,7 @@ class CallBook:
         queries = as_of_now(self._store) if now else self._store.queries
         page = queries.restrictions.page(Kind.REVIEW, read_cursor(cursor), limit)
         waits = [each.restriction for each in page.rows]
-        known = self._store.records.look(calls=[each.ref for each in waits]).calls
+        known = self._store.records.look({Call: [each.ref for each in waits]}).of(Call)
         found = [
             Waiting(each.carrier, each.ref, each.since, known[each.ref].began.agent)
             for each in waits if each.ref in known and known[each.ref].verdict in {None, Verdict.PENDING}
@@ -159,7 +159,7 @@ class CallBook:
         out, and ArchiveUnavailable.
         """
         found = self._store.queries.calls.to_review(verdict, read_cursor(cursor), limit)
-        there = self._store.records.look(calls=[call.id for call in found.rows]).calls
+        there = self._store.records.look({Call: [call.id for call in found.rows]}).of(Call)
         now = (there.get(call.id, call) for call in found.rows)
         return CallPage(tuple(call for call in now if call.verdict is verdict), cursor_of(found.last))
 

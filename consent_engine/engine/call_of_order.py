@@ -94,7 +94,7 @@ def call_behind(
     loaded: with the call where it is in the store · line: the order's
     """
     stated, call_id, keys = wanted.request.call, named.id, tuple[str, ...]()
-    call = loaded.calls.get(call_id)
+    call = loaded.of(Call).get(call_id)
     if stated is None or listed is None:
         return CallOfOrder(call)
     if stated.caller_number == CARRIERS[listed.plan.carrier].outbound:
@@ -144,8 +144,8 @@ def keep_refused(
             of = replace(of, keys=())
         if (known := of.call) is None:
             return
-        loaded = yield from load(lines=[known.line], calls=[known.id])
-        line, call = loaded.line(known.line), loaded.calls.get(known.id)
+        loaded = yield from load({Line: [known.line], Call: [known.id]})
+        line, call = loaded.line(known.line), loaded.of(Call).get(known.id)
         event = OrderRefused(loaded.now, order, wanted.api_key, code)
         commit = yield from _refused(of, call, line, event, wanted, terms, secret)
         if commit is None or (yield from save(commit, prove=True)).word is not CommitResult.STALE:

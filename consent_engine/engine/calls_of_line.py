@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.call.call import JudgedAgain
+from consent_engine.domain.call.call import Call, JudgedAgain
 from consent_engine.domain.call.violation import Violation, shown_by
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, WAKE_UNLAWFUL, Lane, Millis
@@ -56,7 +56,7 @@ def judging_again(
     if not turned:  # as nearly always
         return Judged()
     changes, fields = list[Change](), dict[str, str]()
-    for call in (yield from load(calls=list(turned))).calls.values():
+    for call in (yield from load({Call: list(turned)})).of(Call).values():
         shows, showed = (tuple(each for each in Violation if each in some) for some in turned[call.id])
         taken_back = tuple(each for each in showed if each not in shows)
         judged, kept = call.with_events(JudgedAgain(now, f"judged:{len(call.events)}", shows, taken_back))

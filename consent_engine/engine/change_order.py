@@ -200,11 +200,11 @@ def retrying(owner: Owner, name: str, by: str, effects: Sequence[str] = ()) -> S
     believed. Raises NothingParked, and StoreUnavailable when too many others write to it.
     """
     if owner is Owner.LINE:
-        loaded = yield from load(lines=[name])
+        loaded = yield from load({Line: [name]})
         record: Line | Call | Report | None = loaded.line(name)
     else:
-        loaded = yield from load(calls=[name], reports=[name])
-        record = loaded.calls.get(name) if owner is Owner.CALL else loaded.reports.get(name)
+        loaded = yield from load({Call: [name], Report: [name]})
+        record = loaded.of(Call).get(name) if owner is Owner.CALL else loaded.of(Report).get(name)
     own = record.effects if record else {}
     parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
     if record is None or not parked:

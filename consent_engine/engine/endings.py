@@ -75,8 +75,8 @@ def retrying_ending(name: str, by: str, *, given_up: bool = False, op: str = "")
     Raises NothingParked, also where there is no ending, or it is archived; StoreUnavailable.
     """
     op, again = op or f"retry:{uuid.uuid4().hex[:12]}", on_reopen if given_up else on_retry
-    loaded = yield from load(endings=[name])
-    ending, now = loaded.endings.get(name), loaded.now
+    loaded = yield from load({Ending: [name]})
+    ending, now = loaded.of(Ending).get(name), loaded.now
     decision = again(ending, op, by, now) if ending else EndDecision()
     if ending is None or not decision.put:
         raise NothingParked("nothing of this ending stands on the stuck list")
@@ -91,8 +91,8 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
 
     Raises NothingParked, also where there is no ending; StoreUnavailable.
     """
-    loaded = yield from load(endings=[name])
-    ending, now = loaded.endings.get(name), loaded.now
+    loaded = yield from load({Ending: [name]})
+    ending, now = loaded.of(Ending).get(name), loaded.now
     op = f"give-up:{digest(compact([by, reason, *_times_reopened(ending)]))[:12]}"
     if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
         return ending.knows(op)
@@ -132,8 +132,8 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
     @transact
     def taken() -> Step[EndingTaken]:
         nonlocal is_there
-        loaded = yield from load([order.id], [order.line], endings=[name])
-        if (known := loaded.endings.get(name)) is not None:
+        loaded = yield from load({Order: [order.id], Line: [order.line], Ending: [name]})
+        if (known := loaded.of(Ending).get(name)) is not None:
             if not (yield from prove(name, Owner.ENDING)):
                 raise Stale
             return EndingTaken(known, is_new=False)
@@ -156,7 +156,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
 
 def _archived(order: Order, loaded: Snapshot, name: str) -> Step[Ending | None]:
     """Return the archived ending of an archived order: an ending goes to the archive after its order, never before."""
-    if order.id in loaded.orders:
+    if order.id in loaded.of(Order):
         return None
     archived = yield from recalled(Ending, [name])
     if archived is None:
@@ -195,8 +195,8 @@ def notifying_end(leased: Leased) -> Step[str]:
     op = f"{leased.effect}#{leased.token}"
 
     def written(ending: Ending, _: Millis) -> Step[None]:
-        loaded = yield from load([ending.doc.order], [ending.line])
-        line, order = loaded.line(ending.line), loaded.orders.get(ending.doc.order)
+        loaded = yield from load({Order: [ending.doc.order], Line: [ending.line]})
+        line, order = loaded.line(ending.line), loaded.of(Order).get(ending.doc.order)
         decision, sms = on_notice(ending, order, line, op, leased.at)
         more = (_line_with_notice(line, ending, sms, loaded.now),) if sms else ()
         yield from _saving(ending, decision, op, leased.at, leased.held, *more)
@@ -292,14 +292,14 @@ class Endings:
         """Return the ending of an order. Raises EndingNotFound, and BrokenRecord for one that cannot be read."""
         if found := self.of([order]).get(order):
             return found
-        if self._store.records.look(endings=[ending_id(order)]).unreadable:
+        if self._store.records.look({Ending: [ending_id(order)]}).unreadable:
             raise BrokenRecord("this ending's record is damaged, or somebody changed it")
         raise EndingNotFound("no ending of this order was requested")
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
         """Return the endings that these orders have, by order."""
         names = [ending_id(order) for order in orders]
-        known = dict(self._store.records.look(endings=names).endings)
+        known = dict(self._store.records.look({Ending: names}).of(Ending))
         there = dict(zip(names, self._store.records.versions(orders), strict=True))
         if gone := [name for name in names if name not in known and not there[name]]:  # archived after its order
             known |= self._lookup.of(Ending, gone)
@@ -310,7 +310,7 @@ class Endings:
         notified = next((each for each in ending.events if isinstance(each, Notified)), None)
         if notified is None or not notified.effect:
             return notified.why if notified else ""
-        line = self._store.records.look(lines=[ending.line]).lines.get(ending.line)
+        line = self._store.records.look({Line: [ending.line]}).of(Line).get(ending.line)
         waits = line.effects.get(notified.effect) if line else None
         return "" if waits is None else "stuck" if waits.parked else "waits"
 

@@ -188,7 +188,7 @@ class Engine:
     def line(self, msisdn: Msisdn) -> Line:
         """Return the line of a number."""
         key = line_id(self._secret, msisdn)
-        return self.store.records.look(lines=[key]).line(key)
+        return self.store.records.look({Line: [key]}).line(key)
 
     def cancel(self, order_id: str, by: str, reason: str) -> Order:
         """Cancel an order. Raises TooLate once an activation was started or the order settled."""
@@ -236,7 +236,9 @@ class Engine:
         before, line = listing.read_cursor(cursor), self.line(msisdn)
         listed = self.store.queries.orders.page(OrderFilter(line=line.id), before, limit)
         return listing.page_of(
-            listing.with_live(listed, self.records.look([e.order for e in line.entries]).orders, before, limit)
+            listing.with_live(
+                listed, self.records.look({Order: [e.order for e in line.entries]}).of(Order), before, limit
+            )
         )
 
     def orders_ending(self, tail: str) -> list[Order]:

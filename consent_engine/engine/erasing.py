@@ -30,8 +30,8 @@ from consent_engine.engine.round_trips import MOST_TRIES
 from consent_engine.engine.scribe import as_of_now, bring
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Refused, StoreUnavailable
 from consent_engine.ports import (
+    KINDS,
     OWNERS,
-    PARTS,
     Archive,
     By,
     Change,
@@ -60,7 +60,9 @@ STAYS: Mapping[str, str] = {
 """What an erasure leaves, and why."""
 
 
-ERASED: Mapping[Owner, str] = {OWNERS[kind]: name for kind, name in PARTS.items()}
+ERASED: Mapping[Owner, str] = {
+    Owner.ORDER: "orders", Owner.CALL: "calls", Owner.ENDING: "endings", Owner.REPORT: "reports",
+}  # fmt: skip
 """The names of the kinds of records, in a report."""
 
 
@@ -141,16 +143,16 @@ class Eraser:
 
     def _whole(self, line: str, archive: Archive) -> _Whole | None:
         """Read a line with its records; None where another write came in between. Raises StillOpen."""
-        names: dict[str, Sequence[str]] = {}
+        names: dict[type, Sequence[str]] = {Line: [line]}
         served = set[str]()
-        for kind, part in PARTS.items():
+        for kind in KINDS.values():
             kept: Sequence[Kept[Recorded]] = archive.recall(kind, [line], By.LINE).get(line, [])
             if len(kept) > MOST_OF_A_LINE:
                 raise BrokenRecord(f"this number has more than {MOST_OF_A_LINE} records of a kind: see to it by hand")
-            names[part] = [each.id for each in kept]
+            names[kind] = [each.id for each in kept]
             served |= {each.record.doc.call_id for each in kept if isinstance(each.record, Order) and _on(each.record)}
         fields = self._store.journal.lines([line])[line]
-        found = self._store.records.look(lines=[line], **names)
+        found = self._store.records.look(names)
         here, records = found.line(line), _records(found)
         if found.unreadable:
             raise BrokenRecord("a record of this number cannot be read: see consent doctor")
@@ -172,7 +174,7 @@ class Eraser:
 
 
 def _records(found: Snapshot) -> list[Recorded]:
-    return [*found.orders.values(), *found.calls.values(), *found.endings.values(), *found.reports.values()]
+    return [each for kind in KINDS.values() for each in found.of(kind).values()]
 
 
 def _on(order: Order) -> bool:

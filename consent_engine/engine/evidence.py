@@ -170,7 +170,7 @@ class Receipts:
 
     def _line(self, msisdn: str) -> Line:
         line = self._seal.line_of(Msisdn(msisdn))
-        return self._store.records.look(lines=[line]).line(line)
+        return self._store.records.look({Line: [line]}).line(line)
 
     def _writer(self, digits: str) -> Writer:
         return Writer(self._now(), digits, self._terms.days, self._terms.keep)

@@ -12,7 +12,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import CommandHeard, Verdict, is_drawn
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar.meaning import Reason
-from consent_engine.domain.line.line import keyed
+from consent_engine.domain.line.line import Line, keyed
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
@@ -52,7 +52,8 @@ class FirstReviews:
         self._cursor = page.cursor
         if not page.cursor:
             self._again_at = now + (AGAIN_MS if page.calls else 0)
-        there = self._engine.records.look(calls=[call.id for call in page.calls]).calls  # people hear those that left
+        there = self._engine.records.look({Call: [call.id for call in page.calls]}).of(Call)
+        # People hear those that left.
         return await self._heard([call for call in there.values() if not _was_heard(call)])
 
     async def _heard(self, calls: Sequence[Call]) -> int:
@@ -87,7 +88,7 @@ class FirstReviews:
         """Return why people hear the call all the same: the seed that it was drawn by, or that it is disputed; '' where
         they need not.
         """
-        line = self._engine.records.look(lines=[call.line]).lines.get(call.line)
+        line = self._engine.records.look({Line: [call.line]}).of(Line).get(call.line)
         if line is None or any(_disputes(each.kind, each.reason) for each in line.restrictions):
             return DISPUTED
         seed = self.seed(call.began.started_at)

@@ -54,7 +54,7 @@ class CheckProgress(Struct, frozen=True):
 @transact
 def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
     """Request the SMS. Raises DoNotCall for a number that refused, StoreUnavailable after too many lost races."""
-    loaded = yield from load(lines=[line_id])
+    loaded = yield from load({Line: [line_id]})
     line = loaded.line(line_id)
     if restriction := line.restriction(carrier):
         message = "this number refused: check with a handset of your own"
@@ -82,7 +82,7 @@ def forgetting(check: Check) -> Step[None]:
 
 def standing(records: Records, check: Check) -> CheckProgress:
     """Return the present state of a check."""
-    line = records.look(lines=[check.line]).lines.get(check.line, Line(check.line, 0, "", (), (), {}))
+    line = records.look({Line: [check.line]}).of(Line).get(check.line, Line(check.line, 0, "", (), (), {}))
     sms = check.effect.removeprefix("sms.")
     attempts = tuple(attempt for name, attempt in part_reports(records, check.line, check.line) if name == sms)
     return CheckProgress(line.effects.get(check.effect), attempts)

@@ -141,7 +141,7 @@ class Decision:
 
 def deciding(seen: SuspicionId, decision: Decision, now: Millis) -> Step[str]:
     """Decide one suspicion as it was seen: 'decided', 'gone', or 'own_call' (an agent may not judge its own call)."""
-    loaded = yield from load(lines=[seen.line])
+    loaded = yield from load({Line: [seen.line]})
     line = loaded.line(seen.line)
     restriction = line.named(seen.name)
     if restriction is None or not restriction.is_undecided or restriction.newest != seen.newest:

@@ -163,7 +163,7 @@ class Inspector:
         """Return what the record of its number says about an order; nothing where that cannot be read. Raises
         ArchiveUnavailable.
         """
-        line = self._store.records.look(lines=[order.line]).lines.get(order.line)
+        line = self._store.records.look({Line: [order.line]}).of(Line).get(order.line)
         if line is None:
             return Beside()
         doc = order.doc
@@ -195,7 +195,7 @@ class Inspector:
         return Drawn(len(ids), tuple(known[call] for call in chosen if call in known))
 
     def _line(self, line: str) -> Sequence[CallEntry]:
-        found = self._store.records.look(lines=[line]).lines.get(line)
+        found = self._store.records.look({Line: [line]}).of(Line).get(line)
         if found is None:
             raise BrokenRecord("a line's record cannot be read")
         return found.calls

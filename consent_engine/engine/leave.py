@@ -91,16 +91,16 @@ def _beside(leased: Leased) -> Step[Beside]:
     """Return what a record that wants nothing more leaves beside, as that is now."""
     now, record = leased.at, leased.record
     if isinstance(record, Order):
-        line = (yield from load(lines=[record.line])).line(record.line)
+        line = (yield from load({Line: [record.line]})).line(record.line)
         return _line_without(line, record.id, now)
     if isinstance(record, Call) and record.verdict in UNDECIDED:  # an order may await its review
-        line = (yield from load(lines=[record.line])).line(record.line)
+        line = (yield from load({Line: [record.line]})).line(record.line)
         awaited = any(each.kind is Kind.REVIEW and each.ref == record.id for each in line.restrictions)
         return Beside(now + LATER_MS if awaited else 0)
     if isinstance(record, Ending):
         # The order goes first: one in the store has its ending, if any, there too, so that taking it back needs no SQL.
         order = record.doc.order
-        is_there = order in (yield from load([order])).orders or (yield from prove(order))
+        is_there = order in (yield from load({Order: [order]})).of(Order) or (yield from prove(order))
         return Beside(now + LATER_MS if is_there else 0)
     return Beside(line=record) if isinstance(record, Line) else Beside()
 
@@ -132,7 +132,7 @@ def ageing(leased: Leased) -> Step[Left]:
         change = Change.of(line, rest.fields, put, drop)
         if (yield from save(Commit("", (change,), leased.held))).word is not CommitResult.STALE:
             return Left(gone=False)
-        line = (yield from load(lines=[line.id])).line(line.id)
+        line = (yield from load({Line: [line.id]})).line(line.id)
     return Left(gone=False, due=leased.at + SOON_MS)
 
 

@@ -103,7 +103,7 @@ def recording_event(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
 @transact
 def recording_event_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
     """As `recording_event`, for a line known by its id. Raises Malformed, EventNotTaken and StoreUnavailable."""
-    loaded = yield from load(lines=[name])
+    loaded = yield from load({Line: [name]})
     line, now = loaded.line(name), loaded.now
     if known := next((each for each in line.history if each.op == asked.op), None):
         if not (yield from prove(name, Owner.LINE)):

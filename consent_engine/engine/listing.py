@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import Attempt, SmsReports
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
@@ -101,7 +102,7 @@ def read_cursor(cursor: str) -> tuple[Millis, str] | None:
 
 def part_reports(records: Records, line_id: str, owner: str) -> Iterator[tuple[str, Attempt]]:
     """Yield the long SMS of an order, or of the line itself, with the reports on the parts of each attempt."""
-    line = records.look(lines=[line_id]).lines.get(line_id)
+    line = records.look({Line: [line_id]}).of(Line).get(line_id)
     for name, kept in sorted(line.reports.items()) if line is not None else ():
         of, _, sms = name.partition(".")
         if of == owner:

@@ -127,7 +127,7 @@ def cancelling_orders(leased: Leased) -> Step[str]:
     Raises BrokenRecord for a timer of another record, and for an order that cannot be read, once all else is done.
     """
     call = leased.of(Call)
-    line, broken = (yield from load(lines=[call.line])).line(call.line), False
+    line, broken = (yield from load({Line: [call.line]})).line(call.line), False
     for order, why in (yield from _held_by(line, call)).items():
         try:
             yield from recording(order, _unlawful(call, why))
@@ -164,7 +164,7 @@ def activating_again(leased: Leased) -> Step[str]:
 
 def _ended(order: Order) -> Step[None]:
     """End an order whose activation will never be allowed. Raises BrokenRecord where that cannot be known."""
-    loaded = yield from load(lines=[order.line])
+    loaded = yield from load({Line: [order.line]})
     line = loaded.line(order.line)
     refusal = line.refusal(order.doc.carrier, order.doc.plan) if READ not in line.effects else None
     if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or line.named(OF_A_MINOR) or refusal:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
 from consent_engine.domain.line.entries import Entry
@@ -85,7 +86,7 @@ def placing(wanted: Placing, terms: Terms, shelf: Shelf, secret: str) -> Step[Pl
 
 def _left(order: str) -> Step[bool]:
     """Whether an order is not in the store, or no longer."""
-    return not (yield from load([order])).orders
+    return not (yield from load({Order: [order]})).of(Order)
 
 
 def _named(order: str) -> Step[Known]:
@@ -101,7 +102,7 @@ def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str
     for races in range(MOST_TRIES):
         reserved = yield from reserve_key(ask, _named)
         loaded = yield from _looked(wanted, made, at_all=races > 0)
-        if existing := loaded.orders.get(made.order):
+        if existing := loaded.of(Order).get(made.order):
             if again := (yield from _again(existing, wanted)):
                 return again
             continue
@@ -131,11 +132,11 @@ def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Snapshot]:
     then all is loaded (`at_all`).
     """
     if not at_all and wanted.request.call is not None:
-        loaded = yield from load(lines=[made.line])
-        line = loaded.lines.get(made.line)  # none: it is unreadable, and a repeat is answered all the same
+        loaded = yield from load({Line: [made.line]})
+        line = loaded.of(Line).get(made.line)  # none: it is unreadable, and a repeat is answered all the same
         if line is not None and not line.version:
             return loaded
-    return (yield from load([made.order], [made.line], [made.call.id]))
+    return (yield from load({Order: [made.order], Line: [made.line], Call: [made.call.id]}))
 
 
 def _weighed(

@@ -91,7 +91,7 @@ def reading(leased: Leased, max_attempts: int, known: Callable[[str], Order | No
         return 0
     lost = leased.token > max_attempts and leased.lost
     poison = Poison.WHOLLY if lost and leased.token > 2 * max_attempts else Poison.LOST if lost else Poison.NO
-    loaded: Snapshot | None = Snapshot(leased.at, {}, {line.id: line})
+    loaded: Snapshot | None = Snapshot(leased.at, {Line: {line.id: line}})
     for n, message in enumerate(leased.unread):
         behind = leased.unread[n + 1 :]
         turn = _Turn(message, Place(message.key), held, behind, Poison.NO if n else poison)
@@ -125,7 +125,7 @@ def _one(
     barred = False
     for races in range(MOST_TRIES):
         if loaded is None:
-            loaded = yield from load(lines=[line_id])
+            loaded = yield from load({Line: [line_id]})
         now, line = loaded.now, loaded.line(line_id)
         found = (yield from withdrawing(line, message, now)) if poison is Poison.NO else NONE
         if found is None:  # the end of a service waits for the archive: no later message is read before
@@ -142,7 +142,7 @@ def _one(
         if saved is None:  # the order must be loaded
             continue
         if (word := saved.word) in _DONE:
-            return _Consumed(Snapshot(now, {}, {line_id: after}) if after else None)
+            return _Consumed(Snapshot(now, {Line: {line_id: after}}) if after else None)
         if word in {CommitResult.LOST, CommitResult.FRONT}:
             return None
         waits, barred = waits or word is CommitResult.GUARDED, barred or word is CommitResult.BARRED

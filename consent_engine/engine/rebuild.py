@@ -51,7 +51,7 @@ def rebuild(store: Store, whole: Whole, owner: str, archive: str, tell: Tell) ->
     """Fill the cells that are not bound to their archive. owner: the installation that the archive belongs to. Raises
     StoreUnavailable and ArchiveUnavailable; the same again goes on.
     """
-    now = store.records.look().now
+    now = store.records.look({}).now
     done = Rebuilt(store.retirement.emptied(archive), now, whole.until() or now, Counter(), [])
     _lines(store, whole, done, tell)
     for kind in _NOUNS:
@@ -156,7 +156,7 @@ def _stands_longer(name: str, value: str, there: LineKept) -> bool:
 
 def _records(store: Store, piece: Sequence[Kept[R]], done: Rebuilt) -> None:
     orders = [each.record for each in piece if isinstance(each.record, Order)]
-    lines = store.records.look(lines=list({order.line for order in orders})).lines if orders else {}
+    lines = store.records.look({Line: list({order.line for order in orders})}).of(Line) if orders else {}
     commits = [Commit("", (each,)) for each in _entries(orders, lines)]
     for each in piece:
         if each.record is None:

@@ -27,7 +27,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.engine.round_trips import MOST_TRIES, Load, Recall, Stale, Step, load, prove, save, transact
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused, StoreUnavailable
-from consent_engine.ports import OWNERS, PARTS, By, Change, Commit, Kept, R, Recorded, Snapshot, Store
+from consent_engine.ports import OWNERS, By, Change, Commit, Kept, R, Recorded, Snapshot, Store
 from consent_engine.ports.archive import MOST_OF_A_LINE
 from consent_engine.ports.records import CLOCKS_APART_MS, K
 
@@ -83,7 +83,7 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
     again is about to change it. Raises OrderNotFound and the like, ArchiveUnavailable, BrokenRecord, StoreUnavailable.
     """
     for _ in range(MOST_TRIES):
-        loaded: Snapshot = yield Load(**{PARTS[kind]: (name,)})
+        loaded: Snapshot = yield Load({kind: (name,)})
         if (here := loaded.find(kind, name)) is not None:
             return here, loaded.now
         kept: list[Kept[R]] = yield Recall(kind, (name,))
@@ -112,7 +112,7 @@ def changing(
         if leased and not before:
             return (yield from once(*leased))
         if kind is Line:
-            loaded = yield from load(lines=[name])
+            loaded = yield from load({Line: [name]})
             return (yield from once(cast(Any, loaded.line(name)), loaded.now))
         return (yield from once(*(yield from at_hand(cast(Any, kind), name, before))))
 
@@ -135,8 +135,8 @@ def _brought_back(record: Recorded, kept: Mapping[str, str], now: Millis) -> Ste
     changes = [back(record, kept, 1, stays)]
     if isinstance(record, Order):
         name = ending_id(record.id)
-        loaded: Snapshot = yield Load(endings=(name,))
-        left: list[Kept[Ending]] = yield Recall(Ending, () if loaded.endings else (name,))
+        loaded: Snapshot = yield Load({Ending: (name,)})
+        left: list[Kept[Ending]] = yield Recall(Ending, () if loaded.of(Ending) else (name,))
         changes += [back(ending, each.fields, 1, stays) for each, ending in zip(left, _read(left), strict=True)]
     yield from save(Commit("", tuple(changes), until=now + STAYS_MS - CLOCKS_APART_MS))
     log.info("%s came back from the archive", record.id)
@@ -166,12 +166,12 @@ class Lookup:
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
         """As `Records.look`, with archived orders. The store first: an order leaving it is archived already."""
-        found = self._store.records.look(orders, lines)
-        return found.now, self._completed(Order, orders, found), found.lines
+        found = self._store.records.look({Order: orders, Line: lines})
+        return found.now, self._completed(Order, orders, found), {**found.of(Line)}
 
     def of(self, kind: type[R], names: Sequence[str]) -> dict[str, R]:
         """Return the records of a kind that exist and can be read."""
-        return self._completed(kind, names, self._store.records.look(**{PARTS[kind]: names}))
+        return self._completed(kind, names, self._store.records.look({kind: names}))
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """As `Records.versions`, with archived orders."""

@@ -127,8 +127,8 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
     """
     anew = False
     for _ in range(MOST_TRIES):
-        loaded = yield from load(lines=[line_id])
-        line = loaded.lines.get(line_id)
+        loaded = yield from load({Line: [line_id]})
+        line = loaded.of(Line).get(line_id)
         if line is None:  # an unreadable line, so nothing can wait there
             return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
         now, known = loaded.now, line.gathered.get(name)
@@ -327,7 +327,7 @@ class Receiver:
         names = list(dict.fromkeys(owners.values()))
         found = {name: (line, "") for name, line in zip(names, self._store.records.line_of(names), strict=True) if line}
         if lost := [name for name in names if name not in found]:
-            known = self._store.records.look(lines=lost).lines
+            known = self._store.records.look({Line: lost}).of(Line)
             found |= {name: (name, "") for name in lost if name in known and known[name].version}
         unasked, lost = False, [name for name in names if name not in found]
         try:
@@ -382,8 +382,10 @@ class Receiver:
 
     def _sent(self, lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the texts that orders of these lines may have sent."""
-        known = self._store.records.look(lines=list(lines)).lines
-        orders = self._store.records.look([entry.order for line in known.values() for entry in line.entries]).orders
+        known = self._store.records.look({Line: list(lines)}).of(Line)
+        orders = self._store.records.look(
+            {Order: [entry.order for line in known.values() for entry in line.entries]}
+        ).of(Order)
         theirs = {line: {each.id: each for each in orders.values() if each.line == line} for line in known}
         return {line.id: texts_sent(line, theirs[line.id]) for line in known.values()}
 

@@ -73,18 +73,18 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
     """
     about, line_key = made.about, line_id(by.secret, made.msisdn)
     own_id = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
-    loaded = yield from load(reports=[own_id])
+    loaded = yield from load({Report: [own_id]})
     made.check(loaded.now)
-    if own_id not in loaded.reports:
+    if own_id not in loaded.of(Report):
         yield from post(_refusal(made, own_id, line_key, by.secret))
 
     @transact
     def taken() -> Step[ReportTaken]:
-        loaded = yield from load(lines=[line_key], reports=[own_id])
-        if own_id in loaded.reports:
+        loaded = yield from load({Line: [line_key], Report: [own_id]})
+        if own_id in loaded.of(Report):
             if not (yield from prove(own_id, Owner.REPORT)):
                 raise Stale
-            return ReportTaken(loaded.reports[own_id], is_new=False)
+            return ReportTaken(loaded.of(Report)[own_id], is_new=False)
         if (past := (yield from recalled(Report, [own_id]))) is None:
             raise ArchiveUnavailable(AWAY)
         if past:
@@ -152,7 +152,7 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
     def decided(report: Report, now: Millis) -> Step[ReportTaken]:
         if report.knows(op) or _says_nothing_new(report, wanted):
             return ReportTaken((yield from proven(report)), is_new=False)
-        line = (yield from load(lines=[report.line])).line(report.line)
+        line = (yield from load({Line: [report.line]})).line(report.line)
         commit, after = _decision(report, wanted, line, by.terms, now, op)
         yield from saving(commit, prove=True)
         log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)

@@ -49,7 +49,7 @@ _ASKER = 12
 def may_send(asked: CodeAsked, secret: str) -> Step[None]:
     """Raise TooManyCodes where a number's own limit rejects a code; nothing is written."""
     name = line_id(secret, asked.msisdn)
-    loaded = yield from load(lines=[name])
+    loaded = yield from load({Line: [name]})
     next_code(loaded.line(name).code, "", loaded.now, _asker(asked, name, secret))
 
 
@@ -61,7 +61,7 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
     Raises TooManyCodes and StoreUnavailable.
     """
     name = line_id(secret, asked.msisdn)
-    loaded = yield from load(lines=[name])
+    loaded = yield from load({Line: [name]})
     line, now = loaded.line(name), loaded.now
     code = next_code(line.code, token_hex(8), now, _asker(asked, name, secret))
     about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
@@ -80,7 +80,7 @@ def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
     Raises CodeWrong, which does not say what was wrong, and StoreUnavailable.
     """
     name = line_id(secret, msisdn)
-    loaded = yield from load(lines=[name])
+    loaded = yield from load({Line: [name]})
     line, now = loaded.line(name), loaded.now
     if line.code is None:
         raise no_code()
@@ -145,7 +145,7 @@ class Around(Struct, frozen=True):
 
 def around(report: Report, now: Millis, store: Store, by: Reports) -> Around:
     """Collect what is around a report. Raises StoreUnavailable, and BrokenRecord for a line that cannot be read."""
-    line = store.records.look(lines=[report.line]).lines.get(report.line)
+    line = store.records.look({Line: [report.line]}).of(Line).get(report.line)
     if line is None:
         raise BrokenRecord("a line's record cannot be read")
     number = report.person.msisdn or line.msisdn
@@ -287,22 +287,22 @@ class ReportBook:
         found = self._lookup.of(Report, [report])
         if report not in found:
             raise ReportNotFound("no such report")
-        return found[report], self._store.records.look().now
+        return found[report], self._store.records.look({}).now
 
     def page(self, wanted: ReportFilter, cursor: str = "", limit: int = 50) -> ReportPage:
         """List up to `limit` reports, newest first; a page may be short, as one that was decided meanwhile is left out.
         Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
         rows = self._store.queries.reports.page(wanted, read_cursor(cursor), limit)
-        now, known = self._store.records.look().now, self._lookup.of(Report, [report for _, report in rows])
+        now, known = self._store.records.look({}).now, self._lookup.of(Report, [report for _, report in rows])
         found = tuple(known[report] for _, report in rows if report in known and wanted.fits(known[report]))
         return ReportPage(found, cursor_of(rows[-1] if len(rows) == limit else None), now)
 
     def due(self, limit: int = 50) -> DueReports:
         """Return the open reports, the next due first, and how many there are. Raises ArchiveUnavailable."""
         first = self._store.queries.reports.due(limit)
-        loaded = self._store.records.look(reports=first)
-        now, known = loaded.now, loaded.reports
+        loaded = self._store.records.look({Report: first})
+        now, known = loaded.now, loaded.of(Report)
         waiting = self._store.queries.reports.waiting(now)
         found = tuple(known[each] for each in first if each in known and known[each].state is ReportState.OPEN)
         return DueReports(found, sum(each.open for each in waiting), sum(each.overdue for each in waiting), now)
@@ -318,7 +318,7 @@ class ReportBook:
 
     def waiting(self) -> list[OpenReports]:
         """Count the open reports by door and proposed class: all combinations, from 0 on. Raises ArchiveUnavailable."""
-        known = self._store.queries.reports.waiting(self._store.records.look().now)
+        known = self._store.queries.reports.waiting(self._store.records.look({}).now)
         found = {(each.door, each.proposed): each for each in known}
         return [found.get((door, kind), OpenReports(door, kind, 0, 0)) for door in ReportDoor for kind in ReportClass]
 

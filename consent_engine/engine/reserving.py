@@ -48,7 +48,7 @@ def _until(claim: Claim) -> Millis:
 
 def call_named(call: str) -> Step[Known]:
     """Look for a call as `reserve_key` does."""
-    if (yield from load(calls=[call])).calls:
+    if (yield from load({Call: [call]})).of(Call):
         return None
     return [(each.id, each.began.request) for each in (yield from recalled(Call, [request_key(call)], By.KEY)) or ()]
 
@@ -99,5 +99,5 @@ def _free(ask: Reserve) -> Step[Freed]:
 
 def _is_of(call: str, key: str) -> Step[bool]:
     """Whether a live call has the recording that is reserved under this key."""
-    known = (yield from load(calls=[call])).calls.get(call)
+    known = (yield from load({Call: [call]})).of(Call).get(call)
     return known is not None and key in known.recording_keys

@@ -102,7 +102,7 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
     def let_go(call: Call, now: Millis) -> Step[int]:
         if call.verdict not in {None, Verdict.PENDING}:
             return 0
-        line = (yield from load(lines=[call.line])).line(call.line)
+        line = (yield from load({Line: [call.line]})).line(call.line)
         waits = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
         if not waits:
             return 0
@@ -138,7 +138,7 @@ def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> 
     drop = ((WAKE_SECOND_LOOK, Drop.ANYWAY),) if WAKE_SECOND_LOOK in call.effects else ()
     change = Change.of(after, fields, put, drop)
     records: tuple[Change, ...] = (change,)
-    line = (yield from load(lines=[call.line])).line(call.line)
+    line = (yield from load({Line: [call.line]})).line(call.line)
     if line.version:  # written in any case: an order that is being placed is judged anew
         stands = yield from _restrictions(after, line, now)
         records += (Change.of(line, stands),)

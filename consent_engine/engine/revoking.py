@@ -33,7 +33,7 @@ def revoking(
     present, cancelled, before = as_of_now(store).orders.present, 0, None
     for _ in range(MOST_PIECES):
         rows = present(before, piece, code)
-        orders = store.records.look([order for _, order in rows]).orders.values() if rows else ()
+        orders = store.records.look({Order: [order for _, order in rows]}).of(Order).values() if rows else ()
         steps = [_cancelling(order, by) for order in orders if awaits_revocation(order, plans)]
         cancelled += sum(isinstance(each, Order) and each.state is State.CANCELLED for each in run(steps))
         if len(rows) < piece:

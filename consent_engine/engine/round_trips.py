@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import Line
@@ -22,7 +21,20 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
-from consent_engine.ports import By, Commit, CommitResult, Kept, Owner, Posted, Recorded, Saved, Snapshot, Store, Stored
+from consent_engine.ports import (
+    By,
+    Commit,
+    CommitResult,
+    Kept,
+    Owner,
+    Posted,
+    Recorded,
+    Saved,
+    Snapshot,
+    Store,
+    Stored,
+    Wanted,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,11 +43,7 @@ T = TypeVar("T")
 class Load(Struct, frozen=True):
     """A request for records that can still change."""
 
-    orders: tuple[str, ...] = ()
-    lines: tuple[str, ...] = ()
-    calls: tuple[str, ...] = ()
-    endings: tuple[str, ...] = ()
-    reports: tuple[str, ...] = ()
+    wanted: Wanted
 
 
 class LoadYeses(Struct, frozen=True):
@@ -127,14 +135,19 @@ def answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[i
 
 
 def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[object]:
-    named = [astuple(ask) for ask in asks]
-    found = store.records.look(*(tuple({*chain.from_iterable(names)}) for names in zip(*named, strict=True)))
+    wanted: dict[type, dict[str, None]] = {}
+    for kind, names in chain.from_iterable(ask.wanted.items() for ask in asks):
+        wanted.setdefault(kind, {}).update(dict.fromkeys(names))
+    found = store.records.look({kind: list(names) for kind, names in wanted.items()})
     # Each ask gets only the records that it named: another ask's record must not be taken for its own.
-    return [Snapshot.of_kinds(found.now, map(_own, found.kinds, names), found.unreadable) for names in named]
+    return [
+        Snapshot(found.now, {kind: _own(found.of(kind), some) for kind, some in ask.wanted.items()}, found.unreadable)
+        for ask in asks
+    ]
 
 
 def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:
-    return {name: found[name] for name in wanted if name in found} if found and wanted else {}
+    return {name: found[name] for name in wanted if name in found}
 
 
 def _yeses(store: Store, asks: Sequence[LoadYeses], due: Counter[Lane]) -> Sequence[object]:
@@ -213,18 +226,16 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
 MOST_ROUNDS = 200
 
 
-def load(
-    orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (), endings: Sequence[str] = (),
-    reports: Sequence[str] = (),
-) -> Step[Snapshot]:  # fmt: skip
-    answer: Snapshot = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings), tuple(reports))
+def load(wanted: Wanted) -> Step[Snapshot]:
+    """Load records that can still change."""
+    answer: Snapshot = yield Load(wanted)
     return answer
 
 
 def load_of(line: Line, orders: Sequence[str]) -> Step[dict[str, Order]]:
     """Load orders that a line names. The list of them is under no seal: one of another number is left out."""
-    loaded = (yield from load(orders)) if orders else None
-    return {each.id: each for each in loaded.orders.values() if each.line == line.id} if loaded else {}
+    loaded = (yield from load({Order: orders})) if orders else None
+    return {each.id: each for each in loaded.of(Order).values() if each.line == line.id} if loaded else {}
 
 
 def newest_yeses(beat: Beat) -> Step[Newest]:

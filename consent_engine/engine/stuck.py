@@ -1,7 +1,7 @@
 """The stuck list: effects that wait for a person, by cause; and retries of many with one cause at once."""
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -22,7 +22,7 @@ from consent_engine.engine.change_order import recording, retrying
 from consent_engine.engine.endings import retrying_ending
 from consent_engine.engine.round_trips import Step, or_raised
 from consent_engine.errors import ConsentError, NothingParked, OrderNotFound, TooLate
-from consent_engine.ports import Endpoint, Outside, Owner, Store
+from consent_engine.ports import Endpoint, Outside, Owner, Store, by_kind
 from consent_engine.ports.endpoints import BSS, GATEWAY
 
 MOST_STUCK = 10_000
@@ -96,8 +96,7 @@ def stuck_effects(store: Store, wanted: Wanted, most: int, chunk: int = CHUNK) -
     found = store.lanes.stuck(MOST_STUCK)
     for start in range(0, len(found), chunk):
         part = found[start : start + chunk]
-        ids = {owner: list(dict.fromkeys(each.id for each in part if each.owner is owner)) for owner in Owner}
-        known = _known(store, ids)
+        known = store.records.look(by_kind((each.owner, each.id) for each in part)).all
         for each in part:
             record = known.get(each.id)
             pending = record.effects.get(each.effect) if record else None
@@ -111,12 +110,6 @@ def stuck_effects(store: Store, wanted: Wanted, most: int, chunk: int = CHUNK) -
                 yield stuck
         if most <= 0:
             return
-
-
-def _known(store: Store, ids: Mapping[Owner, Sequence[str]]) -> Mapping[str, Record]:
-    """Return the records of any kind that can be read, by their ids."""
-    looked = store.records.look(*(ids[owner] for owner in Owner))
-    return {name: record for kind in looked.kinds for name, record in kind.items()}
 
 
 def _plan_of(record: Record | None) -> str:
@@ -247,9 +240,9 @@ class Trouble:
         found: list[Retrying] = []
         for lane in _CALLS:
             due = self._store.lanes.next(lane, MOST_LOOKED_AT)
-            ids = {owner: list(dict.fromkeys(each.id for each in due if each.owner is owner)) for owner in Owner}
-            looked = self._store.records.look(ids[Owner.ORDER], ids[Owner.LINE])
-            known: dict[str, Order | Line] = {**looked.orders, **looked.lines}
+            ids = by_kind((each.owner, each.id) for each in due)
+            looked = self._store.records.look({Order: ids[Order], Line: ids[Line]})
+            known: dict[str, Order | Line] = {**looked.of(Order), **looked.of(Line)}
             alike: dict[tuple[Endpoint, str], list[Millis]] = {}
             for each in due:
                 record = known.get(each.id)

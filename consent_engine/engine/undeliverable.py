@@ -15,7 +15,7 @@ from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line.line import order_id
+from consent_engine.domain.line.line import Line, order_id
 from consent_engine.domain.order.details import PlacedAgain as Noted
 from consent_engine.domain.order.details import RepliedLate
 from consent_engine.domain.order.facts import PlacedAgain
@@ -146,7 +146,7 @@ def _must_be_last(old: Order, secret: str) -> Step[None]:
         raise CoolingOff("the subscriber declined this plan: it is not offered again", since=old.settled_at)
     wanted = _again(old)
     own = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
-    line = (yield from load(lines=[old.line])).line(old.line)
+    line = (yield from load({Line: [old.line]})).line(old.line)
     same = [each.order for each in line.entries if each.plan == old.doc.plan and each.order not in {old.id, own}]
     if later := [
         each.id for each in (yield from load_of(line, same)).values() if each.doc.placed_at > old.doc.placed_at

@@ -77,12 +77,12 @@ def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
     archived = yield from recalled(Order, [line.id], By.LINE, whole=False)
     orders = list(({order.id: order for order in archived or ()} | live).values())
     unread = set(ids) - {order.id for order in orders}
-    loaded = yield from load(endings=[ending_id(order.id) for order in orders])
+    loaded = yield from load({Ending: [ending_id(order.id) for order in orders]})
     names = [ending_id(order.id) for order in archived or ()]
     past = (yield from recalled(Ending, names, whole=False)) if names else []
     if past is None:
         archived, orders = None, list(live.values())
-    known = {*loaded.endings, *(each.id for each in past or ())}
+    known = {*loaded.of(Ending), *(each.id for each in past or ())}
     found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in known)
     if found.ends is not None:
         requested = yield from ending_asked(

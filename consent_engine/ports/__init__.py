@@ -22,7 +22,6 @@ from consent_engine.ports.queries import CallFilter, OpenReports, ReportFilter, 
 from consent_engine.ports.records import (
     KINDS,
     OWNERS,
-    PARTS,
     Change,
     Commit,
     CommitResult,
@@ -35,6 +34,8 @@ from consent_engine.ports.records import (
     Records,
     Saved,
     Snapshot,
+    Wanted,
+    by_kind,
     saved,
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -23,38 +23,28 @@ Recorded = Order | Call | Ending | Report
 """A record of any kind but a line: it leaves the store, and is then in SQL alone."""
 R = TypeVar("R", bound=Recorded)
 K = TypeVar("K", bound=Recorded | Line)
-PARTS: Mapping[type, str] = {Order: "orders", Call: "calls", Ending: "endings", Report: "reports"}
-"""The name of each kind in a snapshot, and in a request for one."""
+Wanted = Mapping[type, Sequence[str]]
+"""The ids of wanted records, by kind."""
 
 
 class Snapshot(NamedTuple):
-    """The records that exist and can be read, and the server's instant at which they were read.
+    """The records that exist and can be read, by kind and id, and the server's instant at which they were read.
 
-    unreadable: names of those that exist and cannot be read
+    unreadable: ids of those that exist and cannot be read
     """
 
     now: Millis
-    orders: dict[str, Order]
-    lines: dict[str, Line]
-    calls: Mapping[str, Call] = {}
-    endings: Mapping[str, Ending] = {}
-    reports: Mapping[str, Report] = {}
+    found: Mapping[type, Mapping[str, Any]] = {}
     unreadable: Set[str] = frozenset()
 
-    @classmethod
-    def of_kinds(cls, now: Millis, kinds: Iterable[dict[str, Any]], unreadable: Set[str]) -> "Snapshot":
-        """Return the snapshot of these records, kind by kind, as `kinds` has them."""
-        orders, lines, calls, endings, reports = kinds
-        return cls(now, orders, lines, calls, endings, reports, unreadable)
+    def of(self, kind: type[K]) -> Mapping[str, K]:
+        """Return the loaded records of a kind."""
+        return self.found.get(kind, {})
 
     @property
-    def kinds(self) -> Sequence[Mapping[str, Any]]:
-        """The loaded records, kind by kind, in the order in which `Records.look` takes their names."""
-        return self[1:6]
-
-    def of(self, kind: type[R]) -> Mapping[str, R]:
-        """Return the loaded records of a kind."""
-        return cast("Mapping[str, R]", getattr(self, PARTS[kind]))
+    def all(self) -> dict[str, Recorded | Line]:
+        """The loaded records of every kind, by id."""
+        return {name: record for some in self.found.values() for name, record in some.items()}
 
     def find(self, kind: type[R], name: str) -> R | None:
         """Return a loaded record, None where there is none. Raises BrokenRecord for one that cannot be read."""
@@ -65,7 +55,7 @@ class Snapshot(NamedTuple):
     def line(self, line_id: str) -> Line:
         """Return a loaded line. Raises BrokenRecord when it cannot be read: its refusals must not be guessed."""
         try:
-            return self.lines[line_id]
+            return self.of(Line)[line_id]
         except KeyError:
             raise BrokenRecord("a line's record cannot be read") from None
 
@@ -91,6 +81,12 @@ OWNERS: Mapping[type, Owner] = {
 }  # fmt: skip
 
 KINDS: Mapping[Owner, type[Recorded]] = {owner: kind for kind, owner in OWNERS.items() if kind is not Line}
+
+
+def by_kind(named: Iterable[tuple[Owner, str]]) -> Wanted:
+    """Return the ids of records of any kind, by kind."""
+    rows = list(named)
+    return {kind: list(dict.fromkeys(name for of, name in rows if of is owner)) for kind, owner in OWNERS.items()}
 
 
 class Held(Struct, frozen=True):
@@ -253,12 +249,9 @@ class Records(Protocol):
     def part(self, record: str) -> int:
         """Return the number of the part of the store (cell) that keeps a record: each part fails on its own."""
 
-    def look(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
-        endings: Sequence[str] = (), reports: Sequence[str] = (),
-    ) -> Snapshot:  # fmt: skip
-        """Return the server's instant and the records that exist and can be read. A line always exists, if only as
-        version 0; records that were moved to the archive are missing.
+    def look(self, wanted: Wanted) -> Snapshot:
+        """Return the server's instant and the wanted records that exist and can be read. A line always exists, if only
+        as version 0; records that were moved to the archive are missing.
         """
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:

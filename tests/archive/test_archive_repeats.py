@@ -23,9 +23,9 @@ def test_a_repeat_whose_order_leaves_between_the_look_and_the_proof_is_that_orde
     desk = town.another()
     look, todo = desk.store.records.look, [True]
 
-    def looked(*asked):
-        found = look(*asked)
-        if todo and order.id in found.orders:
+    def looked(wanted):
+        found = look(wanted)
+        if todo and order.id in found.of(Order):
             todo.pop()
             town.run(Lane.TIMER)
         return found

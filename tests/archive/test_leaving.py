@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import delete, select, update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane
@@ -335,7 +336,7 @@ def test_a_call_that_a_review_brought_back_is_not_let_go_by_who_was_slow(desk):
     assert word(desk, commit_of(leased)) is CommitResult.STALE
     write_out(desk.engine.store, "one")
     assert not row(desk, KINDS["call"], call.id).gone
-    assert desk.engine.store.records.look(calls=[call.id]).calls[call.id].verdict == "passed"
+    assert desk.engine.store.records.look({Call: [call.id]}).of(Call)[call.id].verdict == "passed"
     leave(desk, KINDS["call"])
     assert desk.engine.calls.show(call.id).verdict == "passed"
     assert row(desk, KINDS["call"], call.id).gone

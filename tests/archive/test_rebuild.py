@@ -31,6 +31,7 @@ from consent_engine.domain.decide.put_again import put_again
 from consent_engine.domain.effects import ACTIVATE, WITHOUT_CALLS, Lane, Uncertain, lane_of
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.rebuild import rebuild
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
@@ -304,7 +305,7 @@ def test_another_number_of_cells_has_all_of_it_and_one_that_lost_its_data_alone_
     small.client.flushall()
     store = replace(cells_of(small.client, small.clock, 4), archive=small.archive, log=SqlLog(small.archive))
     assert rebuilt(small, store).filled == [0, 1, 2, 3]
-    there = store.records.look(orders).orders
+    there = store.records.look({Order: orders}).of(Order)
     assert set(there) == set(orders)
     lost = next(part for part in map(store.records.part, orders) if part)
     write_out(store, "one")
@@ -368,7 +369,7 @@ class Losses(Promises):
     def timers_are_due_as_before(self):
         """A timer that acts when it is due is put again for the instant for which it stood."""
         town = self.world
-        for order in town.engine.store.records.look(list(self.model.orders)).orders.values():
+        for order in town.engine.store.records.look({Order: list(self.model.orders)}).of(Order).values():
             for put in put_again(order, 0, 0):
                 key = town.cell.due[due_set(put.effect, order.doc.carrier)]
                 due = town.client.zscore(key, f"o:{order.id}:{put.effect}")

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.call.report import Report, RewardTerms
 from consent_engine.domain.call.transcript import Spoken
@@ -19,7 +19,6 @@ from consent_engine.engine.recall import STAYS_MS, at_hand
 from consent_engine.engine.review import Transcript
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound
-from consent_engine.ports import PARTS
 from tests.archive.house import LONG, Died, broken, gone, left_of
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reporting import book, decide, report
@@ -43,7 +42,7 @@ class Late:
         return self.facts.pop(0)()
 
     def here(self):
-        return self.desk.engine.records.look(**{PARTS[self.kind]: [self.id]}).of(self.kind).get(self.id)
+        return self.desk.engine.records.look({self.kind: [self.id]}).of(self.kind).get(self.id)
 
     def shown(self):
         return self.desk.engine.lookup.of(self.kind, [self.id]).get(self.id)
@@ -178,7 +177,8 @@ def test_an_order_comes_back_with_its_ending_so_that_it_is_taken_back_once(desk)
     assert left_of(desk, ending.id) == []
     late.fact()
     assert (
-        desk.engine.records.look(endings=[ending.id]).endings[ending.id].head == desk.engine.endings.show(late.id).head
+        desk.engine.records.look({Ending: [ending.id]}).of(Ending)[ending.id].head
+        == desk.engine.endings.show(late.id).head
     )
     with broken(desk.archive):
         again = desk.engine.endings.ask(desk.engine.show(late.id), why)

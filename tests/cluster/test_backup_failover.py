@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from consent_engine.backup.back_up import back_up
+from consent_engine.domain.order.order import Order
 from consent_engine.errors import StoreUnavailable
 from consent_engine.wiring import installation
 from tests import needs
@@ -82,5 +83,5 @@ def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(tow
     town.flush()
     imported(town, loaded(named), folder, tmp_path)
     with installation(loaded(named)) as found:
-        there = found.engine().store.records.look([*before.values()]).orders
+        there = found.engine().store.records.look({Order: [*before.values()]}).of(Order)
         assert [n for n, order in before.items() if order not in there] == []

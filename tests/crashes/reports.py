@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
-from consent_engine.domain.call.report import ReportState
+from consent_engine.domain.call.report import Report, ReportState
 from consent_engine.domain.effects import WAKE_PERSON, Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
@@ -98,6 +98,6 @@ class PersonGoes(Slice):
         town.clock.forward(hours=24 * 154)
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
-        found = town.engine.records.look(reports=[self.report]).reports[self.report]
+        found = town.engine.records.look({Report: [self.report]}).of(Report)[self.report]
         assert (found.head, found.person_text, WAKE_PERSON in found.effects) == (self.head, "", False)
         assert not states, "no order was there"

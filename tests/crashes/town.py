@@ -19,6 +19,8 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain, Untaken
 from consent_engine.domain.grammar import Keyword, read
@@ -98,7 +100,7 @@ class Hands:
         if self._store is None:
             wire = Wire(connect(self._town.server.url), proves=False, replicas=0)
             self._store = redis_store(wire, lease_ms=1, clock=self._town.clock)
-        order = self._store.records.look([order_id]).orders.get(order_id)
+        order = self._store.records.look({Order: [order_id]}).of(Order).get(order_id)
         return order.state if order else ""
 
     async def send(self, sms: Sms) -> Outcome:
@@ -473,9 +475,9 @@ class Town(Judge, World):
         assert lasting == {key for key, number in newest.items() if number == STANDS}, "refusals and log do not agree"
         calls = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:call:*")]
         chains = [Leaf.of_record(order) for order in shown]
-        chains += [Leaf.of_record(call) for call in self.engine.store.records.look(calls=calls).calls.values()]
+        chains += [Leaf.of_record(call) for call in self.engine.store.records.look({Call: calls}).of(Call).values()]
         endings = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:end:*")]
-        chains += map(Leaf.of_record, self.engine.store.records.look(endings=endings).endings.values())
+        chains += map(Leaf.of_record, self.engine.store.records.look({Ending: endings}).of(Ending).values())
         for leaf in chains:
             assert last.get(leaf.record) == leaf, "what was sealed last is not in the journal"
 

@@ -228,7 +228,7 @@ def test_no_giving_back_that_is_sent_again_takes_a_lease_of_another(world):
             some = worker.lanes.lease(Lane.SMS, 4)
             ended = [Ended(leased.effect, leased.token, Accepted("m")) for leased in some]
             for _ in range(8):
-                worker.records.look()  # about as long as a call takes
+                worker.records.look({})  # about as long as a call takes
             drive(worker, [line_recording(*each, world.policy, each[0].at) for each in zip(some, ended, strict=True)])
             handed_over.extend(leased.record.id for leased in some)
             if len(handed_over) >= RACES:

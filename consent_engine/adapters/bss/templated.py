@@ -17,15 +17,7 @@ from xml.etree import ElementTree as ET
 
 from msgspec.structs import asdict
 
-from consent_engine.adapters.bss.mapping import (
-    LONGEST_FILE,
-    BssMapping,
-    Row,
-    Unfilled,
-    Values,
-    as_text,
-    mapping_from,
-)
+from consent_engine.adapters.bss.mapping import LONGEST_FILE, BssMapping, Row, Unfilled, Values, as_text, mapping_from
 from consent_engine.adapters.outbound import (
     Answer,
     Client,

@@ -12,12 +12,23 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import Clock, OfCell
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
-from consent_engine.domain.line.line import STRANGER_MS
+from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
 from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.domain.seal import Leaf, Seal
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import OWNERS, Change, Commit, CommitResult, LiftResult, Owner, Records, Saved, Snapshot
+from consent_engine.ports import (
+    OWNERS,
+    Change,
+    Commit,
+    CommitResult,
+    LiftResult,
+    Owner,
+    Records,
+    Saved,
+    Snapshot,
+    Wanted,
+)
 
 log = logging.getLogger(__name__)
 MOST_RACES = 20
@@ -40,24 +51,20 @@ class RedisRecords(OfCell, Records):
     def part(self, record: str) -> int:
         return 0
 
-    def look(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
-        endings: Sequence[str] = (), reports: Sequence[str] = (),
-    ) -> Snapshot:  # fmt: skip
-        wanted = list(zip(OWNERS.values(), (orders, lines, calls, endings, reports), strict=True))
-        keys = [self._cell.record(owner, name) for owner, names in wanted for name in names]
+    def look(self, wanted: Wanted) -> Snapshot:
+        keys = [self._cell.record(OWNERS[kind], name) for kind, names in wanted.items() for name in names]
         time, *kept = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
         now, unread, unreadable = self._clock.instant(time), iter(kept), set[str]()
-        found: list[dict[str, Any]] = [{} for _ in wanted]
-        for known, (owner, names) in zip(found, wanted, strict=True):
+        found: dict[type, dict[str, Any]] = {kind: {} for kind in wanted}
+        for kind, names in wanted.items():
             for name, fields in zip(names, unread, strict=False):
                 try:
-                    if fields or owner is Owner.LINE:
-                        known[name] = record_of(owner, name, fields, now, self._offers, self._seal)
+                    if fields or kind is Line:
+                        found[kind][name] = record_of(OWNERS[kind], name, fields, now, self._offers, self._seal)
                 except BrokenRecord as error:  # left out, so that the others of the round trip can still be used
                     log.error("%s: %s", name, error)
                     unreadable.add(name)
-        return Snapshot.of_kinds(now, found, unreadable)
+        return Snapshot(now, found, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         answers = self._answered(commits, prove=prove)
@@ -108,7 +115,7 @@ class RedisRecords(OfCell, Records):
             if kept in self.lifted(LOOK_BACK):  # a repeat
                 self.prove([line], Owner.LINE)
                 return LiftResult.OK
-            record = self.look(lines=[line]).lines.get(line)
+            record = self.look({Line: [line]}).of(Line).get(line)
             if record is None:
                 return LiftResult.DAMAGED
             if (stands := record.named(carrier)) is None:

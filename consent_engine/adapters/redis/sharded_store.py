@@ -30,6 +30,7 @@ from consent_engine.ports import (
     Store,
     Stored,
     Stuck,
+    Wanted,
     Work,
 )
 from consent_engine.ports.archive import PlansKept
@@ -46,19 +47,16 @@ class ShardedRecords(OfCells, Records):
     def part(self, record: str) -> int:
         return self._cells.number(record)
 
-    def look(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
-        endings: Sequence[str] = (), reports: Sequence[str] = (),
-    ) -> Snapshot:  # fmt: skip
-        kinds, now, unreadable = (orders, lines, calls, endings, reports), 0, set[str]()
-        found: list[dict[str, Any]] = [{} for _ in kinds]
-        for part in sorted({self.part(record) for some in kinds for record in some}) or [0]:
-            owned = ([record for record in some if self.part(record) == part] for some in kinds)
-            there = self._cells.stores[part].records.look(*owned)
+    def look(self, wanted: Wanted) -> Snapshot:
+        now, unreadable = 0, set[str]()
+        found: dict[type, dict[str, Any]] = {kind: {} for kind in wanted}
+        for part in sorted({self.part(record) for some in wanted.values() for record in some}) or [0]:
+            owned = {kind: [each for each in some if self.part(each) == part] for kind, some in wanted.items()}
+            there = self._cells.stores[part].records.look(owned)
             now, unreadable = max(now, there.now), unreadable | there.unreadable
-            for known, some in zip(found, there.kinds, strict=True):
-                known.update(some)
-        return Snapshot.of_kinds(now, found, unreadable)
+            for kind, known in found.items():
+                known.update(there.of(kind))
+        return Snapshot(now, found, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""

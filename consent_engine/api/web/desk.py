@@ -12,6 +12,7 @@ from consent_engine.api.service.callers import AGENT, is_own
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.confirmation_fields import elements
 from consent_engine.domain.texts.words import CHINESE
 from consent_engine.engine.engine import Engine
@@ -62,7 +63,7 @@ async def open_orders(request: Request, caller: ApiKey, form: Asked) -> OpenOrde
 def look_open(engine: Engine, msisdn: Msisdn, caller: ApiKey) -> OpenOrders:
     """Return the open orders of a number."""
     entries = [each for each in engine.line(msisdn).entries if each.is_open]
-    found = engine.records.look([each.order for each in entries]).orders if entries else {}
+    found = engine.records.look({Order: [each.order for each in entries]}).of(Order) if entries else {}
     shown = [
         OpenOrderView(
             plan=order.doc.plan,

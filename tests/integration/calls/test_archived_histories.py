@@ -130,11 +130,11 @@ def test_a_report_that_the_archive_does_not_take_holds_up_no_other_and_loses_its
     moved(desk)
     assert [each.id for each in desk.engine.stuck() if each.owner is Owner.REPORT] == [told.id]
     assert other.id in gone(desk.archive, Report, other.id)
-    assert desk.engine.records.look(reports=[told.id]).reports[told.id].person.msisdn
+    assert desk.engine.records.look({Report: [told.id]}).of(Report)[told.id].person.msisdn
     desk.clock.forward(hours=24 * 154)
     desk.run(Lane.TIMER)
     assert [each.id for each in desk.engine.stuck() if each.owner is Owner.REPORT] == [told.id]
-    assert desk.engine.records.look(reports=[told.id]).reports[told.id].person.msisdn == ""
+    assert desk.engine.records.look({Report: [told.id]}).of(Report)[told.id].person.msisdn == ""
 
 
 def test_what_is_archived_and_cannot_be_read_is_not_done_once_more(desk):

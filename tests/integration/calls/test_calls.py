@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import CHINA, DAY_MS
@@ -275,7 +276,7 @@ def test_a_recording_is_of_one_call_of_one_number(desk):
         desk.end(second, recording=recording)
     assert desk.found(second).state == "up"
     desk.move(hours=50)
-    assert not desk.engine.store.records.look(calls=[first.id]).calls
+    assert not desk.engine.store.records.look({Call: [first.id]}).of(Call)
     third = desk.start(OTHER)
     with pytest.raises(RecordingReused):
         desk.end(third, recording=recording)
@@ -288,7 +289,7 @@ def test_a_call_that_is_over_moves_to_the_archive_and_is_found_there(desk):
     left_up = desk.start(OTHER)
     desk.move(hours=49)
     desk.move(hours=49)
-    there = desk.engine.store.records.look(calls=[call.id, left_up.id]).calls
+    there = desk.engine.store.records.look({Call: [call.id, left_up.id]}).of(Call)
     assert there == {}
     assert desk.found(call).state == "ended"
     assert desk.found(left_up).state == "abandoned"
@@ -343,7 +344,7 @@ def test_a_call_that_somebody_changed_is_not_believed(desk):
     call = desk.start()
     key = f"ce:{{0}}:call:{call.id}"
     desk.client.hset(key, "doc", desk.client.hget(key, "doc").replace("A1024", "B2"))
-    assert desk.engine.store.records.look(calls=[call.id]).calls == {}
+    assert desk.engine.store.records.look({Call: [call.id]}).of(Call) == {}
     with pytest.raises(CallNotFound):
         desk.found(call)
 

@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 
 from consent_engine.adapters.sql.tables import CALLS
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld
 from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_UNLAWFUL, Accepted, Lane
 from consent_engine.domain.lifecycle import Trigger
@@ -273,7 +274,7 @@ def passed_over(desk, *, archived):
     if archived:
         desk.client.zadd(timers, {tries: float("inf")})
         desk.move(hours=49)
-        assert desk.engine.store.records.look(calls=[call.id]).calls == {}
+        assert desk.engine.store.records.look({Call: [call.id]}).of(Call) == {}
         assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
         desk.client.zadd(timers, {tries: desk.clock()})
     return call, order

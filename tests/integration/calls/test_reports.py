@@ -7,6 +7,7 @@ import pytest
 from consent_engine.api.schemas.forms import read
 from consent_engine.doctor.reports import reports as findings
 from consent_engine.domain.admission.report_request import DecideReport, ReportDecision
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report import RewardTerms
 from consent_engine.domain.days import Calendar
@@ -65,7 +66,7 @@ def test_a_call_that_is_in_the_archive_is_found_too(desk):
     at = desk.clock()
     desk.clock.forward(hours=2 * LONG)
     desk.run(Lane.TIMER)
-    assert not desk.engine.records.look(calls=[call.id]).calls
+    assert not desk.engine.records.look({Call: [call.id]}).of(Call)
     told = report(desk, ago=desk.clock() - at)
     assert (told.received.proposed, told.received.call) == ("ours_allowed", call.id)
 

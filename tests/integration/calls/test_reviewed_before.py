@@ -5,13 +5,15 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.doctor.reports import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import AlreadyReviewed, SameReviewer, Verdict
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.recall import STAYS_MS
 from consent_engine.engine.review import letting_go_on
-from consent_engine.ports import CallFilter, CommitResult, Snapshot, Tally
+from consent_engine.ports import CallFilter, CommitResult, Tally
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
@@ -78,13 +80,13 @@ def test_a_call_that_an_order_waits_for_stays_until_it_is_heard_and_then_leaves(
     says_yes(careful)
     careful.move(hours=24 * 5)
     assert careful.live([order.id]), "its order waits"
-    assert careful.engine.store.records.look(calls=[call.id]).calls
+    assert careful.engine.store.records.look({Call: [call.id]}).of(Call)
     review(careful, call, passed=True)
     careful.clock.forward(seconds=61)
     careful.run()
     assert careful.state(order) == "notified"
     careful.move(hours=24 * 5)
-    assert not careful.engine.store.records.look(calls=[call.id]).calls
+    assert not careful.engine.store.records.look({Call: [call.id]}).of(Call)
 
 
 def test_what_waits_goes_on_when_an_operator_lets_it_and_what_failed_stays_frozen(careful):
@@ -119,8 +121,7 @@ def test_a_review_that_fails_while_it_is_let_go_on_is_stronger(careful):
     step, records = letting_go_on(call.id, "cli:ops", "why"), careful.engine.store.records
 
     def answered(ask):
-        found = records.look(lines=ask.lines, calls=ask.calls)
-        return Snapshot(careful.clock(), {}, found.lines, found.calls)
+        return records.look(ask.wanted)._replace(now=careful.clock())
 
     saving = step.send(answered(step.send(answered(next(step)))))
     review(careful, call)
@@ -160,7 +161,7 @@ def test_what_is_to_be_heard_is_listed_oldest_first_and_leaves_the_list_when_it_
     assert not book.to_review(Verdict.CONTESTED).calls
     desk.move(hours=24 * 3)
     desk.move(hours=2)  # one of them had something else to do
-    assert not desk.engine.store.records.look(calls=calls).calls, "they left for the archive"
+    assert not desk.engine.store.records.look({Call: calls}).of(Call), "they left for the archive"
     assert [call.id for call in book.to_review(Verdict.PENDING).calls] == calls[2:], (
         "nobody has heard them there either"
     )
@@ -182,14 +183,14 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
     call, _ = sold(desk)
     desk.move(hours=24 * 3)
     records = desk.engine.store.records
-    assert not records.look(calls=[call.id]).calls
+    assert not records.look({Call: [call.id]}).of(Call)
     archived = desk.found(call)
     assert [each.id for each in desk.engine.calls.to_review(Verdict.PENDING).calls] == [call.id]
     assert waiting(desk)[Verdict.PENDING] == Tally(1, archived.over_at)
     assert review(desk, call).verdict is Verdict.CONTESTED
     assert not desk.engine.calls.to_review(Verdict.PENDING).calls
     assert waiting(desk)[Verdict.PENDING] == Tally()
-    [live] = records.look(calls=[call.id]).calls.values()
+    [live] = records.look({Call: [call.id]}).of(Call).values()
     assert live.version > archived.version
     assert (live.person, live.publics[:-1]) == (archived.person, archived.publics)
     assert [each.id for each in desk.engine.calls.to_review(Verdict.CONTESTED).calls] == [call.id]
@@ -197,7 +198,7 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
         review(desk, call, second=True)
     assert review(desk, call, "r-2", passed=True, second=True).verdict is Verdict.PASSED
     desk.move(hours=1)
-    assert not records.look(calls=[call.id]).calls
+    assert not records.look({Call: [call.id]}).of(Call)
     assert desk.found(call).verdict is Verdict.PASSED
     assert waiting(desk) == {Verdict.PENDING: Tally(), Verdict.CONTESTED: Tally()}
     assert len(desk.engine.calls.page(CallFilter()).calls) == 1
@@ -212,7 +213,7 @@ def test_of_two_reviewers_who_read_the_archive_one_is_heard_however_soon_the_cal
     desk.move()
     desk.move()
     records = desk.engine.store.records
-    assert not records.look(lines=[order.line]).lines[order.line].version, "no line whose version would tell"
+    assert not records.look({Line: [order.line]}).of(Line)[order.line].version, "no line whose version would tell"
     asked = records.commit
 
     def meanwhile(commits, *, prove=False):
@@ -229,5 +230,5 @@ def test_of_two_reviewers_who_read_the_archive_one_is_heard_however_soon_the_cal
         review(desk, call)
     desk.clock.forward(2 * STAYS_MS)
     desk.run(Lane.TIMER)
-    assert not records.look(calls=[call.id]).calls
+    assert not records.look({Call: [call.id]}).of(Call)
     assert (desk.found(call).verdict, desk.found(call).events[-1].by) == (Verdict.PASSED, "r-2")

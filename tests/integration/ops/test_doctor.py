@@ -711,8 +711,8 @@ class Moving:
     def __getattr__(self, name):
         return getattr(self._records, name)
 
-    def look(self, *args, **more):
-        found = self._records.look(*args, **more)
+    def look(self, wanted):
+        found = self._records.look(wanted)
         next(self._moves, lambda: None)()
         return found
 

@@ -4,6 +4,7 @@ import pytest
 
 from consent_engine.domain.decide.wanted_effects import follows
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Rejected, Unavailable, Uncertain
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.domain.texts.render import proof
@@ -37,7 +38,7 @@ def kept(world, check):
 
 def test_four_parts_go_out_by_the_lane_of_every_sms_and_each_says_which_it_is(world, check):
     assert world.queue.woken == [Lane.SMS]
-    [line] = world.engine.store.records.look(lines=[check.line]).lines.values()
+    [line] = world.engine.store.records.look({Line: [check.line]}).of(Line).values()
     assert all(follows(effect, line) for effect in line.effects)
     world.run()
     [sms] = world.gateway.sent

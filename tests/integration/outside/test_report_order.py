@@ -9,6 +9,7 @@ import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Uncertain
 from consent_engine.domain.inbox import MOST_SMS, REPORTS_KNOWN_MS
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.deliveries import ANSWER_MS
 from consent_engine.domain.order.details import Delivered
@@ -286,11 +287,11 @@ def test_a_part_of_a_lines_own_sms_settles_no_doubt_and_all_of_them_do(world):
     [sms] = world.gateway.sent
     line = sms.ref.split(".")[0]
     for n in (1, 2):
-        assert world.engine.records.look(lines=[line]).lines[line].effects
+        assert world.engine.records.look({Line: [line]}).of(Line)[line].effects
         report = DeliveryReport("test", sms.ref, "m1", TAKEN, n, 2, alone=True)
         world.engine.receive([report])
         world.read_now()
-    known = world.engine.records.look(lines=[line]).lines[line]
+    known = world.engine.records.look({Line: [line]}).of(Line)[line]
     assert [effect for effect in known.effects if effect.startswith("sms.")] == []
     assert known.reports == {}
 

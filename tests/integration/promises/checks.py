@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 
 from consent_engine.adapters.redis.codec import DUE
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import ACTIVATE, WAKE_PERSON, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
 from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order, replay
@@ -147,7 +150,7 @@ class Judge:
         """Look at all that is not asked of the engine."""
         if not self.line_ids:
             self.line_ids = {number: self.engine.line(number).id for number in NUMBERS}
-        snapshot = self.engine.store.records.look(lines=list(self.line_ids.values()))
+        snapshot = self.engine.store.records.look({Line: list(self.line_ids.values())})
         with self.world.client.pipeline(transaction=False) as pipe:
             for line in self.line_ids.values():
                 pipe.lrange(f"ce:{{0}}:inbox:{line}", 0, -1)
@@ -273,12 +276,12 @@ class Judge:
         wanted = {f"o:{order.id}:{effect}" for order in shown.values() for effect in order.effects}
         calls = {call.id: call for call in self.engine.calls.page(CallFilter(), limit=200).calls}
         names = [each.report for line in seen.lines.values() for each in line.reported]
-        live = self.engine.store.records.look(calls=list(calls), reports=names)
-        wanted |= {f"c:{call.id}:{effect}" for call in live.calls.values() for effect in call.effects}
+        live = self.engine.store.records.look({Call: list(calls), Report: names})
+        wanted |= {f"c:{call.id}:{effect}" for call in live.of(Call).values() for effect in call.effects}
         endings = self.engine.endings.of(list(shown)).values()
         wanted |= {f"e:{ending.id}:{effect}" for ending in endings for effect in ending.effects}
         assert not any(map(missing_of_ending, endings)), "an ending that neither ends nor shouts"
-        reports = live.reports.values()
+        reports = live.of(Report).values()
         wanted |= {f"r:{report.id}:{effect}" for report in reports for effect in report.effects}
         assert all((WAKE_PERSON in report.effects) >= bool(report.decided and report.person_text) for report in reports)
         named = {order.doc.call_id for order in shown.values()} - {""}

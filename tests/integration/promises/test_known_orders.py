@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.effects import ACTIVATE, Lane
-from consent_engine.domain.order.order import QUESTION
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.order_cache import KNOWN_S, MOST, OrderCache, _Known
@@ -35,10 +36,10 @@ class Watched:
         self._look, records.look = records.look, self._looked
         self._commit, records.commit = records.commit, self._committed
 
-    def _looked(self, orders=(), lines=(), *others):
-        self.orders += orders
-        self.lines += lines
-        return self._look(orders, lines, *others)
+    def _looked(self, wanted):
+        self.orders += wanted.get(Order, ())
+        self.lines += wanted.get(Line, ())
+        return self._look(wanted)
 
     def _committed(self, commits, **more):
         saved = self._commit(commits, **more)

@@ -10,6 +10,7 @@ from consent_engine.domain.call.call import recording_key
 from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.line.line import order_id, request_key
 from consent_engine.domain.offer.versions import Sale
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.catalogue import HOLDS_MS
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
@@ -55,7 +56,11 @@ class Still(Desk):
     def kept(self):
         """Return the open orders and the recordings of the calls, each by its number."""
         present = self.engine.store.queries.orders.present(None, 100)
-        orders = [e for e in self.engine.records.look([o for _, o in present]).orders.values() if not e.state.settled]
+        orders = [
+            e
+            for e in self.engine.records.look({Order: [o for _, o in present]}).of(Order).values()
+            if not e.state.settled
+        ]
         calls = self.engine.calls.page(CallFilter()).calls
         return sorted(each.doc.plan for each in orders), [each.person.msisdn for each in calls if each.recording_keys]
 
@@ -302,7 +307,7 @@ def test_a_plan_that_is_on_sale_again_is_not_the_one_that_was_revoked(desk):
 
 def test_a_commit_is_stale_from_its_instant_on_by_the_clock_of_the_server_that_saves_it(desk):
     store = redis_store(Wire(desk.client, proves=False, replicas=0), lease_ms=60_000)  # by the server's own clock
-    line, now = "0ce7" + "a" * 24, store.records.look().now
+    line, now = "0ce7" + "a" * 24, store.records.look({}).now
     for until, word in ((now - 1, "stale"), (now, "stale"), (now + A_MINUTE, "ok"), (None, "ok")):
         [saved] = store.records.commit(
             [Commit("", (Change(Owner.LINE, line, fields={"seen": str(now)}),), until=until)]

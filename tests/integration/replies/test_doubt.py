@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import WAKE_UNDECIDED, Accepted, Lane, Unavailable
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.msisdn import parse
 from consent_engine.errors import StoreUnavailable
@@ -31,7 +32,7 @@ def doubted(world, text=DOUBT):
 
 
 def line(world):
-    return world.engine.records.look(lines=[world.engine.line(parse(NUMBER)).id]).lines.popitem()[1]
+    return world.engine.records.look({Line: [world.engine.line(parse(NUMBER)).id]}).of(Line).popitem()[1]
 
 
 def decide(world, *, refusal, **more):

@@ -5,6 +5,8 @@ import pytest
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import drive, load
@@ -79,7 +81,7 @@ def test_a_step_is_given_only_the_records_that_it_named_though_others_are_loaded
     orders = [world.place(), world.place(OTHER)]
 
     def looks(order):
-        return (yield from load([order.id], [order.line]))
+        return (yield from load({Order: [order.id], Line: [order.line]}))
 
     found = drive(world.engine.store, [looks(each) for each in orders]).results
-    assert [([*each.orders], [*each.lines]) for each in found] == [([each.id], [each.line]) for each in orders]
+    assert [([*each.of(Order)], [*each.of(Line)]) for each in found] == [([each.id], [each.line]) for each in orders]

@@ -7,6 +7,9 @@ from consent_engine.adapters.redis.codec import Offers
 from consent_engine.adapters.redis.commits import Commits
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CommitResult
@@ -130,7 +133,7 @@ def test_a_call_or_a_line_that_came_meanwhile_stops_that_order_alone(world, stor
 def test_an_offer_that_is_not_there_is_said_once_more_and_both_orders_are_saved(world, store):
     commits = made_of(world, wanted(world, [NUMBER, OTHER, THIRD]))
     assert words(store, commits[:1]) == [CommitResult.OK]
-    assert store.records.look([commits[0].records[0].id]).orders, "from now on it is believed to be there"
+    assert store.records.look({Order: [commits[0].records[0].id]}).of(Order), "from now on it is believed to be there"
     world.client.delete("ce:{0}:offers")
     assert words(store, commits[1:]) == [CommitResult.OK] * 2
     assert world.client.hlen("ce:{0}:offers") == 1
@@ -149,14 +152,14 @@ def test_the_instants_of_a_line_do_not_go_back(world, store):
 def test_of_a_number_that_nobody_knows_the_line_alone_is_looked_at_and_an_order_without_its_line_is_found(world, store):
     looked, look = [], store.records.look
 
-    def seen(*ids):
-        looked.append([len(each) for each in ids])
-        return look(*ids)
+    def seen(wanted):
+        looked.append([kind for kind, ids in wanted.items() if ids])
+        return look(wanted)
 
     store.records.look = seen
     [one] = wanted(world, [NUMBER])
     order = world.engine.place(one).order
-    assert looked == [[0, 1, 0, 0, 0]]
+    assert looked == [[Line]]
     world.client.delete(world.cell.line(order.line))  # the store was damaged
     again = world.engine.place(one)
-    assert (again.created, again.order.head, looked[-1]) == (False, order.head, [1, 1, 1, 0, 0])
+    assert (again.created, again.order.head, looked[-1]) == (False, order.head, [Order, Line, Call])

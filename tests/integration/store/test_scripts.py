@@ -16,7 +16,7 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, Lane, Pending
-from consent_engine.domain.line.line import line_id
+from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
@@ -213,7 +213,7 @@ def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     assert world.client.xlen("ce:{0}:unmatched") == 1
     assert one(store, Commit("", (Change(Owner.LINE, LINE, consume="b"),), held)) is CommitResult.OK
     assert world.client.zcard(DUE[Lane.INBOUND]) == 0
-    assert READ not in store.records.look(lines=[LINE]).lines[LINE].effects
+    assert READ not in store.records.look({Line: [LINE]}).of(Line)[LINE].effects
 
 
 def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
@@ -372,21 +372,21 @@ def test_the_instants_of_one_line_never_go_back(world, store):
 
 def test_a_refusal_raises_the_version_and_other_messages_do_not(world, store):
     def version():
-        return store.records.look(lines=[LINE]).lines[LINE].version
+        return store.records.look({Line: [LINE]}).of(Line)[LINE].version
 
     versions = []
     for n, refuses in enumerate([(), (), ("mobile",), ("mobile",), ("mobile", "telecom"), ("*",)]):
         store.inbox.receive([posted(str(n), makes=refuses, door='d"oor', ref="/é")])
         versions.append(version())
     assert [version - versions[0] for version in versions] == [0, 0, 1, 1, 2, 3]
-    refusals = {each.carrier: each for each in store.records.look(lines=[LINE]).lines[LINE].restrictions}
+    refusals = {each.carrier: each for each in store.records.look({Line: [LINE]}).of(Line)[LINE].restrictions}
     assert (set(refusals), refusals["mobile"].ref) == ({"mobile", "telecom", "*"}, "/é")
 
 
 @pytest.mark.parametrize("more", [{}, {"once": True}, {"key": "a", "same_for": 86_400_000}])
 def test_a_refusal_that_is_said_again_moves_the_version_that_a_lift_has_read(world, store, more):
     store.inbox.receive([posted("a", makes=("mobile",))])
-    read = store.records.look(lines=[LINE]).lines[LINE]
+    read = store.records.look({Line: [LINE]}).of(Line)[LINE]
     world.clock.forward(hours=1)
     store.inbox.receive([posted(**{"key": "b", "makes": ("mobile",), **more})])
     assert one(store, Commit("", (Change.of(read, {"r:mobile": ""}),))) is CommitResult.STALE
@@ -453,7 +453,7 @@ def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):
     seconds, _ = world.client.time()
     [stored] = server_time.inbox.receive([posted()])
     [leased] = server_time.lanes.lease(Lane.INBOUND, 1)
-    now = server_time.records.look().now
+    now = server_time.records.look({}).now
     assert seconds * 1000 - 1 <= stored.at <= leased.at <= now <= seconds * 1000 + 60_000
 
 
