@@ -19,6 +19,7 @@ from consent_engine.errors import NothingParked, OrderNotFound
 
 if TYPE_CHECKING:
     from consent_engine.domain.inbox import Attempt
+    from consent_engine.domain.order.event import Event
     from consent_engine.domain.order.order import Order
     from consent_engine.engine.engine import Engine
     from consent_engine.engine.stuck import Wanted
@@ -145,17 +146,16 @@ def show(order: Annotated[str, _ORDER]) -> None:
     record([*_facts(found), *(_parts(sms, attempt) for sms, attempt in parts)])
     if not manner().as_json:
         line()
-    rows = [
-        (
-            instant(e.at),
-            e.trigger,
-            hidden(e.by),
-            hidden(e.ref),
-            hidden(detail) if (detail := compact(e.detail)) != "{}" else "",
-        )
-        for e in found.events
-    ]
+    rows = [(instant(e.at), e.trigger, hidden(e.by), hidden(e.ref), _told(e)) for e in found.events]
     table(("at", "event", "by", "ref", ""), [(instant(found.doc.placed_at), "placed", "", "", ""), *rows])
+
+
+def _told(event: "Event") -> str:
+    """Return the details of an event; for people with its reason in words."""
+    facts = event.as_json()
+    if not manner().as_json:
+        facts = {name: in_words(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+    return hidden(compact(facts)) if facts else ""
 
 
 def _facts(order: "Order") -> Iterator[tuple[object, ...]]:

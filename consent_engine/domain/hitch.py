@@ -73,13 +73,13 @@ class Hitch(Worded):
     NO_CONNECTION_IN_TIME = "no_connection_in_time", "连接超时", "no connection in time"
     NO_ANSWER = "no_answer", "应答超时", "no answer in time"
     BROKEN_ANSWER = "broken_answer", "应答中断（{1}）", "broken answer: {1}"
-    ANSWERED = "answered", "对方应答 {1}", "it answered {1}"
+    ANSWERED = "answered", "页面应答 {1}", "it answered {1}"
     NOT_WANTED = "not_wanted", "连接建立时已不再需要", "not wanted any more once its connection stood"
 
     LEASE_LOST = "lease_lost", "处理进程中断", "lease lost"
     WORKERS_LOST = "workers_lost", "{1} 个处理进程先后中断，未能完成", "{1} workers that began this recorded nothing"
     DEFECT = "defect", "程序异常（{1}）", "defect: {1}"
-    UNREADABLE = "unreadable", "记录无法读取，请运行系统检查", "its record cannot be read: see consent doctor"
+    UNREADABLE = "unreadable", "记录无法读取，请运维人员检查", "its record cannot be read: see consent doctor"
     NO_DATABASE = "no_database", "数据库暂不可用", "the database is away"
     NOT_ARCHIVED = (
         "not_archived", "数据库不接受该记录：已有同一编号的其他记录，或无法写入",

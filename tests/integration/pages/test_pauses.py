@@ -46,7 +46,7 @@ def test_what_cannot_be_stopped_or_has_a_number_in_its_reason_is_turned_away(doo
 
 
 @pytest.mark.parametrize(
-    ("language", "said"), [("zh", "处理队列“发出的短信”已暂停"), ("en", "The queue sms was stopped at")]
+    ("language", "said"), [("zh", "处理队列“发出的短信”已暂停"), ("en", "The queue outgoing SMS was stopped at")]
 )
 def test_every_page_behind_the_sign_in_says_it_and_no_public_one(door, stopped, language, said):
     admin = door.sign_in(Role.ADMIN)
