@@ -1,7 +1,7 @@
 """Wherever a process dies, and wherever the server does: what was acknowledged is there, and all promises hold.
 
-`python -m tests.crashes` is run once: every seventh point of every operation, and of some with the server, too. `make
-search` dies at each point of each, with and without the server.
+`python -m tests.crashes` is run once: every thirteenth point of every operation, and of some with the server, too.
+`make search` dies at each point of each, with and without the server.
 """
 
 import json
