@@ -18,6 +18,7 @@ from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
+from consent_engine.domain.hitch import in_words
 from consent_engine.domain.lifecycle import State, Trigger, advance
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Leaf
@@ -230,7 +231,7 @@ class Feed(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )  # fmt: skip
         if status != GONE:
             return then
-        return replace(then, paused=why).acted(now, "engine", f"paused: {why}")
+        return replace(then, paused=why).acted(now, "engine", f"paused: {in_words(why)}")
 
     def encode(self) -> str:
         """Return the feed as it is kept."""
