@@ -279,7 +279,7 @@ def test_promises_hold_whatever_happens_while_orders_leave(lite):
         client.flushdb()
         return Leaving(lite, client)
 
-    tell(f"{type(client).__name__} and SQLite", story, 40)
+    tell(f"{type(client).__name__} and SQLite", story, 16)
 
 
 def test_promises_hold_while_orders_leave_a_real_server_for_postgresql(redis_server, postgres_url):
