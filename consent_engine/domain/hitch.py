@@ -129,6 +129,7 @@ class Hitch(Worded):
 
 
 _PLACE = re.compile(r"\{(\d)\}")
+_WORDS = {hitch.value: hitch.said for hitch in Hitch}
 
 
 def in_words(reason: str, language: int = 1) -> str:
@@ -138,7 +139,7 @@ def in_words(reason: str, language: int = 1) -> str:
     ('no answer in time (3×)', '网关应答 503', 'credit:low', 'gateway')
     """
     code, colon, rest = reason.partition(":")
-    said = Hitch(code).said[language] if colon and code in Hitch else ""
+    said = _WORDS[code][language] if colon and code in _WORDS else ""
     places = len(set(_PLACE.findall(said)))
     arguments = rest.split(":", places - 1) if places else []
     if not said or len(arguments) != places or (rest and not places):

@@ -110,9 +110,11 @@ def leased_of(offers: Mapping[str, str], now: Millis, row: Sequence[Any], *, sea
     """
     member, kept, mark, flat, more, *called_at = row
     kind, name, effect = member.split(":", 2)
-    if kind not in Owner:
-        raise BrokenRecord("an effect of a record that this program does not know")
-    record = record_of(owner := Owner(kind), name, pairs(flat), now, offers, seal)
+    try:
+        owner = Owner(kind)
+    except ValueError:
+        raise BrokenRecord("an effect of a record that this program does not know") from None
+    record = record_of(owner, name, pairs(flat), now, offers, seal)
     if not follows(effect, record):
         raise BrokenRecord(f"an effect that does not follow from its {owner.name.lower()}: somebody put it there")
     unread = tuple(unread_of(row) for row in more) if owner is Owner.LINE else ()
