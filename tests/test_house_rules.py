@@ -189,6 +189,25 @@ def test_the_pythons_that_will_do_are_the_same_wherever_one_is_looked_for():
         assert f"<= (3, {named[-1]})" in text, place
 
 
+def test_no_text_is_looked_for_in_an_enum():
+    """Python 3.11 raises TypeError there, and the program would not run: a text is looked for in a tuple of it."""
+    files = {
+        path: list(parsed(path)) for path in files_with(r"Enum\)|Worded\)|\bin [A-Z]", "consent_engine", "workers")
+    }
+    classes = [node for nodes in files.values() for node in nodes if isinstance(node, ast.ClassDef)]
+    enums = {"StrEnum", "Worded"}
+    enums |= {each.name for each in classes if enums & {ast.unparse(base) for base in each.bases}}
+    assert len(enums) > 20
+    compared = [(path, node) for path, nodes in files.items() for node in nodes if isinstance(node, ast.Compare)]
+    asked = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, node in compared
+        for op, of in zip(node.ops, node.comparators, strict=True)
+        if isinstance(op, ast.In | ast.NotIn) and ast.unparse(of) in enums
+    ]
+    assert asked == []
+
+
 def test_the_chinese_readme_has_the_same_commands():
     """The page is translated by hand: the commands are compared without their comments."""
     blocks = [re.findall(r"^```sh\n(.*?)^```", path.read_text("utf-8"), re.M | re.S) for path in (README, CHINESE)]

@@ -211,7 +211,7 @@ def changed_by(entry: str) -> tuple[Chained, str] | None:
     """
     kind, _, rest = entry.removeprefix(f"{_MARK} ").partition(" ")
     record = rest.partition(" ")[0]
-    if kind not in Chained or not (record.isascii() and record.isalnum()):
+    if kind not in tuple(Chained) or not (record.isascii() and record.isalnum()):
         return None
     return Chained.LINE if kind == Chained.REFUSAL else Chained(kind), record
 

@@ -62,7 +62,7 @@ def columns_of(text: str) -> dict[Column, str]:
     named = dict(AS_NAMED)
     for each in text.split(","):
         column, equals, name = (part.strip() for part in each.partition("="))
-        if column not in Column or not equals or not name:
+        if column not in tuple(Column) or not equals or not name:
             raise ValueError(f"must be like number=called,caller=calling,start=began; the columns: {', '.join(Column)}")
         named[Column(column)] = name
     return named
