@@ -33,13 +33,15 @@ async def answering(reader, writer, desk):
 
 async def loaded(trouble):
     """Send orders at their instants, with `trouble(loop, desk)` on the way; return what was seen."""
-    desk = Desk()
+    desk, serving = Desk(), []
 
     async def serve(reader, writer):
+        serving.append(asyncio.current_task())
         try:
             await answering(reader, writer, desk)
         except asyncio.IncompleteReadError:
             writer.close()
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     client, ears = open_load.Client(server.sockets[0].getsockname()[1]), open_load.Ears()
@@ -52,6 +54,7 @@ async def loaded(trouble):
     await asyncio.wait_for(opened.go(meant), WAIT_S)
     client.close()
     server.close()
+    await asyncio.wait_for(asyncio.gather(*serving), WAIT_S)  # no connection is left to the collector of garbage
     return opened.seen
 
 
