@@ -13,8 +13,7 @@ from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import DAY_MS
-from consent_engine.domain.decide.calls import abandoning
-from consent_engine.domain.decide.decision import PARKED, Put, begun
+from consent_engine.domain.decide.decision import PARKED, Put, abandoning, begun
 from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import DEACTIVATE, FRESH, READ, WAKE_ABANDONED, WAKE_UNDECIDED, Millis

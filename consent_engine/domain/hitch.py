@@ -1,7 +1,7 @@
 """Why something waits, failed or was put off: a code with its arguments, and its words in both languages.
 
 A reason is kept, and given by the API, as one text: the code and its arguments, each after a colon. The last argument
-may be a reason itself. A text without such a code is somebody's own: a BSS's code, a person's words.
+may be a reason itself. A text without such a code stays as it is: a BSS's own code, a person's words.
 """
 
 import re
@@ -133,7 +133,7 @@ _WORDS = {hitch.value: hitch.said for hitch in Hitch}
 
 
 def in_words(reason: str, language: int = 1) -> str:
-    """Return a reason in Chinese (0) or English (1); a text without a code of ours as it is.
+    """Return a reason in Chinese (0) or English (1); a text without such a code as it is.
 
     >>> in_words("times:3:no_answer:"), in_words("gateway:503", 0), in_words("credit:low"), in_words("gateway")
     ('no answer in time (3×)', '网关应答 503', 'credit:low', 'gateway')

@@ -25,8 +25,7 @@ from consent_engine.domain.call.call import (
     recording_keys,
 )
 from consent_engine.domain.call.errors import CallNotFound
-from consent_engine.domain.decide.calls import abandoning, leaving
-from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.decide.decision import Drop, Put, abandoning, archiving_call
 from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import Line, line_id, request_key
@@ -133,7 +132,7 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         fields |= held(call.id, keys)
         gates, has_open = yield from gated(line, after, now)
         falls = (Put(WAKE_UNLAWFUL, now),) if has_open else ()
-        change = Change.of(after, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
+        change = Change.of(after, fields, (archiving_call(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
         yield from saving(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
@@ -181,7 +180,7 @@ def _abandoned(leased: Leased) -> Step[str]:
     if call.state is not CallState.UP:
         return "performed"
     after, fields = call.with_events(Abandoned(leased.at, f"{leased.effect}#{leased.token}"))
-    put = (leaving(leased.at), Put(WAKE_UNLAWFUL, leased.at))
+    put = (archiving_call(leased.at), Put(WAKE_UNLAWFUL, leased.at))
     change = Change.of(after, fields, put, ((leased.effect, Drop.ANYWAY),))
     yield from save(Commit("", (change,), leased.held, wakes=frozenset({Lane.TIMER})))
     log.info("call %s: abandoned", call.id)

@@ -22,7 +22,7 @@ from consent_engine.domain.call.call import (
 )
 from consent_engine.domain.call.errors import CallMismatch, RecordingReused
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.decide.calls import leaving
+from consent_engine.domain.decide.decision import archiving_call
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.versions import Listed
@@ -54,7 +54,7 @@ class CallOfOrder(Struct, frozen=True):
         if call is None or not (self.fields or call.version):
             return ()  # an archived call stays as it is
         if self.fields:
-            return (Change.of(call, {**self.fields, **held(call.id, self.keys)}, (leaving(now),)),)
+            return (Change.of(call, {**self.fields, **held(call.id, self.keys)}, (archiving_call(now),)),)
         if self.keys:
             return (Change.of(call, held(call.id, (*call.recording_keys, *self.keys))),)
         return (Change.look(call),)
@@ -165,7 +165,7 @@ def _refused(
     if not of.fields or of.call is None or sum(each.refusal > 0 for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
         return None
     after, fields = of.call.with_events(event)
-    change = Change.of(after, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
+    change = Change.of(after, {**of.fields, **fields, **held(after.id, of.keys)}, (archiving_call(event.at),))
     judged = yield from telling(line, entry_of(after, secret, refused=True), event.at, terms)
     records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, event.at, wanted.msisdn))
     return Commit(event.op, records, wakes=judged.wakes, until=of.until)

@@ -30,13 +30,13 @@ from consent_engine.domain.call.report import (
 from consent_engine.domain.call.report_class import proposed
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.decide.report_texts import Telling, found, paid, received
-from consent_engine.domain.decide.reports import LOOK_EVERY_MS, leaving
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, WAKE_PERSON, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, ReportedCall, keyed, line_id
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.engine.recall import AWAY, changing, proven, recalled
 from consent_engine.engine.round_trips import Stale, Step, load, post, prove, save, saving, transact
@@ -44,6 +44,8 @@ from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Change, Commit, Leased, Owner, Posted
 
 log = logging.getLogger(__name__)
+LOOK_EVERY_MS = 86_400_000
+"""How often it is looked whether the retention of a person part has passed: settings may shorten it."""
 DOOR = "report"
 CallsOf = Callable[[Msisdn], Sequence[Call]]
 """Finds the calls to a number, in the store and the archive."""
@@ -197,8 +199,16 @@ def _decision(
     silent = not number or has_changed(line.history, report.received.received_at)
     line_change = named if silent else replace(named, put=(*named.put, *puts))
     wakes = frozenset({Lane.SMS}) if line_change.put else frozenset[Lane]()
-    change = Change.of(after, fields, leaving(report, after, now))
+    change = Change.of(after, fields, _leaving(report, after, now))
     return Commit(op, (change, line_change), wakes=wakes), after
+
+
+def _leaving(before: Report, after: Report, now: Millis) -> tuple[Put, ...]:
+    """Return the timers that a decision begins: of the person part, from the first one on; of the whole report, once
+    it is over.
+    """
+    person = () if before.decided else (Put(WAKE_PERSON, now + LOOK_EVERY_MS),)
+    return (*person, Put(WAKE_ARCHIVE, after.over_at + LATE_MARGIN)) if after.over_at else person
 
 
 def _amount(report: Report, reward: Reward, terms: ReportTerms) -> str:

@@ -48,7 +48,7 @@ class Leased(Struct, frozen=True):
     called_at: Millis = 0
 
     def of(self, kind: type[K]) -> K:
-        """Return the record. Raises BrokenRecord where it is of another kind: somebody put the effect there."""
+        """Return the record. Raises BrokenRecord where it is of another kind: the effect was put there by hand."""
         if not isinstance(self.record, kind):
             raise BrokenRecord(f"an effect of a {kind.__name__.lower()} on another record")
         return self.record

@@ -3,7 +3,7 @@
 const tail = (id) => id.slice(-6);
 const orderLink = (id, text = tail(id)) => make("a", { href: `/orders/${id}`, className: "mono", title: id }, text);
 
-/** The words of a reason: of its code, with its arguments, whose last may be a reason. A text without a code is somebody's own. */
+/** The words of a reason: of its code, with its arguments, whose last may be a reason. A text without a code stays as it is. */
 function why(reason) {
   const [code, ...rest] = reason.split(":");
   const name = `why.${code}`;

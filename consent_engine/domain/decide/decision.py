@@ -5,10 +5,12 @@ from enum import IntEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.domain.call.call import ABANDONED_AFTER_MS
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
     NOTIFICATION,
+    WAKE_ABANDONED,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_REMINDER,
@@ -22,7 +24,7 @@ from consent_engine.domain.effects import (
     sms_effect,
 )
 from consent_engine.domain.lifecycle import WAITING, State, Trigger, allows
-from consent_engine.domain.offer.policy import UNDELIVERED_MS
+from consent_engine.domain.offer.policy import LATE_MARGIN, UNDELIVERED_MS
 from consent_engine.domain.order.details import (
     OF_LINE,
     Cancelled,
@@ -257,6 +259,16 @@ def parking(effect: str, pending: Pending, why: str) -> Put:
 def archiving(order: Order) -> Put:
     """Return the move of a settled order to the archive, due when no reply can mean it any more."""
     return Put(WAKE_ARCHIVE, order.doc.policy.remembered_until(order.settled_at) + 1)
+
+
+def abandoning(now: Millis) -> Put:
+    """Return the timer of a call that was made known just now, for the case that its end is not reported."""
+    return Put(WAKE_ABANDONED, now + ABANDONED_AFTER_MS)
+
+
+def archiving_call(over_at: Millis) -> Put:
+    """Return the move of a finished call to the archive, due when no order can name it any more."""
+    return Put(WAKE_ARCHIVE, over_at + LATE_MARGIN)
 
 
 def telling(decision: Decision, op: str, now: Millis) -> Decision:

@@ -6,8 +6,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending, EndingState
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import SECOND_LOOK_MS, Reviewed
-from consent_engine.domain.decide.calls import abandoning, leaving
-from consent_engine.domain.decide.decision import PARKED, Put, archiving, closing, giving_up
+from consent_engine.domain.decide.decision import PARKED, Put, abandoning, archiving, archiving_call, closing, giving_up
 from consent_engine.domain.decide.endings import TAKEN_UP_WITHIN_MS, expiring
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -83,7 +82,7 @@ def _due(effect: str, record: Recorded) -> Millis:
             looked = [each.at for each in record.events if isinstance(each, Reviewed)]
             dues = {
                 WAKE_ABANDONED: abandoning(record.began.registered_at).due,
-                WAKE_ARCHIVE: leaving(record.over_at).due,
+                WAKE_ARCHIVE: archiving_call(record.over_at).due,
                 WAKE_SECOND_LOOK: max(looked, default=0) + SECOND_LOOK_MS,
             }
             return dues.get(effect, 0)

@@ -14,6 +14,7 @@ from consent_engine.domain.line.restriction import Kind, name_of, receipt_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.receipt import LASTS_MS, ReceiptNotFound, TooManyLooks
 from consent_engine.engine.receive import RefusalAsked
+from tests.conftest import FakeGateway
 from tests.integration.api_door import NUMBER, is_problem, order, reply
 
 LAST = NUMBER[-4:]
@@ -31,18 +32,11 @@ def get(door, number, digits=LAST):
 
 
 @pytest.fixture
-def sent(door, monkeypatch):
-    """All SMS that are handed over, read as on the handset."""
-    kept = []
-    gateway = door.engine.outside.gateways["simulated"]
-    send = gateway.send
-
-    async def sending(sms):
-        kept.append(sms.text)
-        return await send(sms)
-
-    monkeypatch.setattr(gateway, "send", sending)
-    return kept
+def gateway(door):
+    """A gateway that keeps all SMS that are handed over, in the place of the simulated one."""
+    named = door.engine.outside.gateways
+    named["simulated"] = FakeGateway("simulated", webhooks=named["simulated"].webhooks)
+    return named["simulated"]
 
 
 @pytest.fixture
@@ -90,18 +84,18 @@ def test_a_receipt_of_an_order_says_what_happened_and_nothing_of_the_person(door
 
 
 @pytest.mark.parametrize(("text", "state"), [("否", "dpv:ConsentRefused"), ("TD", "dpv:ConsentRefused")])
-def test_who_says_no_is_given_a_number_that_leads_to_it(door, answered, sent, text, state):
+def test_who_says_no_is_given_a_number_that_leads_to_it(door, answered, gateway, text, state):
     order = answered(text)
-    [number] = [found[1] for each in sent if (found := re.search("凭证号([0-9A-Z]{8})", each))]
+    [number] = [found[1] for sms in gateway.sent if (found := re.search("凭证号([0-9A-Z]{8})", sms.text))]
     assert number == order.receipt
     record = get(door, number).json()
     assert (record["state"], record["events"][-2]["event_state"]) == ("order.declined", state)
 
 
-def test_a_refusal_without_an_order_has_one_as_long_as_it_stands(door, sent):
+def test_a_refusal_without_an_order_has_one_as_long_as_it_stands(door, gateway):
     door.post("inbound", reply("TD"))
     door.work(Lane.INBOUND, Lane.SMS)
-    [number] = [found[1] for each in sent if (found := re.search("凭证号([0-9A-Z]{8})", each))]
+    [number] = [found[1] for sms in gateway.sent if (found := re.search("凭证号([0-9A-Z]{8})", sms.text))]
     line = door.engine.line(Msisdn(NUMBER))
     assert number == receipt_of(line.id, name_of(Kind.REFUSED, "mobile"))
     assert get(door, number).json()["state"] == "refusal.refused"
@@ -186,7 +180,7 @@ def coded(door):
     return door.engine.outside.code_of(line.id, line.code.seed)
 
 
-def test_with_a_code_sent_to_the_number_all_of_its_records_are_shown(door, answered, sent):
+def test_with_a_code_sent_to_the_number_all_of_its_records_are_shown(door, answered, gateway):
     done = answered("是")
     door.place(order(plan="data-pack-10gb", call={"recording_id": "rec-other"}), key="key-2")
     door.engine.refuse(RefusalAsked(Msisdn(NUMBER), "unicom", "ops", "ops-1"))
@@ -195,7 +189,7 @@ def test_with_a_code_sent_to_the_number_all_of_its_records_are_shown(door, answe
     asked = post(door, done.receipt, **{"as": "code"})
     assert (asked.status_code, "<article" in asked.text) == (200, False)
     door.work(Lane.SMS)
-    assert coded(door) in sent[-1]
+    assert coded(door) in gateway.sent[-1].text
     ticket = re.search('name="ticket" value="([^"]*)"', asked.text)[1]
     wrong = post(door, done.receipt, **{"as": "all", "code": "000000", "ticket": ticket})
     assert (wrong.status_code, "<article" in wrong.text, 'name="code"' in wrong.text) == (422, False, True)
