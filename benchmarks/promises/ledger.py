@@ -15,10 +15,9 @@ from aiohttp import web
 
 from benchmarks.promises.people import FIRST_NUMBER, case_of, person
 from consent_engine.simulator.__main__ import secrets_of
-from consent_engine.simulator.case import Case
 from consent_engine.simulator.outside import Outside
-from consent_engine.simulator.tasks import Tasks
-from consent_engine.simulator.wire import Wire
+from consent_engine.simulator.subscribers import Case
+from consent_engine.simulator.wire import Tasks, Wire
 
 PATIENT_TRIES = 4_000
 """A gateway repeats what was not acknowledged, for longer than any of our crashes lasts."""

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.scripts import Answer, BssHop, Dlr, Hop, Order, Script, Turn
+from consent_engine.simulator.subscribers import Case, OrderRun
 
 FIRST_NUMBER = 13_900_000_000
 CARRIER, OFFICIAL = "mobile", "10085"

@@ -10,9 +10,8 @@ from http import HTTPStatus
 from typing import Any
 from zlib import crc32
 
-from consent_engine.simulator.case import Case, OrderRun
-from consent_engine.simulator.handsets import Handsets
 from consent_engine.simulator.scripts import Desk, Turn, When
+from consent_engine.simulator.subscribers import Case, Handsets, OrderRun
 from consent_engine.simulator.wire import Reply, Wire
 
 MOST_UNASKED = 16

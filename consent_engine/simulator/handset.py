@@ -24,10 +24,7 @@ import aiohttp
 from aiohttp import web
 
 from consent_engine.process.shutdown import Stop, tie
-from consent_engine.simulator.answers import signed_object
-from consent_engine.simulator.handsets import instant
-from consent_engine.simulator.tasks import Tasks
-from consent_engine.simulator.wire import Unreachable, Wire
+from consent_engine.simulator.wire import Tasks, Unreachable, Wire, instant, signed_object
 
 LANGUAGES = {"zh": "zh-CN", "en": "en"}
 KINDS = {"handset.html": "text/html", "handset.css": "text/css", "handset.js": "text/javascript"}

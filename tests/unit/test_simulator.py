@@ -21,27 +21,20 @@ from consent_engine.simulator.account import (
     ASCII,
     conversation,
     funnel,
+    judge,
     misbehaviour,
     most_telling,
     progress,
     width,
     wrap,
 )
-from consent_engine.simulator.answers import Answers
-from consent_engine.simulator.bss import BssDesk
 from consent_engine.simulator.callcentre import MOST_UNASKED, CallCentre
-from consent_engine.simulator.case import Case, OrderRun, crowd
-from consent_engine.simulator.demo import DIFFERS, TOO_SLOW, Run, run, settings_for
-from consent_engine.simulator.gateway import GatewayDesk
-from consent_engine.simulator.handsets import Handsets
-from consent_engine.simulator.judge import judge
+from consent_engine.simulator.demo import DIFFERS, TOO_SLOW, Run, Watch, run, settings_for
 from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger, Said, SmsSeen
-from consent_engine.simulator.outside import Outside
+from consent_engine.simulator.outside import BssDesk, GatewayDesk, Outside
 from consent_engine.simulator.scripts import SILENCE, Answer, Before, BssHop, Desk, Hop, Script, Turn, When
-from consent_engine.simulator.subscribers import SCRIPTS
-from consent_engine.simulator.tasks import Tasks
-from consent_engine.simulator.watch import Watch
-from consent_engine.simulator.wire import Reply
+from consent_engine.simulator.subscribers import SCRIPTS, Case, Handsets, OrderRun, crowd
+from consent_engine.simulator.wire import Answers, Reply, Tasks
 
 PLANS = {"mobile": ["m1", "m2"], "telecom": ["t1", "t2"], "unicom": ["u1", "u2"]}
 NAMES = {script.name for script in SCRIPTS}
