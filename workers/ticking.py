@@ -198,7 +198,7 @@ class Scribe(Ticking):
                 store = store or self._make()
                 new = write_out(store, self._reader, BATCHES) if is_due(store, self._tick_s) else 0
                 # Another reader may have had the cells: only SQL's being fresh shows that the archive is back.
-                if self._trouble.times and not new and is_due(store, self._tick_s):
+                if self._trouble.times and not new and not store.journal.waiting().lag_s < FRESH * self._tick_s:
                     raise ArchiveUnavailable("SQL is still behind")
             pause = min(self._tick_s * 2 ** min(self._trouble.times, 10), max(MOST_PAUSE_S, self._tick_s))
             self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

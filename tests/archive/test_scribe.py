@@ -117,3 +117,29 @@ def test_trouble_is_not_over_because_another_process_reads_the_journal_in_vain(s
     told = [record.message for record in caplog.records if record.name == "workers.ticking"]
     assert len(told) == 1, told
     assert small.client.llen(small.cell.journal) > 0
+
+
+def test_trouble_is_over_once_another_process_has_brought_all_that_waited(small, caplog):
+    """In a quiet night nothing comes after it: the journal is empty, and stays so."""
+    small.settled()
+    tried = []
+
+    def away(_, entries):
+        tried.append(entries)
+        raise ArchiveUnavailable("the archive cannot be reached")
+
+    store = replace(small.engine.store, log=LogThrough(small.engine.store.log, away))
+    assert store.bound_archive()
+    scribe = Scribe(lambda: store, "w", tick_s=0.01)
+    scribe.start()
+    until("it failed", lambda: tried)
+
+    def another_brings():
+        small.clock.forward(seconds=60)  # whoever had the cell has it no more
+        write_out(small.engine.store, "another")
+        return not small.client.llen(small.cell.journal)
+
+    until("another process has its turn", another_brings)
+    until("it is over", lambda: "the journal waits: over" in caplog.text)
+    scribe.stop()
+    scribe.join(WAIT_S)
