@@ -186,7 +186,7 @@ class Clock(threading.Thread):
         tell_outages(engine)
         self._trim(engine)
         await self._expire(engine)
-        standing = [lane for lane in self._lanes if engine.performer.gate.lane(lane)]
+        standing = [lane for lane in self._lanes if engine.performer.gate.is_paused(lane)]
         for lane in self._silent({lane: depth for lane, depth in depths.items() if lane not in standing}):
             await self._perform(engine, lane)
 

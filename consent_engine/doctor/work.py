@@ -47,8 +47,9 @@ def work(
     paused = registry.pauses.standing()
     yield from _paused(paused, registry.now())
     health = health_of(registry, targets, registry.now())
-    away = {each.target.name for each in health if each.target.to == GATEWAY and each.is_away}
-    depths = by_lane(store.lanes.depths_of_all(), [carrier for carrier, name in routes.items() if name in away])
+    away = [each for each, name in routes.items() if any(h.target == (GATEWAY, name) and h.is_away for h in health)]
+    stopped = [each for each, name in routes.items() if Endpoint(GATEWAY, name) in paused]
+    depths = by_lane(store.lanes.depths_of_all(), away, stopped)
     yield from _lanes(depths, heard.values(), {name for to, name in paused if to == LANE})
     yield from outside(health, registry.now())
     yield from slow(lately(registry, targets, call_ms))

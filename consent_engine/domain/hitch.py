@@ -31,7 +31,6 @@ class Hitch(Worded):
     )  # fmt: skip
     GATEWAY_NO_ROUTE = "gateway_no_route", "网关应答 {1}：没有到该号码的路由", "gateway answered {1}: no route"
     GATEWAY_ADDRESS = "gateway_address", "网关应答 {1}：发送地址不对", "gateway answered {1}: URL is not its sendsms"
-    GATEWAY_STANDS = "gateway_stands", "网关 {1} 已暂停", "its gateway {1} stands still"
     DENIED = "denied", "网关的名单拒绝该号码", "number denied by the gateway's lists"
     REJECTED = "rejected", "网关拒绝", "rejected"
     REFUSED_BY_SMSC = "refused_by_smsc", "短信中心拒绝", "refused by the SMSC"

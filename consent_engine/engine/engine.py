@@ -12,6 +12,7 @@ from consent_engine.domain.admission.admit import Terms, limits
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import NOTIFICATION, Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line, line_id
@@ -105,17 +106,22 @@ class Engine:
         self.receipts = Receipts(store, Seal(secret), terms.reporting, registry.now)
         self.inspections = InspectionFiles(store, self.inspector, terms, registry.now, hands)
         self.call_ms = pace.call_ms
-        self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
-        gate = Gate(registry.pauses.standing, outside.routes, pace.watch, partial(gateways_away, registry, outside))
+        self.pauses = Desk(registry, queue, outside, pace.call_ms)
+        gate = Gate(registry.pauses.standing, pace.watch, partial(gateways_away, registry, outside))
         known = Shelf(self.catalogue, pace.watch).known
         self.performer = Performer(
             store, queue, outside, terms.policy, pace, gate, known, keep=terms.reporting.keep, measures=measures
         )
 
     def depths(self) -> dict[Lane, LaneDepth]:
-        """Return how full each lane is. SMS of a gateway that is away wait for its first answer, and are not late."""
-        away = gateways_away(self.registry, self.outside)
-        return by_lane(self.lanes.depths_of_all(), [each for each, name in self.outside.routes.items() if name in away])
+        """Return how full each lane is. SMS of a gateway that is paused are not due; those of one that is away wait for
+        its first answer, and are not late.
+        """
+        gate, routes = self.performer.gate, {each: self.outside.route(each) for each in Carrier}
+        gate.look()
+        away = [carrier for carrier, route in routes.items() if gate.is_away(route)]
+        paused = [carrier for carrier, route in routes.items() if gate.gateway(route)]
+        return by_lane(self.lanes.depths_of_all(), away, paused)
 
     # -- place ---------------------------------------------------------------------------------------------------
 

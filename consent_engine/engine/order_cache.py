@@ -31,17 +31,15 @@ class Carried(NamedTuple):
 
 class LeaseOnCommit:
     """Leasing within commits. work: that of an effect and its carrier · room: how many calls of it may begin here at
-    once, without waking a worker · stands: the gateway of a leased SMS where that is paused, else '' · start: as
-    `Flights.start`
+    once, without waking a worker · start: as `Flights.start`
     """
 
     def __init__(
-        self, work: Callable[[str, str], Work], room: Callable[[Work], int], stands: Callable[[Leased], str],
+        self, work: Callable[[str, str], Work], room: Callable[[Work], int],
         start: Callable[[Work, Leased, float, float], None], pace: Pace,
     ) -> None:  # fmt: skip
         self._work = work
         self._room = room
-        self._stands = stands
         self._start = start
         self._watch = pace.watch
         self._lease_ms = pace.lease_ms
@@ -97,8 +95,6 @@ class LeaseOnCommit:
         lease = Put(put.effect, at + self._lease_ms, begun)
         change = structs.replace(change, put=tuple(lease if each is put else each for each in change.put))
         leased = Leased(put.effect, begun.attempts, lost=False, at=at, record=saved(order, change))
-        if work is not Lane.ACTIVATION and self._stands(leased):
-            return None
         commit, proven = structs.replace(commit, records=(change, *others)), work is Lane.ACTIVATION  # as a lease is
         return Carried(Save(commit, ask.prove or proven), work, leased)
 

@@ -1,37 +1,26 @@
 """Pausing and resuming a lane or a gateway: nothing new is begun in it meanwhile, and nothing is lost.
 
-A process checks once a second what is paused. Calls that are under way end and are recorded: a lane or a gateway is
-drained when no slice from before the pause can still begin a call, and the longest call is over.
+A process checks once a second what is paused, and leases nothing of it: it stays due where it was. Calls that are under
+way end and are recorded: a lane or a gateway is drained when no slice from before the pause can still begin a call, and
+the longest call is over.
 """
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 
 from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.hitch import Hitch
 from consent_engine.errors import Refused, StoreUnavailable
-from consent_engine.ports import Endpoint, Lanes, Leased, Outside, Registry, Route, Work
+from consent_engine.ports import Endpoint, Outside, Queue, Registry, Route, Work, kind_of
 from consent_engine.ports.endpoints import GATEWAY
 from consent_engine.ports.registry import LANE, Pause, PauseEvent
 
-log = logging.getLogger(__name__)
 LOOK_S = 1.0
 """How old a process's knowledge of pauses may be."""
-AGAIN_MS = 60_000
-"""Delay before an SMS for a paused gateway is looked at again, unless that is resumed earlier."""
 SLICE_MS = 1_000
 """Longest time that a slice which has begun still takes."""
-SEEN_MS = int(LOOK_S * 1000) + SLICE_MS + 500
-"""After this long no slice acts on an older state of pauses."""
 MOST_TOLD = 50
-
-
-def why_it_waits(gateway: str) -> str:
-    """Return why an SMS waits, as its effect keeps it: SMS that wait for another gateway are not woken with it."""
-    return Hitch.GATEWAY_STANDS.of(gateway)
 
 
 class NothingSo(Refused, code="nothing_so"):
@@ -53,10 +42,10 @@ class PauseInForce(Struct, frozen=True):
 class Desk:
     """Operators' pauses: stop, resume, list. call_ms: how long a call may last"""
 
-    def __init__(self, registry: Registry, lanes: Lanes, outside: Outside, call_ms: int) -> None:
+    def __init__(self, registry: Registry, queue: Queue, outside: Outside, call_ms: int) -> None:
         self._registry = registry
         self._pauses = registry.pauses
-        self._lanes = lanes
+        self._queue = queue
         self._known = {Endpoint(LANE, lane.value) for lane in Lane} | {
             Endpoint(GATEWAY, name) for name in outside.gateways
         }
@@ -75,17 +64,10 @@ class Desk:
         return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
 
     def resume(self, target: Endpoint, by: str, reason: str) -> None:
-        """Resume a target, also one no longer in use; SMS that wait for it continue once every process has seen that.
-        Raises NotPaused.
-        """
-        now = self._registry.now()
-        if not self._pauses.resume(target, now, by, reason):
+        """Resume a target, also one no longer in use; a worker is woken for its lane. Raises NotPaused."""
+        if not self._pauses.resume(target, self._registry.now(), by, reason):
             raise NotPaused("it is not stopped")
-        if target.to == GATEWAY:
-            try:
-                self._lanes.bring_forward(Lane.SMS, now + SEEN_MS, now + AGAIN_MS, why=why_it_waits(target.name))
-            except StoreUnavailable as error:  # resumed all the same: waiting SMS are looked at again anyway
-                log.warning("SMS waiting for %s continue within a minute, not at once: %s", target.name, error)
+        self._queue.wake(Lane.SMS if target.to == GATEWAY else Lane(target.name), 1, more=True)
 
     def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:
         """Return pauses and resumptions, newest first."""
@@ -99,23 +81,22 @@ class Gate:
     """
 
     def __init__(
-        self, look: Callable[[], Mapping[Endpoint, Pause]], routes: Mapping[str, str],
-        watch: Callable[[], float] = monotonic, away: Callable[[], Collection[str]] = tuple,
+        self, look: Callable[[], Mapping[Endpoint, Pause]], watch: Callable[[], float] = monotonic,
+        away: Callable[[], Collection[str]] = tuple,
     ) -> None:  # fmt: skip
         self._look = look
-        self._routes = routes
         self._watch = watch
         self._away = away
         self._looked_at = -LOOK_S
         self._standing: Mapping[Endpoint, Pause] = {}
         self._probes: dict[str, int] = {}
 
-    def lane(self, lane: Lane) -> bool:
-        """Whether this lane is paused. While the first cell is unavailable, the last look counts: other cells go on.
+    def look(self, old_s: float = LOOK_S) -> None:
+        """Look again if the last look is so old. While the first cell is unavailable, that one counts: others go on.
 
         Raises StoreUnavailable where nothing was seen yet.
         """
-        if self._watch() - self._looked_at >= LOOK_S:
+        if self._watch() - self._looked_at >= old_s:
             try:
                 self._standing = self._look()
                 self._probes = dict.fromkeys(self._away(), 1)
@@ -123,14 +104,30 @@ class Gate:
                 if self._looked_at < 0:
                     raise
             self._looked_at = self._watch()
-        return Endpoint(LANE, lane.value) in self._standing
+
+    def begin(self) -> None:
+        """Look before a slice; at once where something is paused: the job that a resume wakes must see that."""
+        self.look(0 if self._standing else LOOK_S)
+
+    def is_paused(self, work: Work) -> bool:
+        """Whether the lane is paused, or the gateway. Raises as `look` does."""
+        self.look()
+        return Endpoint(LANE, kind_of(work).value) in self._standing or self.gateway(work)
+
+    def gateway(self, work: Work) -> bool:
+        """Whether this is a gateway that was paused as of the last look."""
+        return isinstance(work, Route) and Endpoint(GATEWAY, work.gateway) in self._standing
 
     def is_away(self, work: Work) -> bool:
         """Whether this is a gateway that was away as of the last look."""
         return isinstance(work, Route) and work.gateway in self._probes
 
-    def free(self, work: Work, free: int, flying: int) -> int:
-        """Return how many calls may begin at once, of so many free places: to a gateway that is away one at a time."""
+    def places(self, work: Work, free: int, flying: int) -> int:
+        """Return how many calls may begin at once, of so many free places: none of what is paused, and to a gateway
+        that is away one at a time. Raises as `look` does.
+        """
+        if self.is_paused(work):
+            return 0
         if not isinstance(work, Route) or work.gateway not in self._probes:
             return free
         return 0 if flying else self._probes[work.gateway]
@@ -140,13 +137,6 @@ class Gate:
         if isinstance(work, Route) and work.gateway in self._probes:
             self._probes[work.gateway] = 0
 
-    def gateway(self, leased: Leased) -> str:
-        """Return the gateway that an SMS would be handed to if that is paused as of the last look; else ''."""
-        if not self._standing:
-            return ""
-        name = self._routes.get(leased.carrier, "")
-        return name if Endpoint(GATEWAY, name) in self._standing else ""
 
-
-OPEN = Gate(dict, {})
+OPEN = Gate(dict)
 """A gate with nothing paused."""

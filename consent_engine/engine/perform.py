@@ -28,7 +28,7 @@ from consent_engine.engine.leave import MOST_WAITING, Mover
 from consent_engine.engine.line_events import LineEventAsked, recording_event_on
 from consent_engine.engine.metrics import Measures, targets_of
 from consent_engine.engine.order_cache import LeaseOnCommit, OrderCache
-from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
+from consent_engine.engine.pausing import OPEN, Gate
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.revoking import revoked_on
 from consent_engine.engine.round_trips import Step, drive
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 BATCH = 200
 KEPT = Retention()
 FOR_A_PERSON = "the subscriber's last reply may be a refusal: a person decides first"
+AGAIN_MS = 60_000
+"""Delay before a question that waits for a person is looked at again."""
 LINGER_S = 0.02
 """How long a slice with nothing left to lease waits for its calls, so that its job can report their outcomes. Other
 jobs wait for the worker meanwhile, so this is short."""
@@ -75,7 +77,7 @@ class Performer:
         self.measures = measures or Measures(targets_of(outside), pace.call_ms / 1000)
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
         self._known = OrderCache(pace, lambda: bool(self.awake))
-        self._carry = LeaseOnCommit(self._work, self._room, gate.gateway, self._start, pace)
+        self._carry = LeaseOnCommit(self._work, self._room, self._start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """Perform one slice of about `seconds` at most. Raises StoreUnavailable when the store cannot be reached."""
@@ -117,8 +119,7 @@ class Performer:
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
         """Return the lanes where no call may begin before another has ended: of SMS, to one of its gateways."""
-        found = {lane: [work for work in self._full(lane) if not self.gate.is_away(work)] for lane in lanes}
-        return [lane for lane, full in found.items() if full and not self.gate.lane(lane)]
+        return [lane for lane in lanes if not all(map(self._stays, self._full(lane)))]
 
     def _work(self, effect: str, carrier: str) -> Work:
         """Return the work that an effect is part of. carrier: of an SMS"""
@@ -126,17 +127,16 @@ class Performer:
         return next((each for each in works if isinstance(each, Route) and carrier in each.carriers), works[0])
 
     def _full(self, lane: Lane) -> list[Work]:
-        return [work for work in self._works[lane] if self._free(work) <= 0]
+        return [work for work in self._works[lane] if self._places(work) <= 0]
 
-    def _free(self, work: Work) -> int:
-        """Return how many more effects can be leased at once."""
-        if work in WITHOUT_CALLS:
-            return BATCH
-        return min(self.gate.free(work, self._flights.free(work), self._flights.flying(work)), BATCH)
+    def _stays(self, work: Work) -> bool:
+        """Whether what is due stays where it is, though it had a place: it is paused, or its gateway is away."""
+        return self.gate.is_paused(work) or self.gate.is_away(work)
 
     def _places(self, work: Work) -> int:
-        """As `_free`, but 0 where the lane is paused."""
-        return 0 if self.gate.lane(kind_of(work)) else self._free(work)
+        """Return how many more effects can be leased at once."""
+        free = BATCH if work in WITHOUT_CALLS else min(self._flights.free(work), BATCH)
+        return self.gate.places(work, free, self._flights.flying(work))
 
     def _room(self, work: Work) -> int:
         """Return how many more calls may begin as soon as they are due: only in a lane that is looked at anyway, and
@@ -161,7 +161,8 @@ class Performer:
     async def _perform(self, one: Slice) -> Tally:
         self._under_way = one
         try:
-            stands = self.gate.lane(one.lane)
+            self.gate.begin()
+            stands = self.gate.is_paused(one.lane)
             left = not stands and await (self._settle(one) if one.lane in WITHOUT_CALLS else self._call(one))
             if one.lane is Lane.TIMER:
                 await self._mover.rest()
@@ -196,7 +197,7 @@ class Performer:
             leased, full, works = self._begin([one.lane]), self._full(one.lane), self._works[one.lane]
             if leased and len(full) < len(works):  # another part of the store may have more, or another gateway
                 await asyncio.sleep(0)
-            elif len(full) == len(works) and not any(map(self.gate.is_away, works)):
+            elif len(full) == len(works) and not any(map(self._stays, works)):
                 await self._flights.wait(one.end - monotonic())
             else:
                 soon = min(one.end, monotonic() + LINGER_S)
@@ -217,8 +218,8 @@ class Performer:
         for of, each in [(of, each) for of, some in leased.items() for each in some]:
             lane = kind_of(of)
             self._known.leased(each, asked)
-            if lane is Lane.SMS and (why := _why_put_off(each, self.gate)):
-                work.append((lane, self._putting_off(each, since, why)))
+            if lane is Lane.SMS and _awaits_person(each):
+                work.append((lane, self._putting_off(each, since)))
             elif each.barred:
                 work.append((lane, barring(each)))
             elif (known := known_outcome(each)) is not None:
@@ -303,10 +304,10 @@ class Performer:
             self._measure(leased, after, now)
         return word_of(outcome, parked=bool(pending and pending.parked))
 
-    def _putting_off(self, leased: Leased, since: float, why: str) -> Step[str]:
-        """Put off an SMS: as if it had not been leased, and due again in a while."""
+    def _putting_off(self, leased: Leased, since: float) -> Step[str]:
+        """Put off a question: as if it had not been leased, and due again in a while."""
         now = leased.at + int((self._watch() - since) * 1000)
-        yield from giving_back(leased, now, now + AGAIN_MS, why)
+        yield from giving_back(leased, now, now + AGAIN_MS, FOR_A_PERSON)
         return "given_back"
 
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
@@ -315,13 +316,8 @@ class Performer:
             self.measures.notified((now - activated.at) / 1000)
 
 
-def _why_put_off(leased: Leased, gate: Gate) -> str:
-    """Return why an SMS is put off though it is due: its gateway is paused, or it asks a subscriber whose last words
-    may be a refusal, however it became due. '' where it is not; one known to have begun is recorded all the same.
-    """
-    if known_outcome(leased) is not None:
-        return ""
-    if name := gate.gateway(leased):
-        return why_it_waits(name)
+def _awaits_person(leased: Leased) -> bool:
+    """Whether an SMS asks a subscriber whose last words may be a refusal. One known to have begun is recorded."""
     order = leased.record
-    return FOR_A_PERSON if isinstance(order, Order) and leased.effect == QUESTION and order.awaits_person else ""
+    asks = isinstance(order, Order) and leased.effect == QUESTION and order.awaits_person
+    return asks and known_outcome(leased) is None

@@ -97,11 +97,14 @@ class LaneDepth(Struct, frozen=True):
         return cls(sum(due), max(late), sum(parked), sum(waiting))
 
 
-def by_lane(parts: Mapping[str, LaneDepth], held: Collection[str] = ()) -> dict[Lane, LaneDepth]:
-    """Return how full each lane is, from its parts. held: carriers whose SMS are not to be handed over now: they wait,
-    and are not late
+def by_lane(
+    parts: Mapping[str, LaneDepth], away: Collection[str] = (), paused: Collection[str] = ()
+) -> dict[Lane, LaneDepth]:
+    """Return how full each lane is, from its parts. away: carriers whose SMS are tried now and then, and are not late ·
+    paused: those whose SMS are not due
     """
-    sms = LaneDepth.of(replace(parts[each], late=0) if each in held else parts[each] for each in Carrier)
+    shown = {**parts, **{each: replace(parts[each], late=0) for each in away}}
+    sms = LaneDepth.of(replace(parts[each], due=0, late=0) if each in paused else shown[each] for each in Carrier)
     return {lane: sms if lane is Lane.SMS else parts[lane] for lane in Lane}
 
 
@@ -125,13 +128,11 @@ class Lanes(Protocol):
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         """Make an effect of records, leased by this worker, due at another instant; no worker gets it before."""
 
-    def bring_forward(
-        self, work: Work, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
-    ) -> int:
+    def bring_forward(self, work: Work, due: Millis, until: Millis, *, doubtful: str = "", over: Millis = 0) -> int:
         """Make effects that are due by `until` due at `due`; return how many moved.
 
-        Those that wait for the reason `why`, or SMS of the carrier `doubtful` that are in doubt; with neither, those
-        that were tried and surely not taken. over: they are spread over so long (ms) before `due`
+        SMS of the carrier `doubtful` that are in doubt; without one, those that were tried and surely not taken. over:
+        they are spread over so long (ms) before `due`
         """
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:

@@ -15,7 +15,6 @@ from consent_engine.domain.msisdn import SLOTS, slot
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.pausing import SEEN_MS
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Endpoint, Posted
@@ -189,7 +188,7 @@ def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
     assert world.client.keys("ce:*:key:*") == [f"ce:{{3}}:key:{keys[15]}"]
 
 
-def test_what_waits_for_a_gateway_is_brought_forward_in_every_cell(world):
+def test_what_waits_for_a_gateway_goes_out_of_every_cell_once_that_goes_on(world):
     gateway = Endpoint("gateway", "test")
     world.engine.pauses.pause(gateway, "ops-1", "its operator works on it")
     world.clock.forward(seconds=1)
@@ -197,7 +196,6 @@ def test_what_waits_for_a_gateway_is_brought_forward_in_every_cell(world):
     world.run(Lane.SMS)
     assert world.gateway.sent == []
     world.engine.pauses.resume(gateway, "ops-1", "done")
-    world.clock.forward(SEEN_MS)
     world.run(Lane.SMS)
     assert {world.state(each) for each in orders} == {"awaiting_reply"}
 

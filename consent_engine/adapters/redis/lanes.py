@@ -83,15 +83,13 @@ class RedisLanes(OfCell, Lanes):
         if rows:
             self._wire.ask(*(("ZADD", key, "XX", *rows) for key in self._cell.dues(lane_of(effect))))
 
-    def bring_forward(
-        self, work: Work, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
-    ) -> int:
+    def bring_forward(self, work: Work, due: Millis, until: Millis, *, doubtful: str = "", over: Millis = 0) -> int:
         moved = 0
         for key in self._cell.dues(work):
             looked, passed = BROUGHT, 0  # passed: effects that stay where they were
             while looked == BROUGHT:
                 calls = Calls()
-                arguments = [due, until, why, self._cell.prefix, passed, BROUGHT, over, doubtful]
+                arguments = [due, until, doubtful, self._cell.prefix, passed, BROUGHT, over]
                 calls.script("bring_forward", [key], [str(each) for each in arguments])
                 looked, some = self._wire.send(calls, repeat=True)[0]
                 moved, passed = moved + some, passed + looked - some

@@ -127,13 +127,9 @@ class ShardedLanes(OfCells, Lanes):
             list(dues), str, lambda cell, some: cell.lanes.postpone(effect, {each: dues[each] for each in some}, owner)
         )
 
-    def bring_forward(
-        self, work: Work, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
-    ) -> int:
+    def bring_forward(self, work: Work, due: Millis, until: Millis, *, doubtful: str = "", over: Millis = 0) -> int:
         return sum(
-            self._cells.reached(
-                lambda cell: cell.lanes.bring_forward(work, due, until, why=why, doubtful=doubtful, over=over)
-            )
+            self._cells.reached(lambda cell: cell.lanes.bring_forward(work, due, until, doubtful=doubtful, over=over))
         )
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:

@@ -39,7 +39,7 @@ async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
 
 @operations.add("POST", "/resume", OPS, "Resume a lane or a gateway", PauseList, problems=(NotPaused,))
 async def resume(request: Request, caller: ApiKey, form: StopOrGo) -> bytes:
-    """Waiting work continues within a second, at a gateway within three; 409 `not_paused`. Role: ops."""
+    """Waiting work continues within a second; 409 `not_paused`. Role: ops."""
 
     def went(engine: Engine) -> bytes:
         engine.pauses.resume(Endpoint(form.to, form.name), caller.name, form.reason)

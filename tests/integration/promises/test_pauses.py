@@ -5,7 +5,8 @@ import pytest
 from consent_engine.adapters.redis.lanes import BROUGHT
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, SEEN_MS, Gate, NothingSo, NotPaused
+from consent_engine.engine.change_order import giving_back
+from consent_engine.engine.pausing import LOOK_S, Gate, NothingSo, NotPaused
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Endpoint, Owner
 from consent_engine.ports.registry import Pause
@@ -24,8 +25,9 @@ def stop(world):
         world.clock.forward(int(LOOK_S * 1000))
 
         def go_on():
+            world.queue.woken.clear()
             world.engine.pauses.resume(target, "ops-2", "done")
-            world.clock.forward(int(LOOK_S * 1000))
+            assert world.queue.woken == [Lane.SMS if to == "gateway" else Lane(name)]
 
         return go_on
 
@@ -57,21 +59,45 @@ def test_a_lane_that_stands_still_leases_nothing_and_goes_on_where_it_was(world,
     assert world.state(order) == "notified"
 
 
-def test_a_gateway_that_stands_still_is_handed_nothing_and_no_attempt_is_counted(world, stop):
+def test_what_is_due_at_a_gateway_that_stands_still_stays_where_it_is_and_goes_out_in_the_next_slice(world, stop):
+    """It is not leased: nothing of it changes, and no worker is woken for it, nor is it late."""
     go_on = stop("gateway", "test")
     orders = [world.place(f"+861380013800{n}") for n in range(3)]
-    assert performed(world, Lane.SMS).counts["given_back"] == 3
-    assert world.gateway.sent == []
-    assert not performed(world, Lane.SMS).counts, "nobody looks again for a while"
-    assert {world.engine.show(each.id).question.attempts for each in orders} == {0}
+    world.say("TD", "+8613800138009")
+    world.run(Lane.INBOUND)
+    world.clock.forward(seconds=90)
+    due = world.client.zrange("ce:{0}:due:sms:mobile", 0, -1, withscores=True)
+    before = [world.engine.show(each.id) for each in orders]
+    tally = performed(world, Lane.SMS)
+    assert (tally.counts, tally.left, world.gateway.sent) == ({}, False, [])
+    assert world.client.zrange("ce:{0}:due:sms:mobile", 0, -1, withscores=True) == due
+    assert [world.engine.show(each.id) for each in orders] == before
+    depth = world.engine.depths()[Lane.SMS]
+    assert (depth.due, depth.late, depth.waiting, world.due()[Lane.SMS]) == (0, 0, 4, 4)
+    world.engine.performer.awake = frozenset(Lane)
+    assert world.engine.performer.look([Lane.SMS]) == 0
+    assert world.engine.performer.full([Lane.SMS]) == [], "no other process could do more"
     go_on()
-    world.clock.forward(AGAIN_MS)
-    world.run(Lane.SMS)
+    performed(world, Lane.SMS)
     assert {world.state(each) for each in orders} == {"awaiting_reply"}
-    assert len(world.gateway.sent) == 3
+    assert sorted(sms.purpose for sms in world.gateway.sent) == ["confirmation"] * 3 + ["opted_out"]
 
 
-def test_a_yes_to_a_question_in_doubt_counts_though_that_was_looked_at_again_while_its_gateway_stood_still(world, stop):
+def test_a_notification_does_not_begin_with_its_commit_while_its_gateway_stands_still(world, stop):
+    order = world.place()
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.say("是")
+    go_on = stop("gateway", "test")
+    world.engine.performer.awake = frozenset(Lane)
+    world.run(Lane.INBOUND, Lane.ACTIVATION)
+    assert world.state(order) == "activated"
+    go_on()
+    performed(world, Lane.SMS)
+    assert world.state(order) == "notified"
+
+
+def test_a_yes_to_a_question_in_doubt_counts_though_that_was_leased_again_and_not_begun(world):
     world.gateway.answers = [Uncertain("timeout")]
     order = world.place()
     world.run(Lane.SMS)
@@ -79,10 +105,10 @@ def test_a_yes_to_a_question_in_doubt_counts_though_that_was_looked_at_again_whi
     world.clock.forward(seconds=30)
     world.say("是")
     world.run(Lane.INBOUND)
-    stop("gateway", "test")
     for _ in range(3):
         world.clock.forward(seconds=601)
-        assert performed(world, Lane.SMS).counts["given_back"] == 1
+        [leased] = world.engine.store.lanes.lease(Lane.SMS, 9)
+        world.engine.run(giving_back(leased, world.clock()))
     waits = world.engine.show(order.id).question
     assert (waits.attempts, waits.first_at, waits.last_at) == (1, asked.first_at, asked.last_at)
     world.report(order, Delivery.DELIVERED)
@@ -96,16 +122,10 @@ def test_what_waits_for_a_gateway_goes_out_once_it_goes_on_and_nothing_else_does
     world.run(Lane.SMS)
     go_on = stop("gateway", "test")
     order = world.place()
-    world.say("TD", "+8613800138002")
-    world.run(Lane.INBOUND, Lane.SMS)
-    assert world.engine.show(order.id).question.why == "gateway_stands:test"
+    world.run(Lane.SMS)
     go_on()
     world.run(Lane.SMS)
-    assert len(world.gateway.sent) == 1, "a process that has not seen it yet would put it off once more"
-    world.clock.forward(SEEN_MS)
-    world.run(Lane.SMS)
     assert [world.state(each) for each in (order, early)] == ["awaiting_reply", "agreed"]
-    assert sorted(sms.to[-4:] for sms in world.gateway.sent) == ["8000", "8001", "8002"]
     world.clock.forward(seconds=20)
     world.run(Lane.SMS)
     assert world.state(early) == "awaiting_reply"
@@ -116,35 +136,22 @@ def test_more_than_one_script_brings_forward_are_all_due_and_what_is_in_hand_is_
     own = [world.place(f"+86138001{n:05d}").id for n in range(3)]
     for n in range(2 * BROUGHT + 7):
         world.client.zadd("ce:{0}:due:sms:mobile", {f"o:other{n:05d}:sms.confirmation.1": now + 50_000})
-    for n, kept in enumerate(('[0,0,0,0,0,"here","",0]', '[1,7,0,7,7,"here","",0]', '[0,0,0,0,0,"there","",0]')):
+    for n, kept in enumerate(('[1,0,0,7,7,"503","",0]', '[1,7,0,7,7,"503","",0]', '[0,0,0,0,0,"","",0]')):
         world.client.hset(f"ce:{{0}}:order:{own[n]}", "f:sms.confirmation.1", kept)
         world.client.zadd("ce:{0}:due:sms:mobile", {f"o:{own[n]}:sms.confirmation.1": now + 50_001})
-    assert lanes.bring_forward(Lane.SMS, now + 1_000, now + 60_000, why="here") == 1
+    assert lanes.bring_forward(Lane.SMS, now + 1_000, now + 60_000) == 1
     dues = [lanes.dues(Owner.ORDER, each, ["sms.confirmation.1"])[0] - now for each in own]
     assert dues == [1_000, 50_001, 50_001]
-
-
-def test_an_answer_without_an_order_waits_for_its_gateway_too(world, stop):
-    go_on = stop("gateway", "test")
-    world.say("TD")
-    world.run(Lane.INBOUND, Lane.SMS)
-    assert world.gateway.sent == []
-    go_on()
-    world.clock.forward(AGAIN_MS)
-    world.run(Lane.SMS)
-    assert [sms.purpose for sms in world.gateway.sent] == ["opted_out"]
 
 
 def test_a_gateway_that_goes_on_does_not_wake_what_waits_for_another(world, stop):
     world.engine.pauses._known.add(Endpoint("gateway", "other"))  # noqa: SLF001 - as if two were set up
     go_on = stop("gateway", "other")
     stop("gateway", "test")
-    order = world.place()
-    performed(world, Lane.SMS)
+    world.place()
     go_on()
-    world.clock.forward(SEEN_MS)
-    assert not performed(world, Lane.SMS).counts, "leased again, it would be put off once more"
-    assert world.engine.show(order.id).question.why == "gateway_stands:test"
+    assert not performed(world, Lane.SMS).counts
+    assert world.gateway.sent == []
 
 
 def test_another_gateway_goes_on(world, stop):
@@ -179,11 +186,13 @@ def test_what_is_no_lane_and_no_gateway_cannot_be_stopped(world):
             world.engine.pauses.pause(target, "ops-1", REASON)
 
 
-def test_a_lease_that_was_lost_is_a_doubt_though_its_gateway_stands_still(world, stop):
+def test_a_lease_that_was_lost_is_a_doubt_once_its_gateway_goes_on(world, stop):
     order = world.place()
     world.engine.store.lanes.lease(Lane.SMS, 9)  # by a worker that hands the question over, and dies
-    stop("gateway", "test")
+    go_on = stop("gateway", "test")
     world.clock.forward(seconds=61)
+    assert not performed(world, Lane.SMS).counts
+    go_on()
     performed(world, Lane.SMS)
     question = world.engine.show(order.id).question
     assert (question.attempts, question.doubts, world.gateway.sent) == (2, 1, [])
@@ -197,10 +206,11 @@ def test_while_the_first_cell_is_away_what_was_seen_last_counts():
             raise StoreUnavailable("away")
         return found[0]
 
-    gate = Gate(look, {}, lambda: at[0])
-    assert [gate.lane(lane) for lane in (Lane.SMS, Lane.INBOUND)] == [True, False]
+    gate = Gate(look, lambda: at[0])
+    assert [gate.is_paused(lane) for lane in (Lane.SMS, Lane.INBOUND)] == [True, False]
     found.clear()
     at[0] += LOOK_S
-    assert [gate.lane(lane) for lane in (Lane.SMS, Lane.INBOUND)] == [True, False]
+    assert [gate.is_paused(lane) for lane in (Lane.SMS, Lane.INBOUND)] == [True, False]
+    gate.begin()
     with pytest.raises(StoreUnavailable):
-        Gate(look, {}, lambda: at[0]).lane(Lane.SMS)
+        Gate(look, lambda: at[0]).is_paused(Lane.SMS)

@@ -237,7 +237,7 @@ def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_lea
     now, due = desk.clock.now, desk.cell.due["mobile"]
     orders = [desk.place(f"1380013{n:04}").id for n in range(2)]
     for order in orders:
-        desk.client.hset(desk.cell.order(order), f"f:{QUESTION}", '[0,0,0,0,0,"here","",0]')
+        desk.client.hset(desk.cell.order(order), f"f:{QUESTION}", '[1,0,0,7,7,"503","",0]')
         desk.client.zadd(due, {f"o:{order}:{QUESTION}": now + 50_000})
 
     def leases_one():
@@ -246,7 +246,7 @@ def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_lea
         assert leased.record.id == orders[0]
 
     desk.wire.meanwhile = leases_one
-    desk.slow.lanes.bring_forward(Lane.SMS, now + 2_500, now + 120_000, why="here")
+    desk.slow.lanes.bring_forward(Lane.SMS, now + 2_500, now + 120_000)
     dues = [desk.slow.lanes.dues(Owner.ORDER, order, [QUESTION])[0] - now for order in orders]
     assert dues == [60_000, 2_500]
 
