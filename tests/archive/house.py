@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from threading import Event
+from types import SimpleNamespace
 
 from sqlalchemy import delete, update
 
@@ -25,6 +27,7 @@ from consent_engine.engine.slice import Pace
 from consent_engine.ports import Outside
 from consent_engine.ports.queries import OrderFilter
 from tests.conftest import NUMBER, SENDERS, World
+from tests.waiting import HANGS_S
 from tests.written_out import listed
 
 LONG = 80
@@ -112,6 +115,24 @@ def broken(archive: SqlArchive) -> Iterator[None]:
     finally:
         archive._engine.dispose()  # noqa: SLF001
         archive._engine = engine  # noqa: SLF001
+        archive.check()
+
+
+@contextmanager
+def hanging(archive: SqlArchive) -> Iterator[None]:
+    """Make the archive's database take connections, and answer nothing, until the block ends."""
+    engine, thawed = archive._engine, Event()  # noqa: SLF001 - as above
+
+    def begin():
+        thawed.wait(HANGS_S)
+        raise OSError
+
+    archive._engine = SimpleNamespace(begin=begin)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        archive._engine = engine  # noqa: SLF001
+        thawed.set()
         archive.check()
 
 

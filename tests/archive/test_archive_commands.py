@@ -6,14 +6,13 @@ import pytest
 
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.api.service.prometheus import of_store
+from consent_engine.api.service.prometheus import of_archive
 from consent_engine.backup.back_up import copy_online
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.publishing import Publisher, grow
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import LogForked
 from consent_engine.wiring import log_keys
@@ -118,7 +117,7 @@ def test_a_copy_holds_what_is_not_in_the_file_yet(small, tmp_path):
 
 def test_a_metric_says_whether_the_archive_can_be_asked(small):
     def up():
-        [family] = [family for family in of_store(small.engine, PressureWatch()) if family.name == "consent_archive_up"]
+        [family] = of_archive(small.engine)
         return family.samples[0].value
 
     assert up() == 1

@@ -22,7 +22,6 @@ from consent_engine.domain.log.merkle import published
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
 from consent_engine.domain.seal import Chained, Leaf, mark_of
-from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Piece, Waiting
@@ -248,7 +247,7 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
     assert standing(real) == entries
     real.clock.forward(seconds=300)
     assert real.engine.store.journal.waiting() == Waiting(waits, beat, real.clock.now)
-    told = {family.name: family.samples[0].value for family in of_store(real.engine, PressureWatch()) if family.samples}
+    told = {family.name: family.samples[0].value for family in of_store(real.engine) if family.samples}
     assert told["consent_journal_waiting"] == waits
     assert told["consent_journal_oldest_seconds"] >= 300
     [finding] = journal(real.engine.store.journal, real.engine.store.log)

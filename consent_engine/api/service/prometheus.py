@@ -4,7 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
+from itertools import chain
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -87,18 +88,29 @@ class Metrics:
             self._timed(method, route).observe(seconds)
 
     async def page(self) -> bytes:
-        """Return all metrics in Prometheus's format. Without the store, or when it does not answer in time, only those
-        that do not need it: a scrape that got nothing would look like an API that is down.
+        """Return all metrics in Prometheus's format: of store, archive and SQL's figures those that answer in time. A
+        scrape that got nothing would look like an API that is down, and one would be blamed for another.
         """
+        store, archive, figures = await asyncio.gather(
+            self._of("store", of_store),
+            self._of("archive", of_archive),
+            self._of("figures", partial(of_figures, pressing=self._pressing, witnesses=self._witnesses)),
+        )
+        if store is None:
+            store = [_store_up(takes_writes=False)]
+        elif archive is None:
+            archive = [_archive_up(answers=False)]
+        looked = chain(store, archive or (), figures or ())
+        of_all = [*self._kept.collect(), *self._own(), *looked, of_certificates(await self._certificate_ends())]
+        return prometheus_client.generate_latest(_Once(of_all))
+
+    async def _of(self, name: str, of: Callable[[Engine], Iterator[Metric]]) -> list[Metric] | None:
+        """Return what an engine says; None where the store is away, or that takes too long."""
         try:
             async with asyncio.timeout(self._front.bounds.metrics_wait_s):
-                look = await self._looked.of(
-                    "", lambda: self._front.ask(lambda engine: [*of_store(engine, self._pressing, self._witnesses)])
-                )
+                return await self._looked.of(name, lambda: self._front.ask(lambda engine: [*of(engine)]))
         except (StoreUnavailable, TimeoutError):
-            look = [_store_up(takes_writes=False)]
-        of_all = [*self._kept.collect(), *self._own(), *look, of_certificates(await self._certificate_ends())]
-        return prometheus_client.generate_latest(_Once(of_all))
+            return None
 
     async def _certificate_ends(self) -> Mapping[str, float]:
         """Return the instants that are known at once; that of a slow server comes with the next scrape."""
@@ -129,13 +141,14 @@ def _store_up(*, takes_writes: bool) -> Metric:
     return GaugeMetricFamily("consent_store_up", text, value=int(takes_writes))
 
 
-def of_store(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Iterator[Metric]:
-    """Read the state of the store now. What SQL alone knows is left out while it cannot be asked: consent_archive_up
-    says so. pressing: the figures of two weeks of orders, kept between looks · witnesses: how many must sign the log
+def _archive_up(*, answers: bool) -> Metric:
+    text = "Whether the archive answers, and is the one these data belong to"
+    return GaugeMetricFamily("consent_archive_up", text, value=int(answers))
 
-    Raises StoreUnavailable.
-    """
-    now, ask = engine.registry.now(), engine.store.queries
+
+def of_store(engine: Engine) -> Iterator[Metric]:
+    """Read the state of the store now; SQL is not asked. Raises StoreUnavailable."""
+    now = engine.registry.now()
     yield _store_up(takes_writes=_is_writable(engine))
     depths = engine.depths()
     for name, unit, text, value in _LANES:
@@ -149,13 +162,25 @@ def of_store(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Ite
     yield from of_rooms(engine)
     yield from of_codes(engine.reports.codes(), engine.reports.terms.codes_an_hour)
     yield from of_publication(_unshown(engine, now))
-    up = "Whether the archive answers, and is the one these data belong to"
-    yield GaugeMetricFamily("consent_archive_up", up, value=int(_archive_up(engine)))
     journal = engine.store.journal.waiting()
     text = "Entries of the journal that SQL does not have yet"
     yield GaugeMetricFamily("consent_journal_waiting", text, value=journal.count)
     text = "The scribe's lag: how long the oldest of them has waited at most; so old are lists. NaN: not known"
     yield GaugeMetricFamily("consent_journal_oldest_seconds", text, value=journal.lag_s)
+
+
+def of_archive(engine: Engine) -> Iterator[Metric]:
+    """Ask whether the archive answers; nothing where the store must be asked first, and is away."""
+    with suppress(StoreUnavailable):
+        yield _archive_up(answers=archive_answers(engine))
+
+
+def of_figures(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Iterator[Metric]:
+    """Read what SQL alone knows; nothing while it cannot be asked. Raises StoreUnavailable.
+
+    pressing: the figures of two weeks of orders, kept between looks · witnesses: how many must sign the log
+    """
+    now, ask = engine.registry.now(), engine.store.queries
     with suppress(ArchiveUnavailable, BrokenRecord):  # one that cannot be read is for doctor to say
         yield from _of_log(engine.store.log, witnesses, now)
     with suppress(ArchiveUnavailable):
@@ -212,13 +237,6 @@ def _is_writable(engine: Engine) -> bool:
     except StoreUnavailable:
         return False
     return True
-
-
-def _archive_up(engine: Engine) -> bool:
-    try:
-        return archive_answers(engine)
-    except StoreUnavailable:  # the archive's identity could not be recorded: nothing is known against it
-        return True
 
 
 def _of_days(engine: Engine, now: Millis) -> Iterator[Metric]:

@@ -32,6 +32,7 @@ from consent_engine.ports import Endpoint, ServerMemory
 from consent_engine.ports.archive import BackupMade
 from consent_engine.ports.registry import WorkerReport
 from consent_engine.wiring import Installation, certificates
+from tests.archive.house import hanging
 from tests.certificates import Shown
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, order, reply, server
 from tests.waiting import until
@@ -352,6 +353,17 @@ def test_a_store_that_does_not_answer_is_told_as_one_that_is_away_and_the_scrape
         door.redis.client_pause(1_500)
         answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20)
         assert (answer.status_code, samples(answer.text)["consent_store_up",]) == (200, 0)
+
+
+def test_an_archive_that_hangs_is_told_as_one_that_is_away_and_the_store_as_it_is(door):
+    """A frozen database is asked for longer than a scrape lasts: the store was blamed for it."""
+    door.place()
+    door.bounded(metrics_wait_s=5)
+    with hanging(door.archive):
+        found = samples(scraped(door))
+    assert (found["consent_store_up",], found["consent_archive_up",]) == (1, 0)
+    assert found["consent_lane_due", "sms"] == 1
+    assert ("consent_orders", "today", "agreed") not in found
 
 
 @pytest.mark.parametrize("said", [b"", b"\r\n\r\n", b"\xff" * 20_000, b"GET /metrics HTTP/1.1\r\n"])
