@@ -8,15 +8,15 @@ from msgspec.structs import replace
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
+from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, activates, stood_off
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
-from consent_engine.domain.effects import ACTIVATE, Lane, Millis, Pending, lane_of
+from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.interpret.delivery_reports import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import Kind, name_of, names_barring
+from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.history import number_changed
@@ -51,7 +51,9 @@ def commit_of(
     """Return the commit of a decision, which changes the order first, and the order after it.
 
     The held effect is dropped unless the decision puts it again. The line is stamped with the entry that replies are
-    matched with, and with the instant when the question was handed over: no reply to it may seem older.
+    matched with, and with the instant when the question was handed over: no reply to it may seem older. line: its
+    change; with the version read where the decision puts an activation, which `gated` saw nothing bar. Raises
+    ValueError for an activation without that.
     """
     after, fields = sealed(decision.order, decision.events, salts())
     drop = _with_held(before, decision, held)
@@ -62,18 +64,25 @@ def commit_of(
     if stamps is not None:
         stamps["seen"] = str(now)
         line = (
-            replace(line, fields={**line.fields, **stamps}) if line else Change(Owner.LINE, before.line, fields=stamps)
+            replace(line, fields={**line.fields, **stamps}, how=How.WRITE)
+            if line
+            else Change(Owner.LINE, before.line, fields=stamps)
         )
+    if activates(before, decision) and (line is None or line.read is None):
+        raise ValueError("an activation whose line was not read")
     change = Change.of(after, fields, decision.put, drop, decision.events)
-    records: list[Change] = [change]
-    if ACTIVATE not in before.effects and ACTIVATE in [put.effect for put in decision.put]:
-        barring = names_barring(after.doc.carrier, after.doc.plan, after.id)
-        stands = line or Change(Owner.LINE, before.line, how=How.LOOK)
-        records.append(replace(stands, barring=barring))
-    elif line:
-        records.append(line)
+    records = (change, line) if line else (change,)
     wakes = wakes_of((*decision.put, *line.put) if line else decision.put, now)
-    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now), after
+    return Commit(op, records, held, decision.guard, wakes=wakes, at=now), after
+
+
+def gated(order: Order, decision: Decision, line: Line | None, now: Millis) -> Decision:
+    """Return the decision as it may be saved while the line is as it is here: an activation that something on it bars
+    is tried again in a minute. line: None where it cannot be read, which bars it, too
+    """
+    doc = order.doc
+    bars = activates(order, decision) and (line is None or line.barring(doc.carrier, doc.plan, order.id))
+    return stood_off(decision, now) if bars else decision
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
@@ -121,23 +130,22 @@ def recording(
     Raises OrderNotFound, the errors of `decide`, StoreUnavailable after too many lost races, and ArchiveUnavailable for
     an order that may have left.
     """
-    barred = False
 
     def recorded(order: Order, now: Millis) -> Step[Order]:
-        nonlocal barred, fact, held
+        nonlocal fact, held
         held = held if held is None or held.effect in order.effects else None  # done already: a report came before
         decision = decide(order, fact, now)
-        decision = stood_off(decision, now) if barred else decision
         if decision.is_void and held is None and not prove:
             return order
-        commit, after = commit_of(order, decision, fact.op, now, held)
+        line = (yield from load({Line: [order.line]})).of(Line).get(order.line) if activates(order, decision) else None
+        decision = gated(order, decision, line, now)
+        commit, after = commit_of(order, decision, fact.op, now, held, Change.look(line) if line else None)
         word = (yield from save(commit, prove=prove)).word
         if word is CommitResult.OK:
             return saved(after, commit.records[0])
         if word is CommitResult.GUARDED and isinstance(fact, Ended | Woke):
             fact = replace(fact, waits=True)
         held = None if word is CommitResult.LOST else held
-        barred = barred or word is CommitResult.BARRED
         raise Stale
 
     return (yield from changing(Order, order_id, recorded, (order, now) if order else None))

@@ -18,7 +18,7 @@ from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.interpret.withdrawing import choices_of
 from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import Line, line_id
-from consent_engine.domain.line.restriction import Restriction, names_barring
+from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import Msisdn, hidden
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import Revealed, Rule
@@ -167,11 +167,10 @@ class Inspector:
         if line is None:
             return Beside()
         doc = order.doc
-        named = (line.named(name) for name in names_barring(doc.carrier, doc.plan, order.id))
         told = [each.report for each in line.reported if each.call and each.call == doc.call_id]
         reports = self._lookup.of(Report, told) if told else {}
         sms = sorted((*self._which_ones(order, line), *_notice(ending, line)), key=lambda each: each.at)
-        return Beside(tuple(sms), tuple(each for each in named if each), tuple(reports.values()))
+        return Beside(tuple(sms), tuple(line.barring(doc.carrier, doc.plan, order.id)), tuple(reports.values()))
 
     def _which_ones(self, order: Order, line: Line) -> Iterator[LineSms]:
         """Yield the questions "which one?" that a reply to this order and others was answered with."""

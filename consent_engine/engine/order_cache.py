@@ -101,12 +101,12 @@ class LeaseOnCommit:
 
 def _goes(put: Put, at: Millis, others: Sequence[Change]) -> bool:
     """Whether an effect is due at once: a notification; or an activation, where the YES is the last known message of
-    its line and the commit checks what bars it, as a lease does.
+    its line. Its commit names the line as it was read, on which nothing bars it.
     """
     pending, is_due = put.pending, 0 <= put.due <= at
     if put.effect not in {ACTIVATE, NOTIFICATION} or not is_due or pending.attempts or pending.doubts:
         return False
-    return put.effect == NOTIFICATION or any(e.release and e.barring for e in others)
+    return put.effect == NOTIFICATION or any(each.release for each in others)
 
 
 KNOWN_S = 1.0

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import A_MINUTE, Decision, Drop, Put, stood_off
+from consent_engine.domain.decide.decision import A_MINUTE, Decision, Drop, Put
 from consent_engine.domain.effects import READ, WAKE_ASIDE, Millis, Pending
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.interpret.correlate import Reading
@@ -22,7 +22,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid, Rhythm, rhythm_of
-from consent_engine.engine.change_order import commit_of, wakes_of
+from consent_engine.engine.change_order import commit_of, gated, wakes_of
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import MOST_TRIES, Step, load, load_of, newest_yeses, save
 from consent_engine.engine.withdrawals import later, withdrawing
@@ -122,7 +122,6 @@ def _one(
     """Read one message; None when the lease of the line was lost."""
     message, poison = turn.message, turn.poison
     waits = any(isinstance(m.body, UnreadReply) for m in turn.behind)
-    barred = False
     for races in range(MOST_TRIES):
         if loaded is None:
             loaded = yield from load({Line: [line_id]})
@@ -137,15 +136,15 @@ def _one(
         orders = recalled or (yield from load_of(line, ids)) or (yield from _left(line, message, ids))
         line = replace(line, entries=as_sealed(line.entries, orders)) if orders else line
         known_to_us = bool(recalled)
-        decided = yield from _decided(line, orders, turn, found, now, waits=waits, barred=barred, known=known_to_us)
+        decided = yield from _decided(line, orders, turn, found, now, waits=waits, known=known_to_us)
         saved, after = yield from _save(line, turn, decided, now, known=known_to_us)
         if saved is None:  # the order must be loaded
             continue
         if (word := saved.word) in _DONE:
             return _Consumed(Snapshot(now, {Line: {line_id: after}}) if after else None)
-        if word in {CommitResult.LOST, CommitResult.FRONT}:
+        if word is CommitResult.LOST:
             return None
-        waits, barred = waits or word is CommitResult.GUARDED, barred or word is CommitResult.BARRED
+        waits = waits or word is CommitResult.GUARDED
         loaded = None
     raise StoreUnavailable("too many others change this line")
 
@@ -171,13 +170,13 @@ def _recalled(line: Line, ids: Sequence[str], known: Callable[[str], Order | Non
 
 def _decided(
     line: Line, orders: Mapping[str, Order], turn: _Turn, found: Withdrawal, now: Millis,
-    *, waits: bool, barred: bool, known: bool,
+    *, waits: bool, known: bool,
 ) -> Step[_Decided]:  # fmt: skip
     """Decide on a message; on a yes once more, where it shares a rhythm with the newest of its agent."""
 
     def on(rhythm: Rhythm | None) -> _Decided:
         meant = _meant(line, orders, turn, found, now, waits=waits, rhythm=rhythm)
-        return _changing(line, orders, meant, now, barred=barred, known=known)
+        return _changing(line, orders, meant, now, known=known)
 
     decided = on(None)
     beat = next((decision.beat for _, _, decision in decided.todo if decision.beat), None)
@@ -255,9 +254,7 @@ def _save(
     return saved, None
 
 
-def _changing(
-    line: Line, orders: Mapping[str, Order], meant: Reading, now: Millis, *, barred: bool, known: bool
-) -> _Decided:
+def _changing(line: Line, orders: Mapping[str, Order], meant: Reading, now: Millis, *, known: bool) -> _Decided:
     """Return what changes orders, and what is left of the meaning: nothing, where it cannot be decided."""
     try:
         decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
@@ -265,7 +262,7 @@ def _changing(
         if not known:
             log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
         return _Decided([], Reading(unmatched="undecidable"))
-    return _Decided([(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void], meant)
+    return _Decided([(o, fact, gated(o, d, line, now)) for o, fact, d in decided if not d.is_void], meant)
 
 
 def _after(line: Line | None, commit: Commit) -> Line | None:

@@ -121,9 +121,8 @@ class Change(Struct, frozen=True):
 
     read: the version that was read, 0: it must not exist yet (a line: nothing is known of it); None: any will do ·
     record: its content after the decision, where that is known: with a new link of its chain among the fields it is
-    sealed, and has an entry in the journal · events: the new ones of an order · barring: names of the restrictions, of
-    a line, under which nothing of the commit is written · consume: key of the message to take from a line's inbox ·
-    release: the reader of that inbox gives up the lease
+    sealed, and has an entry in the journal · events: the new ones of an order · consume: key of the message to
+    take from a line's inbox · release: the reader of that inbox gives up the lease
     """
 
     owner: Owner
@@ -134,7 +133,6 @@ class Change(Struct, frozen=True):
     drop: Sequence[tuple[str, Drop]] = ()
     consume: str = ""
     release: bool = False
-    barring: Sequence[str] = ()
     record: Recorded | Line | None = None
     events: Sequence[Event] = ()
     how: How = How.WRITE
@@ -184,12 +182,11 @@ class Commit(Struct, frozen=True):
 
     op: the identity of this commit: a repeat is recognised by it among the events of the first record · records: of one
     cell, each once, and each with the version the decision was based on; a written record then has a higher version ·
-    guard: no message received at or before this instant may be unread · at: the instant of the decision; a restriction
-    that had ended by then bars nothing · laid: a yes kept among others of the agent: where these are no longer those
-    that it was compared with, the commit is STALE · until: where it rests on something that is kept elsewhere, as a
-    reservation or the catalogue: the instant until which that holds; from then on it is STALE, by the clock of the
-    server that saves it · entries: of the journal, beside those of its records ·
-    lifted: what is kept of the act by which it lifts a refusal
+    guard: no message received at or before this instant may be unread · at: the instant of the decision · laid: a yes
+    kept among others of the agent: where these are no longer those that it was compared with, the commit is STALE ·
+    until: where it rests on something that is kept elsewhere, as a reservation or the catalogue: the instant until
+    which that holds; from then on it is STALE, by the clock of the server that saves it · entries: of the journal,
+    beside those of its records · lifted: what is kept of the act by which it lifts a refusal
     """
 
     op: str
@@ -211,12 +208,13 @@ class CommitResult(StrEnum):
 
     OK = "ok"
     SAME = "same"
+    """this commit was saved before"""
     STALE = "stale"
+    """something is no longer as it was read: decide again"""
     LOST = "lost"
-    LEASED = "leased"
+    """the lease is another's, or the message was consumed by another reader"""
     GUARDED = "guarded"
-    FRONT = "front"
-    BARRED = "barred"
+    """a message is unread that must be read first"""
 
 
 class Saved(Struct, frozen=True):

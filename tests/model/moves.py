@@ -7,7 +7,7 @@ from itertools import product
 from msgspec import structs
 
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import Decision, stood_off
+from consent_engine.domain.decide.decision import Decision, activates, stood_off
 from consent_engine.domain.effects import (
     ACTIVATE,
     FRESH,
@@ -137,11 +137,10 @@ def record(
     """Decide and save, as the engine does; None when a decision on an order `seen` before a lease must be repeated."""
     order = s.orders[n]
     decision = decide(seen or order, fact, s.now)
+    decision = stood_off(decision, s.now) if activates(order, decision) and s.bars(ACTIVATE) else decision
     word = s.refuses(order, decision, consumed)
     if word == "guarded":
         return record(s, scope, n, structs.replace(fact, waits=True), held, seen=seen, consumed=consumed)
-    if word == "barred":
-        decision, word = stood_off(decision, s.now), ""
     if word == "leased" and seen is not None:
         return None
     assert not word, f"the store would refuse this for ever: {word}"

@@ -151,8 +151,6 @@ class Standing:
         unread = (message.unread.at for message in self.inbox[consumed:])
         if decision.guard is not None and any(at <= decision.guard for at in unread):
             return "guarded"
-        if self.bars(ACTIVATE) and ACTIVATE not in order.effects and any(p.effect == ACTIVATE for p in decision.put):
-            return "barred"
         for effect, kind in decision.drop:
             pending = order.effects.get(effect, FRESH)
             if kind and (pending.leased_at or (kind is Drop.NOT_BEGUN and pending.in_doubt)):

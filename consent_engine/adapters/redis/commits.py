@@ -35,7 +35,6 @@ class PackedRecord(Struct, omit_defaults=True):
     read: int | None = None
     ask: list[str] = []
     care: str = ""
-    bars: int = 0
     set: list[str] = []
     off: list[str] = []
     seen: Millis = 0
@@ -46,7 +45,6 @@ class PackedCommit(Struct, omit_defaults=True):
 
     op: str = ""
     guard: Millis | None = None
-    at: Millis | None = None
     limit: Millis | None = None
     offer: int = 0
     records: list[PackedRecord] = []
@@ -95,7 +93,7 @@ class Commits:
 
     def add(self, commit: Commit) -> None:
         """Add one. Raises ValueError for a commit without the record whose effect is held."""
-        made, held = PackedCommit(commit.op, commit.guard, commit.at, commit.until), commit.held
+        made, held = PackedCommit(commit.op, commit.guard, commit.until), commit.held
         bare: list[Change] = []  # written without a leaf
         for place, change in enumerate(commit.records, 1):
             is_holder = held is not None and change.id == held.record
@@ -157,9 +155,6 @@ class Commits:
         if change.owner is Owner.LINE:
             made.seen = int(change.fields.get("seen", 0))
             to.sealed += _refusals(change)
-        if change.barring:
-            made.ask += [f"r:{name}" for name in change.barring]
-            made.bars = len(change.barring)
         return made
 
     def _written(self, change: Change) -> dict[str, str]:

@@ -166,6 +166,11 @@ def unless_in_flight(puts: tuple[Put, ...]) -> tuple[tuple[str, Drop], ...]:
     return tuple((put.effect, Drop.NOT_IN_FLIGHT) for put in puts)
 
 
+def activates(before: Order, decision: Decision) -> bool:
+    """Whether a decision puts the activation of an order that had none."""
+    return ACTIVATE not in before.effects and ACTIVATE in [put.effect for put in decision.put]
+
+
 def stood_off(decision: Decision, now: Millis) -> Decision:
     """Return the decision where a restriction bars its activation: that is tried again in a minute."""
     puts = tuple(Put(WAKE_ACTIVATE, now + A_MINUTE) if put.effect == ACTIVATE else put for put in decision.put)

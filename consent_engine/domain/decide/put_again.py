@@ -22,7 +22,6 @@ from consent_engine.domain.effects import (
     lane_of,
 )
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import names_barring
 from consent_engine.domain.order.order import Order
 
 Recorded = Order | Line | Call | Ending | Report
@@ -64,8 +63,7 @@ def _again(
 def _is_barred(record: Recorded, line: Line | None) -> bool:
     if line is None or not isinstance(record, Order):
         return False
-    names = names_barring(record.doc.carrier, record.doc.plan, record.id)
-    return any(each.name in names for each in line.restrictions)
+    return bool(line.barring(record.doc.carrier, record.doc.plan, record.id))
 
 
 def _by_day(record: Recorded, now: Millis) -> Millis:

@@ -16,7 +16,7 @@ from consent_engine.domain.line.entries import CallEntry, Entry
 from consent_engine.domain.line.holder import Happened, holder_since
 from consent_engine.domain.line.proof_code import FIELD as CODE
 from consent_engine.domain.line.proof_code import ProofCode
-from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import chain
 from consent_engine.errors import BrokenRecord
@@ -162,6 +162,11 @@ class Line(Struct, frozen=True):
     def named(self, name: str) -> Restriction | None:
         """Return the standing restriction with this name; None where there is none."""
         return next((r for r in self.restrictions if r.name == name), None) if self.restrictions else None
+
+    def barring(self, carrier: str, plan: str, order: str) -> list[Restriction]:
+        """Return what bars the activation of an order."""
+        names = names_barring(carrier, plan, order) if self.restrictions else ()
+        return [each for each in map(self.named, names) if each]
 
     @classmethod
     def decode(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":

@@ -20,12 +20,12 @@ from consent_engine.domain.effects import (
     Untaken,
 )
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.facts import Ended, NumberChanged
+from consent_engine.domain.order.facts import Ended, NumberChanged, Woke
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.held_replies import overdue
-from consent_engine.engine.round_trips import drive
+from consent_engine.engine.round_trips import Save, answered, drive, resumed
 from consent_engine.errors import DoNotCall, NotWaiting, TooLate
 from consent_engine.ports import LiftResult, Posted
 from tests.conftest import NUMBER, World
@@ -133,6 +133,32 @@ def test_a_confirmed_order_whose_activation_was_barred_goes_on_when_nothing_bars
     world.clock.forward(seconds=61)
     world.run()
     assert world.state(order) == "notified"
+
+
+def test_a_stop_that_comes_after_the_line_was_read_and_before_its_activation_is_saved_bars_that(world):
+    order, key = asked(world), world.cell.line(world.engine.line(NUMBER).id)
+    world.say("是")
+    world.client.hset(key, "r:suspected:mobile", json.dumps([1, "sms", "m", 1, "refusing", "x"]))
+    world.run(Lane.INBOUND)
+    world.client.hdel(key, "r:suspected:mobile")
+    world.clock.forward(seconds=61)
+    [leased] = [each for each in world.engine.store.lanes.lease(Lane.TIMER, 9) if each.effect == WAKE_ACTIVATE]
+    step = recording(order.id, Woke(WAKE_ACTIVATE, leased.token), held=leased.held)
+
+    def stopped_before_the_save():
+        answer = None
+        while True:
+            try:
+                ask = resumed(step, answer)
+            except StopIteration as end:
+                return end.value
+            if isinstance(ask, Save) and world.engine.line(NUMBER).restriction("mobile") is None:
+                world.say("TD")
+            answer = yield from answered(ask)
+
+    [after] = drive(world.engine.store, [stopped_before_the_save()]).results
+    assert world.engine.line(NUMBER).restriction("mobile") is not None
+    assert (ACTIVATE in after.effects, WAKE_ACTIVATE in after.effects) == (False, True)
 
 
 def test_a_refusal_whose_message_was_lost_ends_the_order_it_bars(world):

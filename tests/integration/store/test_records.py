@@ -93,17 +93,6 @@ def test_a_record_that_is_looked_at_stays_as_it_is_and_stops_everything_once_it_
     assert not client.exists(CELL.line(LINE))
 
 
-def test_what_stands_on_a_record_that_is_looked_at_bars_the_commit_until_it_is_over():
-    client, store = opened()
-    client.hset(CELL.line(LINE), mapping={"v": "4", "r:cool_off:mobile/p": '[1,"sms","",0,"","",0,"",500]'})
-    call = Change(Owner.CALL, CALL, 0)
-    look = Change(Owner.LINE, LINE, barring=("*", "cool_off:mobile/p"), how=How.LOOK)
-    assert one(store, call, look, at=499) == Saved(CommitResult.BARRED, LINE)
-    assert one(store, call, look) == Saved(CommitResult.BARRED, LINE), "no instant was told: whatever stands bars"
-    assert not client.exists(CELL.record(Owner.CALL, CALL))
-    assert one(store, call, look, at=500) == OK
-
-
 def test_records_of_several_cells_are_never_saved_together():
     client, store = opened()
     cells = ShardedRecords(Cells([store, store]))
@@ -120,7 +109,7 @@ def test_a_careful_drop_of_a_second_record_stops_the_first_too():
     was = all_of(client)
     drop = ((LATER, Drop.NOT_IN_FLIGHT),)
     assert one(store, Change(Owner.CALL, CALL, 1), Change(Owner.LINE, LINE, drop=drop)) == Saved(
-        CommitResult.LEASED, LINE
+        CommitResult.STALE, LINE
     )
     assert all_of(client) == was
 
@@ -131,18 +120,16 @@ KINDS = {CALL: Owner.CALL, ENDING: Owner.ENDING, LINE: Owner.LINE, OTHER: Owner.
 there = st.fixed_dictionaries({
     "version": st.sampled_from([0, 1, 2, 2, 2]),
     "effect": st.sampled_from([None, Pending(), Pending(1, doubts=1), Pending(1, doubts=1, first_at=1), HELD]),
-    "barred": st.booleans(),
 })  # fmt: skip
 asked = st.fixed_dictionaries({
-    "behind": st.sampled_from([*[0] * 9, 1]), "how": st.sampled_from([*["write"] * 5, "look", "bar"]),
+    "behind": st.sampled_from([*[0] * 9, 1]), "how": st.sampled_from([*["write"] * 5, "look", "look"]),
     "drop": st.sampled_from([None, None, *Drop]), "put": st.booleans(), "holds": st.sampled_from([*[0] * 9, 3, 4]),
 })  # fmt: skip
 
 
 def stands(client, record, was):
     """Write a record as it was before, if it existed."""
-    fields = {"r:*": '[1,"sms",""]'} if was["barred"] else {}
-    fields |= {"v": str(was["version"])} if was["version"] else {}
+    fields = {"v": str(was["version"])} if was["version"] else {}
     fields |= {f"f:{LATER}": was["effect"].encode()} if was["effect"] else {}
     if fields:
         client.hset(CELL.record(KINDS[record], record), mapping=fields)
@@ -152,26 +139,18 @@ def stands(client, record, was):
 
 def change(record, was, wanted):
     owner, read = KINDS[record], was["version"] + wanted["behind"]
-    if wanted["how"] in {"look", "bar"}:
-        return Change(owner, record, read, barring=("*",) if wanted["how"] == "bar" else (), how=How.LOOK)
+    if wanted["how"] == "look":
+        return Change(owner, record, read, how=How.LOOK)
     put = (Put(AGAIN, 7, Pending(why="x")),) if wanted["put"] else ()
     drop = () if wanted["drop"] is None else ((LATER, wanted["drop"]),)
     seen = {"seen": str(NOW)} if owner is Owner.LINE else {}
     return Change(owner, record, read, {"e9": "written", **seen}, put, drop)
 
 
-def expected(change, was):
-    """Return the reasons why this record refuses the change, the gravest first."""
-    words = []
-    if change.read != was["version"]:
-        words.append(CommitResult.STALE)
+def begun(change, was):
+    """Whether an effect that this record was to drop with care is leased, or in doubt."""
     effect = was["effect"] or Pending()
-    for _, kind in change.drop:
-        if (kind and effect.leased_at) or (kind is Drop.NOT_BEGUN and effect.in_doubt):
-            words.append(CommitResult.LEASED)
-    if change.barring and was["barred"]:
-        words.append(CommitResult.BARRED)
-    return words
+    return any((kind and effect.leased_at) or (kind is Drop.NOT_BEGUN and effect.in_doubt) for _, kind in change.drop)
 
 
 @settings(max_examples=150)
@@ -185,13 +164,16 @@ def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
     changes = tuple(change(*row) for row in rows)
     holder = next(((record, was, wanted["holds"]) for record, was, wanted in rows if wanted["holds"]), None)
     held = Held(holder[0], LATER, holder[2], HELD.leased_at) if holder else None
-    found = {each.id: expected(each, was) for each, (_, was, _) in zip(changes, rows, strict=True)}
-    if holder and not (holder[1]["effect"] == HELD and holder[2] == HELD.attempts):
-        found[holder[0]].append(CommitResult.LOST)
+    each_was = [(each, was) for each, (_, was, _) in zip(changes, rows, strict=True)]
+    lost = [holder[0]] if holder and not (holder[1]["effect"] == HELD and holder[2] == HELD.attempts) else []
     saved = one(store, *changes, op="", held=held)
-    for word in (CommitResult.STALE, CommitResult.LOST, CommitResult.LEASED, CommitResult.BARRED):
-        if moved := [record for record, words in found.items() if word in words]:
-            assert saved == Saved(word, moved[0])
+    for word, refused in (  # the gravest first
+        (CommitResult.STALE, [each.id for each, was in each_was if each.read != was["version"]]),
+        (CommitResult.LOST, lost),
+        (CommitResult.STALE, [each.id for each, was in each_was if begun(each, was)]),
+    ):
+        if refused:
+            assert saved == Saved(word, refused[0])
             assert all_of(client) == before
             return
     assert saved == OK

@@ -168,12 +168,12 @@ def test_a_careful_drop_refuses_the_whole_commit(world, store, order):
     store.lanes.lease(Lane.SMS, 1)
     was = record(world, order)
     for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
-        assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is CommitResult.LEASED
+        assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is CommitResult.STALE
     assert record(world, order) == was
     doubtful = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=1, doubts=1, first_at=5)),))
     assert one(store, doubtful) is CommitResult.OK
     order = world.engine.show(order.id)
-    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is CommitResult.LEASED
+    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is CommitResult.STALE
     assert one(store, noted(order, "flight", drop=((QUESTION, Drop.NOT_IN_FLIGHT),))) is CommitResult.OK
 
 
@@ -208,7 +208,7 @@ def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     [leased] = store.lanes.lease(Lane.INBOUND, 9)
     held = Held(LINE, READ, 1, world.clock.now)
     assert [message.key for message in leased.unread] == ["a", "b"]
-    for key, word in (("b", CommitResult.FRONT), ("a", CommitResult.OK), ("a", CommitResult.FRONT)):
+    for key, word in (("b", CommitResult.LOST), ("a", CommitResult.OK), ("a", CommitResult.LOST)):
         assert one(store, Commit("", (Change(Owner.LINE, LINE, consume=key),), held, unmatched=["{}"])) is word
     assert world.client.xlen("ce:{0}:unmatched") == 1
     assert one(store, Commit("", (Change(Owner.LINE, LINE, consume="b"),), held)) is CommitResult.OK

@@ -10,7 +10,6 @@
 --         records  what it reads and writes, see below
 --         op       the identity of this change, which is searched for among the events of the first record
 --         guard    no message received by this instant may be unread
---         at       instant of the decision: restrictions over by then bar nothing; left out: all that stand bar
 --         limit    the instant from which on it is stale: what it rests on is kept elsewhere
 --         offer    the number of the offer that it needs
 --         holder   which of its records has the effect that is held, and its lease: {number, `<attempt>,<since when>`}
@@ -27,15 +26,14 @@
 --                  deleted · 'l' it is only read, and stays · 'd' it leaves: it is deleted, and where it is gone this op
 --                  was saved before
 --         read     the version that was read; left out: it is only stamped
---         ask      fields that are looked at: the held effect first, then the effects that are dropped with care, then
---                  the restrictions   care: a digit for each of the former: 1 only if not begun (neither in flight nor
---                  in doubt), 2 only if not in flight   bars: how many restrictions
+--         ask      effects that are looked at: the held one first, then those that are dropped with care   care: a digit
+--                  for each of the latter: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight
 --         set      fields to set: name, value, ...   off: names of fields to delete
 --         seen     the instant that its own `seen` is raised to
 -- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
---       same (this op was saved before) · stale (another commit was first, or it came too late) · lost (the effect is
---       no longer held) · offer (it is not stored) · leased (a drop was refused) · guarded (an unread message forbids
---       it) · front (the message is not next) · barred (a restriction stands on the record)
+--       same (this op was saved before) · stale (another commit, or a lease, was first, or it came too late) · lost (the
+--       effect is no longer held, or the message is not next) · offer (it is not stored) · guarded (an unread message
+--       forbids it)
 --
 -- Everything about a commit is checked before its first write: a script is isolated, but never rolled back. Members of
 -- lists and entries are written at the end, once for all commits: no check here reads them.
@@ -66,15 +64,10 @@ local function in_time(limit)
     end
     return now < limit
 end
--- Of a kept effect: its attempts, the instant of its lease (0: not leased), whether it is in doubt.
-local function attempts_of(kept)
-    local attempts, leased_at, doubts, first_at = match(kept or "", "^%[(%d+),(%d+),(%d+),(%d+)")
-    return attempts or "0", leased_at or "0", (doubts or "0") ~= "0" and first_at ~= "0"
-end
-local function over(kept, at) -- whether a restriction has ended
-    local is_read, row = pcall(cjson.decode, kept)
-    local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
-    return ends > 0 and at and ends <= at
+-- Of a kept effect: the instant of its lease (0: not leased), whether it is in doubt.
+local function lease_of(kept)
+    local leased_at, doubts, first_at = match(kept or "", "^%[%d+,(%d+),(%d+),(%d+)")
+    return leased_at or "0", (doubts or "0") ~= "0" and first_at ~= "0"
 end
 local function saved_before(r, op)
     if r.how == "n" then return r.version ~= 0 end -- one id is one placing, by construction
@@ -90,8 +83,7 @@ local function commit(c)
     for _, r in ipairs(records) do -- each is read once; of `kept` the first is its version
         local ask = r.ask or {}
         r.key, r.care, r.last = KEYS[r.key], r.care or "", #ask + 1
-        r.bars = r.last - (r.bars or 0)
-        r.cares = r.bars - #r.care
+        r.cares = r.last - #r.care
         if r.seen then ask[r.last] = "seen" end
         r.kept = not is_absent[r.key] and call("HMGET", r.key, "v", unpack(ask)) or none
         r.version = assert(tonumber(r.kept[1] or 0), "a version that is no number")
@@ -115,20 +107,15 @@ local function commit(c)
     end
     for n, r in ipairs(records) do
         for i = 1, #r.care do
-            local _, leased_at, in_doubt = attempts_of(r.kept[r.cares + i])
-            if leased_at ~= "0" or in_doubt and string.sub(r.care, i, i) == "1" then return { "leased", n } end
-        end
-    end
-    for n, r in ipairs(records) do
-        for i = r.bars + 1, r.last do
-            if r.kept[i] and not over(r.kept[i], c.at) then return { "barred", n } end
+            local leased_at, in_doubt = lease_of(r.kept[r.cares + i])
+            if leased_at ~= "0" or in_doubt and string.sub(r.care, i, i) == "1" then return { "stale", n } end
         end
     end
     local inbox, unread, behind = KEYS[c.inbox], none, nil
     if c.guard or c.consume then unread = call("LRANGE", inbox, 0, c.guard and 99 or 1) end
     if c.consume then
         behind = unread[2]
-        if match(unread[1] or "", "^%d+|([^|]*)|") ~= c.consume then return { "front", c.reads } end
+        if match(unread[1] or "", "^%d+|([^|]*)|") ~= c.consume then return { "lost", c.reads } end
     end
     -- The consumed message counts as read; those behind it do not. Where the clock has gone back since the message
     -- before, the instant that orders a message is not its arrival: its last field is (no text can end so).
@@ -155,7 +142,7 @@ local function commit(c)
             line.off[#line.off + 1] = "f:read"
             done = c.member
         elseif c.release then
-            local _, leased_at = attempts_of(holder and holder.kept[2])
+            local leased_at = lease_of(holder and holder.kept[2])
             line.set = line.set or {}
             line.set[#line.set + 1], line.set[#line.set + 2] = "f:read", "[]"
             of(2)[c.member] = leased_at -- due since this lease began
