@@ -37,7 +37,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.log.checkpoint import Key, PrivateKey
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine

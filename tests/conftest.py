@@ -25,7 +25,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Unavailable, Untaken
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.msisdn import Msisdn, parse
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply

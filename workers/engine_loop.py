@@ -8,11 +8,10 @@ from collections.abc import Callable, Collection
 from time import monotonic
 
 from consent_engine.adapters.rq_queue import PROMISE_S
-from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.slice import Tally
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import StoreUnavailable, place_of
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from benchmarks.promises.doctors import OUTSIDE, Said, doctor
 from benchmarks.promises.load import SECRET, Load
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.connections import connected
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Owner

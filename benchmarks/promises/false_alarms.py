@@ -36,7 +36,7 @@ from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.sms import Delivery

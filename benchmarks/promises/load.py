@@ -21,7 +21,7 @@ from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Untaken
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply

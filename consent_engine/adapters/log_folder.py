@@ -13,7 +13,7 @@ from secrets import token_hex
 from consent_engine.adapters.file_lock import lock_now, unlock
 from consent_engine.config.data_folder import sync
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned
-from consent_engine.domain.log.tiles import WIDTH, Place
+from consent_engine.domain.log.merkle import WIDTH, Place
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.public_log import Folder
 

@@ -49,7 +49,7 @@ from consent_engine.api.service.prometheus import Metrics
 from consent_engine.api.service.service import Front
 from consent_engine.api.web.install import install as install_pages
 from consent_engine.config.settings import Settings
-from consent_engine.domain.log.witness import quorum
+from consent_engine.domain.log.checkpoint import quorum
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
 from consent_engine.process import gc_tuning

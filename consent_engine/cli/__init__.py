@@ -13,7 +13,7 @@ import typer
 
 from consent_engine.cli.commands import app
 from consent_engine.cli.tables import lost, printing
-from consent_engine.domain.form_errors import in_our_words
+from consent_engine.domain.forms import in_our_words
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 
 FAILED, USAGE, SIGNALLED = 1, 2, 128

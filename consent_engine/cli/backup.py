@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.tables import Slowly, instant, line, print_by, record, tell
-from consent_engine.domain.form_errors import in_our_words
+from consent_engine.domain.forms import in_our_words
 
 if TYPE_CHECKING:
     from consent_engine.config.settings import Settings

@@ -68,7 +68,7 @@ def check(
     """
     from consent_engine.cli.plan_pages import looked_at
     from consent_engine.config.plan_file import plans_from
-    from consent_engine.domain.offer.policy import Policy
+    from consent_engine.domain.offer.offer import Policy
     from consent_engine.domain.texts.sheet import MOST, of_plan
 
     plans = plans_from(file)

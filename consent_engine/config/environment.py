@@ -8,7 +8,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from consent_engine.domain.form_errors import in_our_words
+from consent_engine.domain.forms import in_our_words
 from consent_engine.errors import SettingsError
 
 PREFIX = "CONSENT_"

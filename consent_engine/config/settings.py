@@ -44,10 +44,10 @@ from consent_engine.config.values import (
 from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
-from consent_engine.domain.log.witness import Witness
+from consent_engine.domain.log.checkpoint import Witness
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.policy import FASTEST, Policy, Suspects, usual_reminder
-from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
+from consent_engine.domain.offer.offer import FASTEST, Policy, Suspects, usual_reminder
+from consent_engine.domain.order.order import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
 
 MOST_CELLS = 1_024

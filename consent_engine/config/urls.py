@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from consent_engine.domain.log.checkpoint import SIGNS, PrivateKey
-from consent_engine.domain.log.witness import Witness
+from consent_engine.domain.log.checkpoint import SIGNS, PrivateKey, Witness
 
 SENTINEL = "redis+sentinel://"
 SENTINEL_PORT = 26_379

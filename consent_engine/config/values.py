@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from consent_engine.config import urls
 from consent_engine.config.durations import duration
-from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS
+from consent_engine.domain.order.order import FIVE_MONTHS, THREE_YEARS
 
 SAMPLE = Path("sample")
 """The value of CONSENT_PLANS that names the bundled plans."""

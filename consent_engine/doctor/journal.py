@@ -9,8 +9,7 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hitch import in_words
-from consent_engine.domain.log.checkpoint import Checkpoint, Key, NotSigned
-from consent_engine.domain.log.witness import Witness, quorum
+from consent_engine.domain.log.checkpoint import Checkpoint, Key, NotSigned, Witness, quorum
 from consent_engine.engine import audit
 from consent_engine.engine.feeding import behind
 from consent_engine.engine.publishing import forked, unsigned_ms, unwitnessed_ms

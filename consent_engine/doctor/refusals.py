@@ -17,7 +17,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, encode_message
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, Restriction, name_of
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import head_of
 from consent_engine.engine.audit import Plans, refusals_of
 from consent_engine.engine.audit_refusals import Lifting, Refusals

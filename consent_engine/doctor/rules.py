@@ -18,8 +18,7 @@ from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import DEACTIVATE, FRESH, READ, WAKE_ABANDONED, WAKE_UNDECIDED, Millis
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Entry, Line
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound

@@ -21,8 +21,8 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import TOLERANCE_S
 from consent_engine.domain.hitch import in_words
 from consent_engine.domain.offer.address import Addresses, Kind
+from consent_engine.domain.offer.offer import FASTEST
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.policy import FASTEST
 from consent_engine.domain.offer.versions import PATIENCE_MS, Listed, PageSeen, Sale, Version
 from consent_engine.domain.roles import Role
 from consent_engine.engine.api_keys import Keys

@@ -19,8 +19,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import NOTES, Trigger
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Restriction, receipt_of
 from consent_engine.domain.msisdn import DIGITS
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Evidence, Retention
+from consent_engine.domain.order.order import Evidence, Order, Retention
 from consent_engine.domain.texts.confirmation_fields import elements
 from consent_engine.domain.texts.words import CHINESE, instant_from
 from consent_engine.errors import BrokenRecord, OrderNotFound, Refused

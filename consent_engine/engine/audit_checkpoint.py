@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from consent_engine.domain.log.checkpoint import Checkpoint, Key, Note, NotSigned
-from consent_engine.domain.log.merkle import HASH_BYTES, Tree, leaf_hash, published
-from consent_engine.domain.log.tiles import WIDTH
+from consent_engine.domain.log.merkle import HASH_BYTES, WIDTH, Tree, leaf_hash, published
 from consent_engine.ports import Log
 from consent_engine.ports.public_log import PublicLog
 

@@ -17,6 +17,7 @@ from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import (
     Abandoned,
     Call,
+    CallNotFound,
     CallState,
     Ended,
     call_id,
@@ -24,7 +25,6 @@ from consent_engine.domain.call.call import (
     recording_key,
     recording_keys,
 )
-from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.decide.decision import Drop, Put, abandoning, archiving_call
 from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message

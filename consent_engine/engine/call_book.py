@@ -7,9 +7,8 @@ from msgspec import Struct
 
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.call import Call, CallNotFound
 from consent_engine.domain.call.call_counters import Covered, Summed, covered, summed
-from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import CommandHeard, ReviewAwaited, Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind

@@ -14,13 +14,14 @@ from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import (
     MOST_REFUSALS,
     Call,
+    CallMismatch,
     OrderRefused,
+    RecordingReused,
     held,
     recorded_call_id,
     recording_key,
     recording_keys,
 )
-from consent_engine.domain.call.errors import CallMismatch, RecordingReused
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.decision import archiving_call
 from consent_engine.domain.effects import Millis

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import NO_NUMBER, Ending
 from consent_engine.domain.decide.sms_texts import text_of
-from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import (
     ACTIVATE,
     DEACTIVATE,
@@ -35,18 +34,27 @@ from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.proof_code import LASTS_MS
-from consent_engine.domain.offer.policy import UNDELIVERED_MS
+from consent_engine.domain.offer.offer import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.of_endings import ended, withdraw_ask
-from consent_engine.domain.texts.render import held, helped, of_report, proof, registered, stopped, which_one
-from consent_engine.domain.texts.report_words import read_name
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.sms import segments
+from consent_engine.domain.texts.render import (
+    ended,
+    held,
+    helped,
+    of_report,
+    proof,
+    read_name,
+    registered,
+    stopped,
+    which_one,
+    withdraw_ask,
+)
 from consent_engine.domain.texts.words import CODE
 from consent_engine.engine.line_events import LineEventAsked, looked_up
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.slice import Pace
-from consent_engine.errors import BrokenRecord, StoreUnavailable
+from consent_engine.errors import BrokenRecord, StoreUnavailable, place_of
 from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, Store, Work, kind_of
 from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.outside import MAY_GO

@@ -16,8 +16,7 @@ from consent_engine.domain.call.call import Call, JudgedAgain
 from consent_engine.domain.call.violation import Violation, shown_by
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, WAKE_UNLAWFUL, Lane, Millis
-from consent_engine.domain.line.entries import CallEntry
-from consent_engine.domain.line.line import CALLS_KNOWN_MS, MOST_CALLS, STRANGER_MS, Line
+from consent_engine.domain.line.line import CALLS_KNOWN_MS, MOST_CALLS, STRANGER_MS, CallEntry, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.order_and_call import gated
 from consent_engine.engine.round_trips import Step, load

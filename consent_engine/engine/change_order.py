@@ -12,12 +12,11 @@ from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, a
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
-from consent_engine.domain.interpret.delivery_reports import parts_named
+from consent_engine.domain.interpret.correlate import parts_named
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Entry, Line
 from consent_engine.domain.line.restriction import Kind, name_of
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed

@@ -40,7 +40,7 @@ from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.holder import CHANGING, as_they_happened
 from consent_engine.domain.line.line import STRANGER_MS, Line
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import retrying, wakes_of

@@ -23,8 +23,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.line.restriction import OF_ORDERS
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Evidence
+from consent_engine.domain.order.order import Evidence, Order
 from consent_engine.engine.leave import LEFT, reserved
 from consent_engine.engine.round_trips import MOST_TRIES
 from consent_engine.engine.scribe import as_of_now, bring

@@ -24,8 +24,7 @@ from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.proof_code import CodeAsked
 from consent_engine.domain.line.restriction import LASTING
-from consent_engine.domain.log.checkpoint import Note, Signer
-from consent_engine.domain.log.witness import Witness, quorum
+from consent_engine.domain.log.checkpoint import Note, Signer, Witness, quorum
 from consent_engine.domain.msisdn import DIGITS, Msisdn
 from consent_engine.domain.offer.versions import Listed, Sale, versions_of
 from consent_engine.domain.order.event import publics_of

@@ -13,7 +13,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_counters import covered, summed
 from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.log.witness import quorum
+from consent_engine.domain.log.checkpoint import quorum
 from consent_engine.domain.msisdn import hidden
 from consent_engine.engine.evidence import NOT_YET, Hands, InLog, lacking, proven, signed
 from consent_engine.engine.inspector import MOST_DRAWN, Inspector

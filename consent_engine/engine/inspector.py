@@ -16,16 +16,14 @@ from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.endings import about
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.interpret.withdrawing import choices_of
-from consent_engine.domain.line.entries import CallEntry
-from consent_engine.domain.line.line import Line, line_id
+from consent_engine.domain.line.line import CallEntry, Line, line_id
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import Msisdn, hidden
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import Revealed, Rule
 from consent_engine.domain.order.history import failure_of
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.of_endings import ended
-from consent_engine.domain.texts.render import which_one
+from consent_engine.domain.texts.render import ended, which_one
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import CHUNK, Page, fitting
 from consent_engine.engine.recall import Lookup

@@ -28,7 +28,6 @@ from consent_engine.domain.effects import (
     sms_parts,
 )
 from consent_engine.domain.hitch import Hitch
-from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import (
     CHANGING,
     ENDING,
@@ -41,7 +40,7 @@ from consent_engine.domain.line.holder import (
     restrictions_of,
     stale,
 )
-from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
+from consent_engine.domain.line.line import STRANGER_MS, Entry, Line, line_id
 from consent_engine.domain.line.restriction import OF_A_MINOR
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.details import OF_LINE

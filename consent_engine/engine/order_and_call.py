@@ -5,9 +5,17 @@ one.
 import logging
 
 from consent_engine.domain.admission.order_request import SKEW_MS
-from consent_engine.domain.call.call import Call, CallOutcome, CallState
+from consent_engine.domain.call.call import (
+    Call,
+    CallMismatch,
+    CallNotFound,
+    CallNotPermitted,
+    CallOutcome,
+    CallState,
+    CallTooOld,
+    RecordingReused,
+)
 from consent_engine.domain.call.ending import Cause, Why
-from consent_engine.domain.call.errors import CallMismatch, CallNotFound, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.decide.decision import Drop, Put, parking

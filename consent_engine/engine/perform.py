@@ -16,11 +16,10 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import NOTIFICATION, WITHOUT_CALLS, Lane, Millis, Outcome, lane_of
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Ended
-from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import QUESTION, Order, Retention
 from consent_engine.engine.calls_in_flight import Flights, Landed, known_outcome
 from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording

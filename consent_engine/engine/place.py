@@ -11,9 +11,8 @@ from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
-from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.line import Line, line_id, order_id, request_key
-from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.line.line import Entry, Line, line_id, order_id, request_key
+from consent_engine.domain.offer.offer import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused

@@ -16,8 +16,21 @@ from typing import NamedTuple
 from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.log.checkpoint import Checkpoint, Key, Note, NotSigned, Signer, followed, rotation
-from consent_engine.domain.log.merkle import HASH_BYTES, consistency, inclusion, leaf_hash, root
-from consent_engine.domain.log.tiles import CUT, ENTRIES, WIDTH, Place, bundle, changed, grown, nodes
+from consent_engine.domain.log.merkle import (
+    CUT,
+    ENTRIES,
+    HASH_BYTES,
+    WIDTH,
+    Place,
+    bundle,
+    changed,
+    consistency,
+    grown,
+    inclusion,
+    leaf_hash,
+    nodes,
+    root,
+)
 from consent_engine.domain.seal import newest_of
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.errors import LogForked

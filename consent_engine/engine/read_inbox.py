@@ -14,11 +14,17 @@ from consent_engine.domain.decide.decision import A_MINUTE, Decision, Drop, Put
 from consent_engine.domain.effects import READ, WAKE_ASIDE, Millis, Pending
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.interpret.correlate import Reading
-from consent_engine.domain.interpret.interpret import understand, wanted
-from consent_engine.domain.interpret.lost_reader import LOST_READER, aside, is_refusal, set_aside, without_reader
+from consent_engine.domain.interpret.interpret import (
+    LOST_READER,
+    aside,
+    is_refusal,
+    set_aside,
+    understand,
+    wanted,
+    without_reader,
+)
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, answering
-from consent_engine.domain.line.entries import Unread, as_sealed
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Line, Unread, as_sealed
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid, Rhythm, rhythm_of

@@ -19,8 +19,7 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.put_again import put_again
 from consent_engine.domain.decide.wanted_effects import missing_of
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.line import Entry, Line, request_key
 from consent_engine.domain.line.restriction import OF_ORDERS, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.recall import back

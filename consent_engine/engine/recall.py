@@ -16,9 +16,8 @@ from typing import Any, TypeVar, cast
 
 from msgspec.structs import replace
 
-from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.call import Call, CallNotFound, ReportNotFound
 from consent_engine.domain.call.ending import Ending, EndingNotFound, ending_id
-from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, Millis

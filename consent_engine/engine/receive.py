@@ -30,7 +30,7 @@ from consent_engine.domain.interpret.correlate import sub_number
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, Kind, name_of, names_barring
 from consent_engine.domain.msisdn import Msisdn, slot
-from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.offer.offer import LATE_MARGIN
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import REPEATED, DeliveryReport, Part, Reply

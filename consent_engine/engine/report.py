@@ -12,8 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, RewardNotDue
+from consent_engine.domain.call.call import Call, ReportDecided, ReportMismatch, RewardNotDue
 from consent_engine.domain.call.report import (
     OF_OTHERS,
     Decided,
@@ -25,9 +24,9 @@ from consent_engine.domain.call.report import (
     Reward,
     Rewarded,
     begun,
+    proposed,
     report_id,
 )
-from consent_engine.domain.call.report_class import proposed
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.decide.report_texts import Telling, found, paid, received
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, WAKE_PERSON, Lane, Millis
@@ -36,8 +35,8 @@ from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, ReportedCall, keyed, line_id
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.domain.order.retention import Evidence, Retention
+from consent_engine.domain.offer.offer import LATE_MARGIN
+from consent_engine.domain.order.order import Evidence, Retention
 from consent_engine.engine.recall import AWAY, changing, proven, recalled
 from consent_engine.engine.round_trips import Stale, Step, load, post, prove, save, saving, transact
 from consent_engine.errors import ArchiveUnavailable

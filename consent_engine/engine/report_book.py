@@ -8,8 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import ReportNotFound
+from consent_engine.domain.call.call import Call, ReportNotFound
 from consent_engine.domain.call.permit import Permit, read
 from consent_engine.domain.call.report import Decided, Report, ReportClass, ReportDoor, ReportState, ReportTerms, Reward
 from consent_engine.domain.decide.decision import Put
@@ -30,8 +29,7 @@ from consent_engine.domain.line.proof_code import (
 )
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.texts.render import of_report
-from consent_engine.domain.texts.report_words import named
+from consent_engine.domain.texts.render import named, of_report
 from consent_engine.domain.texts.words import CODE
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import RecordingReused
+from consent_engine.domain.call.call import Call, RecordingReused
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.engine.recall import recalled

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from secrets import token_hex
 from typing import NamedTuple
 
-from consent_engine.domain.call.call import Call, CallEvent
-from consent_engine.domain.call.errors import CallMismatch, CallNotFound
+from consent_engine.domain.call.call import Call, CallEvent, CallMismatch, CallNotFound
 from consent_engine.domain.call.review import (
     BY_ENGINE,
     SECOND_LOOK_MS,

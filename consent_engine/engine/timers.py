@@ -14,8 +14,7 @@ from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Woke
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import Order, Retention
 from consent_engine.engine.call import timed
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import holder_changed, notifying_end

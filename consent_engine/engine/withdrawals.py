@@ -13,10 +13,9 @@ from consent_engine.domain.effects import WAKE_WITHDRAWN, Millis, Pending
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.inbox import UnreadReply
-from consent_engine.domain.interpret.lost_reader import aside
+from consent_engine.domain.interpret.interpret import aside
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
-from consent_engine.domain.line.entries import Unread
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.endings import ending_asked, retrying_ending
 from consent_engine.engine.recall import recalled

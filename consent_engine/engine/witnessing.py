@@ -11,8 +11,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.log.checkpoint import Key, Note, NotSigned
-from consent_engine.domain.log.witness import ADD, Witness, asking, cosigned, size_in
+from consent_engine.domain.log.checkpoint import ADD, Key, Note, NotSigned, Witness, asking, size_in, with_cosignature
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.publishing import growth
 from consent_engine.errors import BrokenRecord
@@ -63,7 +62,7 @@ class Witnessing:
         note = newest.note
         for each, answer in zip(lacking, answers, strict=True):
             if answer is not None:
-                note = cosigned(note, answer, each.key)
+                note = with_cosignature(note, answer, each.key)
         if (note, token) != (newest.note, newest.token):
             by = len(self._witnesses) - len(list(self._lacking(note)))
             newest = newest._replace(note=note, cosigned=by, token=token)
@@ -93,7 +92,7 @@ class Witnessing:
         trouble = self._trouble[witness.key]
         try:
             answer = await self._signature(witness, signed, now)
-            cosigned(signed.note, answer, witness.key)
+            with_cosignature(signed.note, answer, witness.key)
         except (OSError, NotSigned, BrokenRecord, LookupError) as error:
             self._again[witness.key] = now + AGAIN_MS
             trouble.met(error)

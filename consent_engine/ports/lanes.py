@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.line.entries import Unread
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.records import OWNERS, Held, K, Owner, Recorded

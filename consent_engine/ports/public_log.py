@@ -10,7 +10,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.feed import Feed
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.log.checkpoint import Checkpoint, Note
-from consent_engine.domain.log.tiles import Place, Tile
+from consent_engine.domain.log.merkle import Place, Tile
 
 
 class Signed(NamedTuple):

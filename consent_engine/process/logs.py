@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TextIO
 
-from consent_engine.domain.defects import place_of
 from consent_engine.domain.msisdn import hidden
+from consent_engine.errors import place_of
 
 QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3", "authlib", "httpx2", "httpcore2")
 """Loggers kept at WARNING: their other messages are not for ops, and may quote what they were given."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.sms import segments
 from consent_engine.simulator.scripts import Answer
 
 

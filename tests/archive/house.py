@@ -19,8 +19,7 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.tables import META, SIZE, TABLES, TILED
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import Order, Retention
 from consent_engine.domain.seal import Seal, is_mark, sound
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.slice import Pace

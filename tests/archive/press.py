@@ -5,8 +5,7 @@ from sqlalchemy import text
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.log.checkpoint import Checkpoint, PrivateKey
-from consent_engine.domain.log.merkle import HASH_BYTES, Tree, leaf_hash, published
-from consent_engine.domain.log.tiles import ENTRIES, WIDTH, bundle, changed
+from consent_engine.domain.log.merkle import ENTRIES, HASH_BYTES, WIDTH, Tree, bundle, changed, leaf_hash, published
 from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.publishing import EVERY_MS, Keys, Publisher
 from tests.archive.house import append

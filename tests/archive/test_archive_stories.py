@@ -18,7 +18,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound

@@ -24,8 +24,7 @@ from consent_engine.domain.grammar import EDITION, Keyword, words
 from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.domain.log.checkpoint import Checkpoint, Note
-from consent_engine.domain.log.witness import Witness
+from consent_engine.domain.log.checkpoint import Checkpoint, Note, Witness
 from consent_engine.engine.evidence import EvidenceFiles, Hands, encoded, file_of
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.scribe import as_of_now

@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks.ports import free_port
 from consent_engine.adapters.outbound import poster, stamper
+from consent_engine.domain.log.checkpoint import Witness
 from consent_engine.domain.log.merkle import published
-from consent_engine.domain.log.witness import Witness
 from consent_engine.engine.witnessing import AGAIN_MS, Witnessing
 from tests import needs
 from tests.archive.house import append

@@ -16,8 +16,17 @@ from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import LATE_MS, public
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, PrivateKey, followed
-from consent_engine.domain.log.merkle import HASH_BYTES, consistent, included, leaf_hash, published
-from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, changed
+from consent_engine.domain.log.merkle import (
+    ENTRIES,
+    HASH_BYTES,
+    WIDTH,
+    Place,
+    changed,
+    consistent,
+    included,
+    leaf_hash,
+    published,
+)
 from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.audit_checkpoint import compared, signed_before
 from consent_engine.engine.publishing import (

@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
-from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.call import Call, CallNotFound, ReportNotFound
 from consent_engine.domain.call.ending import Cause, Ending, Why
-from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.call.report import Report, RewardTerms
 from consent_engine.domain.call.transcript import Spoken
 from consent_engine.domain.effects import Lane

@@ -8,9 +8,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import LATE_MS, public
-from consent_engine.domain.log.checkpoint import COSIGNS, Checkpoint, Note, NotSigned, PrivateKey
+from consent_engine.domain.log.checkpoint import (
+    COSIGNS,
+    Checkpoint,
+    Note,
+    NotSigned,
+    PrivateKey,
+    Witness,
+    asking,
+    quorum,
+    with_cosignature,
+)
 from consent_engine.domain.log.merkle import consistent
-from consent_engine.domain.log.witness import Witness, asking, cosigned, quorum
 from consent_engine.engine.publishing import EVERY_MS, unwitnessed_ms
 from consent_engine.engine.witnessing import AGAIN_MS, ANOTHERS_MS, Witnessing
 from consent_engine.ports.public_log import Misgiving
@@ -198,11 +207,13 @@ def test_only_the_named_witness_signs_only_this_note(press):
     own = str(signed.note.cosigned_by(one.key, 5)).encode().splitlines(keepends=True)[-1]
     other = str(signed.note._replace(text="x\n").cosigned_by(one.key, 5)).encode().splitlines(keepends=True)[-1]
     stranger = str(signed.note.cosigned_by(two.key, 5)).encode().splitlines(keepends=True)[-1]
-    assert len(cosigned(signed.note, stranger + own, one.key.key).signatures) == 2, "others' lines are passed over"
+    assert len(with_cosignature(signed.note, stranger + own, one.key.key).signatures) == 2, (
+        "others' lines are passed over"
+    )
     for answer in (b"", b"\xff", stranger, other, own + b"more\n"):
         with pytest.raises(NotSigned):
-            cosigned(signed.note, answer, one.key.key)
-    again = cosigned(cosigned(signed.note, own, one.key.key), own, one.key.key)
+            with_cosignature(signed.note, answer, one.key.key)
+    again = with_cosignature(with_cosignature(signed.note, own, one.key.key), own, one.key.key)
     assert len(again.signatures) == 2, "one line a witness"
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from consent_engine.domain.effects import Accepted, Outcome
-from consent_engine.domain.offer.policy import Suspects
+from consent_engine.domain.offer.offer import Suspects
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.engine import Engine

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.domain.offer.policy import Suspects
+from consent_engine.domain.offer.offer import Suspects
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.held_replies import BY_ENGINE

@@ -26,7 +26,7 @@ from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purp
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.restriction import Kind, is_lasting, name_of
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import STANDS, Chained, Leaf, head_of, is_mark
 from consent_engine.domain.sms import Reply

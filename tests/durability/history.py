@@ -13,8 +13,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Rejected, Uncertain
-from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.line import Line, line_id
+from consent_engine.domain.line.line import Entry, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order, replay
 from consent_engine.domain.sms import Delivery

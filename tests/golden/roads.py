@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane, Rejected
-from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.ports import ApiKey
 from tests.conftest import World
 from tests.golden import Records, dumped

@@ -28,9 +28,9 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.grammar import read
 from consent_engine.domain.inbox import Message, UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
 from consent_engine.domain.interpret.interpret import understand, wanted
-from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.line import Unread
 from consent_engine.domain.line.restriction import Kind, Restriction
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import (
     Barred,
     CancelAsked,

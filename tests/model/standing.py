@@ -39,11 +39,10 @@ from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import ASKING, WAITING, State, Trigger
-from consent_engine.domain.line.entries import Entry, Unread
 from consent_engine.domain.line.holder import Happened, LineEvent
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Rule
 from consent_engine.domain.order.history import answered_late, asks

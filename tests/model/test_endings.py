@@ -15,7 +15,7 @@ from consent_engine.domain.call.ending import Cause, Ending, EndingDoc, EndingPe
 from consent_engine.domain.decide.endings import missing_of_ending, on_end_outcome, on_retry, switching_off
 from consent_engine.domain.decide.wanted_effects import follows
 from consent_engine.domain.effects import DEACTIVATE, WAKE_NOTICE, Accepted, Rejected, Unavailable, Uncertain, Untaken
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Ended
 
 POLICY = Policy(max_attempts=2)

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger, advance
-from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.errors import IllegalTransition
 from tests.model.moves import (
     BARE,

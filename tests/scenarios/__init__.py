@@ -22,7 +22,7 @@ from pathlib import Path
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.line_events import LineEventAsked

@@ -20,7 +20,7 @@ from consent_engine import cli
 from consent_engine.cli import commands as own
 from consent_engine.cli import tables
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.texts.segments import segments as segments_of
+from consent_engine.domain.sms import segments as segments_of
 from consent_engine.domain.texts.sheet import of_carrier, of_plan
 from consent_engine.errors import OrderNotFound, SettingsError
 from consent_engine.process import logs

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.interpret.correlate import correlate, remembered, sub_number
-from consent_engine.domain.line.entries import Entry
+from consent_engine.domain.line.line import Entry
 from consent_engine.domain.order.facts import Rule
 
 NOW = 1_764_000_000_000

@@ -33,7 +33,7 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger, sources
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import (
     Barred,

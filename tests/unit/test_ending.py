@@ -7,7 +7,7 @@ from consent_engine.domain.call.ending import MOST_EVENTS, Cause, Ending, Ending
 from consent_engine.domain.decide.endings import on_end_outcome, on_give_up, on_reopen, on_retry
 from consent_engine.domain.effects import DEACTIVATE, WAKE_ARCHIVE, Pending, Rejected, Unavailable
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.event import chain
 from consent_engine.domain.order.facts import Ended
 from consent_engine.errors import BrokenRecord

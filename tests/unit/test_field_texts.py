@@ -13,13 +13,13 @@ from consent_engine.domain.admission.admit import MOST, too_long
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.offer.plan_form import plan_from
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.sms import Encoding, encoding, segments
 from consent_engine.domain.texts.confirmation_fields import elements
 from consent_engine.domain.texts.page import lacking
 from consent_engine.domain.texts.page import read as read_page
 from consent_engine.domain.texts.render import Subject, confirmation, dated, write
-from consent_engine.domain.texts.segments import Encoding, encoding, segments
 from consent_engine.domain.texts.words import WORDS
 from tests.plans import in_fields, plan
 

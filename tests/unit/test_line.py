@@ -5,8 +5,7 @@ import json
 import pytest
 
 from consent_engine.domain.effects import Pending
-from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.line import REMEMBER_MESSAGES_MS, Line, free_code, keyed, line_id, order_id
+from consent_engine.domain.line.line import REMEMBER_MESSAGES_MS, Entry, Line, free_code, keyed, line_id, order_id
 from consent_engine.domain.msisdn import parse, slot
 from consent_engine.errors import BrokenRecord
 

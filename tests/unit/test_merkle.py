@@ -6,16 +6,22 @@ from itertools import pairwise
 import pytest
 
 from consent_engine.domain.log.merkle import (
+    ENTRIES,
+    WIDTH,
+    Place,
     Tree,
+    bundle,
+    changed,
     consistency,
     consistent,
+    grown,
     included,
     inclusion,
     leaf_hash,
     node_hash,
+    nodes,
     root,
 )
-from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed, grown, nodes
 
 DATA = [bytes.fromhex(each) for each in (
     "", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f",

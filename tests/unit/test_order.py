@@ -17,8 +17,7 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.offer.offer import Offer
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Offer, Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.agreement import Doc, Person, offer_named
 from consent_engine.domain.order.details import KINDS, Cancelled, EndedLate, RepliedLate, SaidYes, bare

@@ -17,7 +17,7 @@ from consent_engine.domain.call.permit import (
 from consent_engine.domain.line.line import line_id
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Kind, Restriction
 from consent_engine.domain.msisdn import contains_number, parse, slot
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 
 SECRET = "a secret of this installation"
 NUMBER, ANOTHER = parse("13800138000"), parse("13900139000")

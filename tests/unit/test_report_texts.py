@@ -4,14 +4,9 @@ import re
 
 import pytest
 
-from consent_engine.domain.texts.render import of_report
-from consent_engine.domain.texts.report_words import (
-    EXAMPLES,
-    NAMES,
-    named,
-    read_name,
-)
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.sms import segments
+from consent_engine.domain.texts.render import REPORT_NAMES, named, of_report, read_name
+from consent_engine.domain.texts.sheet import EXAMPLES
 from consent_engine.domain.texts.words import ALLOWED, FORBIDDEN, PAID, SPOOFED, WORDS
 from consent_engine.domain.texts.words import RECEIVED as CAME
 from consent_engine.errors import BrokenRecord
@@ -40,7 +35,7 @@ def test_the_name_of_a_text_keeps_its_language_and_one_of_before_is_chinese():
 
 
 def test_both_languages_say_the_same_of_a_report():
-    for key, names in NAMES.items():
+    for key, names in REPORT_NAMES.items():
         for words in WORDS.values():
             said = set(re.findall(r"{{ (\w+) }}", words[key]))
             assert said - {"brand", "hotline", "official"} == set(names), key

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_engine.domain.texts.segments import Encoding, encoding, segments, split
+from consent_engine.domain.sms import Encoding, encoding, segments, split
 
 GSM_BASIC = st.sampled_from("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./09:;<=>?¡AZÄÖÑÜ§¿azäöñüà")
 GSM_ESCAPED = st.sampled_from("\f^{}\\[~]|€")

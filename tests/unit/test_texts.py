@@ -10,11 +10,19 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, UNSETTLED, Purpose, Restored, Settlement
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.offer.tariff import Ends, FirstMonth, RemindedBy, Starts
+from consent_engine.domain.offer.plan import Ends, FirstMonth, RemindedBy, Starts
+from consent_engine.domain.sms import segments
 from consent_engine.domain.texts.confirmation_fields import elements, fee_after_free_period, leaving
-from consent_engine.domain.texts.of_endings import ended, withdraw_ask
-from consent_engine.domain.texts.render import Subject, confirmation, registered, stopped, which_one, write
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.texts.render import (
+    Subject,
+    confirmation,
+    ended,
+    registered,
+    stopped,
+    which_one,
+    withdraw_ask,
+    write,
+)
 from consent_engine.domain.texts.sheet import MOST_OF_OTHERS, of_carrier, of_plan, which_ones
 from consent_engine.domain.texts.words import WORDS, Because
 from tests.plans import plan, sample

@@ -6,7 +6,7 @@ from consent_engine.api.schemas import forms
 from consent_engine.api.schemas.forms import Lift, Refuse
 from consent_engine.domain.admission.call_request import EndCall
 from consent_engine.domain.admission.order_request import PlaceOrder
-from consent_engine.domain.form_errors import MOST_GUESSED
+from consent_engine.domain.forms import MOST_GUESSED
 from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.errors import Malformed
 from tests.plans import in_fields

@@ -33,7 +33,7 @@ from pydantic import (
 )
 
 from consent_engine.domain.days import CHINA
-from consent_engine.domain.form_errors import in_our_words
+from consent_engine.domain.forms import in_our_words
 
 LONGEST_FILE = 64 * 1024
 Values = Mapping[str, object]

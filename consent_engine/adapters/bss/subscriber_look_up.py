@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from consent_engine.adapters.outbound import Answer, Client, document, endpoint, flag, required, tls_of
-from consent_engine.domain.admission.fields import RFC3339
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis, Unavailable
+from consent_engine.domain.forms import RFC3339
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.errors import SettingsError

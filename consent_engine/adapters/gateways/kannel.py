@@ -37,8 +37,7 @@ from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opa
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.hitch import Hitch
-from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Reply, heard
-from consent_engine.domain.texts.segments import Encoding, encoding, split
+from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Encoding, Reply, encoding, heard, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 

@@ -9,8 +9,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.sms import Reply
-from consent_engine.domain.texts.segments import MOST_SEGMENTS
+from consent_engine.domain.sms import MOST_SEGMENTS, Reply
 from consent_engine.errors import SettingsError
 
 RESOLUTION_MS = 1_000

@@ -11,8 +11,7 @@ from consent_engine.domain.canonical_json import plain
 from consent_engine.domain.decide.wanted_effects import follows
 from consent_engine.domain.effects import Millis, Pending, lane_of
 from consent_engine.domain.inbox import decode_message
-from consent_engine.domain.line.entries import Unread
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal, opened

@@ -18,7 +18,7 @@ from consent_engine.adapters.redis.records import LOOK_BACK, RedisRecords
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import Seal, entry_at
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Claim, Inbox, Owner, Posted, Reservations, Retirement, Store, Stored

@@ -42,8 +42,7 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Evidence, Retention
+from consent_engine.domain.order.order import Evidence, Order, Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded

@@ -16,7 +16,7 @@ from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import DIGITS
 from consent_engine.domain.order.event import chain, publics_of
-from consent_engine.domain.order.retention import Evidence, Retention
+from consent_engine.domain.order.order import Evidence, Retention
 from consent_engine.domain.seal import Seal, opened
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import KINDS, By, Kept, Owner, Recorded

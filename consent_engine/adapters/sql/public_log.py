@@ -28,7 +28,7 @@ from consent_engine.adapters.sql.tables import (
 from consent_engine.domain.feed import Feed, read_feed
 from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned
-from consent_engine.domain.log.tiles import Tile
+from consent_engine.domain.log.merkle import Tile
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.public_log import Feeds, Misgiving, PublicLog, Publishing, Signed
 

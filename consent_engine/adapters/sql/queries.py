@@ -29,8 +29,7 @@ from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Evidence
+from consent_engine.domain.order.order import Evidence, Order
 from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.ports import Kept, Owner, R, ReportFilter, Tally
 from consent_engine.ports.queries import (

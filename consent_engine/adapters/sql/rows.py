@@ -8,8 +8,7 @@ from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.history import yes_in_vain
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Evidence
+from consent_engine.domain.order.order import Evidence, Order
 from consent_engine.domain.order.sales_outcomes import outcomes_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Recorded

@@ -13,7 +13,7 @@ reconciliations   CDR files that were compared with these calls
 restrictions      the restrictions that stand on these numbers
 plans             the catalogue, as the store kept it: the fields of each plan
 log               all entries (domain/seal.py), numbered densely from 0, and their hashes, which are published (leaf)
-log_tiles         the log's tree (domain/log/tiles.py), as far as `log_tiled` in archive_meta says
+log_tiles         the log's tree (domain/log/merkle.py), as far as `log_tiled` in archive_meta says
 log_checkpoints   what was signed of it, under each name that it had
 log_misgivings    the first refusal of each witness, for ever
 feeds             the systems of customers that follow the log, and how far each has come: JSON (domain/feed.py)

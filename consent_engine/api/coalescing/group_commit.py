@@ -16,9 +16,8 @@ from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar
 
-from consent_engine.domain.defects import place_of
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import StoreUnavailable, place_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

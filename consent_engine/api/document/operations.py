@@ -20,7 +20,7 @@ from consent_engine.api.schemas.views import View
 from consent_engine.api.service.callers import ANY_ROLE, key_of
 from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
+from consent_engine.domain.call.call import CallNotFound, ReportNotFound
 from consent_engine.domain.roles import Role
 from consent_engine.errors import (
     ArchiveGone,

@@ -15,8 +15,7 @@ from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
 from consent_engine.domain.admission.call_request import AgentMismatch
-from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
-from consent_engine.domain.defects import place_of
+from consent_engine.domain.call.call import CallNotFound, ReportNotFound
 from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
 from consent_engine.domain.receipt import TooManyLooks
 from consent_engine.errors import (
@@ -36,6 +35,7 @@ from consent_engine.errors import (
     TooManyResends,
     Unauthenticated,
     UnofficialNumber,
+    place_of,
 )
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
-from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports.queries import ANY

@@ -24,8 +24,14 @@ from consent_engine.domain.admission.call_request import (
     StartCall,
     check_agent,
 )
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallMismatch, CallNotFound, RecordingReused
+from consent_engine.domain.call.call import (
+    AlreadyEnded,
+    Call,
+    CallAbandoned,
+    CallMismatch,
+    CallNotFound,
+    RecordingReused,
+)
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine

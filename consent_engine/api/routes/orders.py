@@ -27,7 +27,7 @@ from consent_engine.api.service.overload import Busy
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.call_request import AgentMismatch, check_agent
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing, idempotency_key_is_sound
-from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
+from consent_engine.domain.call.call import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order

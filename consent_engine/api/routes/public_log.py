@@ -15,7 +15,7 @@ from consent_engine.api.http.problems import NotInLog
 from consent_engine.api.http.queries import AskProof
 from consent_engine.api.schemas.views import ProofView
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.log.tiles import Place
+from consent_engine.domain.log.merkle import Place
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.publishing import content, proof
 from consent_engine.errors import ArchiveUnavailable

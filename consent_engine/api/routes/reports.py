@@ -17,7 +17,7 @@ from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, 
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, DecideReport, MakeReport, ReportDecision, ReportMade
-from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, RewardNotDue
+from consent_engine.domain.call.call import ReportDecided, ReportMismatch, RewardNotDue
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import MINUTES, CodeAsked, CodesUsedUp, CodeWrong, TooManyCodes

@@ -6,11 +6,11 @@ from pydantic import Field
 
 from consent_engine.api.schemas.forms import Instant
 from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, View, instant
-from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.call.call import Call, OrderRefused
 from consent_engine.domain.call.review import Reviewed, SecondLook
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.days import millis
+from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.invisible_characters import visible
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.engine.call_book import CallPage

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from consent_engine.api.schemas.forms import Channel, Reasoned
 from consent_engine.api.schemas.views import View, instant
-from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.call.ending import (
     Ending,
     EndingEvent,
@@ -18,6 +17,7 @@ from consent_engine.domain.call.ending import (
     SwitchedOffAgain,
 )
 from consent_engine.domain.effects import UNSETTLED
+from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.msisdn import hidden
 
 _NAMES: dict[type[EndingEvent], str] = {

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from consent_engine.api.schemas.forms import Reasoned
 from consent_engine.api.schemas.views import AsOf, At, Listed, View
-from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.call.call_counters import Covered
+from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.invisible_characters import LINES, is_legible
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.order.sales_outcomes import SalesOutcomes, Sold

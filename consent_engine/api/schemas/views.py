@@ -11,7 +11,7 @@ from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.sms import segments
 from consent_engine.engine.erasing import ERASED, Erased
 
 _INSTANTS = frozenset({"received_at", "written_by", "started", "last", "stamped"})

@@ -13,10 +13,9 @@ from starlette.types import Message, Send
 
 from consent_engine.api.coalescing.group_commit import EnginePool
 from consent_engine.api.http.bodies import Bounds
-from consent_engine.domain.defects import place_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import StoreUnavailable, place_of
 
 log = logging.getLogger(__name__)
 RETRY = b"retry: 3000\n\n"

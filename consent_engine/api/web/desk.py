@@ -10,7 +10,7 @@ from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.api.service.callers import AGENT, is_own
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.fields import StrictForm
+from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.confirmation_fields import elements

@@ -21,9 +21,9 @@ from consent_engine.api.service.callers import FULL_NUMBERS, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.rendering import MAY_OPEN, when
 from consent_engine.api.web.words import language_of, words
-from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import Days
+from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order.order import Order

@@ -19,9 +19,8 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.web.words import words
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.domain import hashing
-from consent_engine.domain.admission.fields import StrictForm, msisdn
-from consent_engine.domain.call.call import CallState
-from consent_engine.domain.call.errors import CallNotFound
+from consent_engine.domain.call.call import CallNotFound, CallState
+from consent_engine.domain.forms import StrictForm, msisdn
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, STAGES, Trigger
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import Event

@@ -18,8 +18,7 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.news import stream
 from consent_engine.api.web.pages import behind_sign_in
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import CallNotFound
+from consent_engine.domain.call.call import Call, CallNotFound
 from consent_engine.domain.call.report import Decided, Report
 from consent_engine.domain.call.review import SECOND_LOOK_MS, Verdict, first_review
 from consent_engine.domain.effects import Millis, Pending, is_sms, lane_of, sms_parts
@@ -27,7 +26,7 @@ from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Res
 from consent_engine.domain.msisdn import Msisdn, hidden
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.roles import Role
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.sms import segments
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.inspector import LineSms
 from consent_engine.ports import ApiKey, Owner

@@ -15,13 +15,12 @@ from consent_engine.api.schemas.views import AsOf, Listed, View, instant
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import MAY_OPEN
-from consent_engine.domain.call.report import PASSED_ON, Report, ReportClass, Reward
-from consent_engine.domain.call.report_class import BARS_DIALLING
+from consent_engine.domain.call.report import BARS_DIALLING, PASSED_ON, Report, ReportClass, Reward
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import hidden
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.sms import segments
 from consent_engine.engine.report_book import CALLER, FORWARDED, Around, CallNear, DueReports, Written
 from consent_engine.ports import ApiKey
 

@@ -7,8 +7,16 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.call import Call, CallOutcome, CallState, Recording
-from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
+from consent_engine.domain.call.call import (
+    Call,
+    CallMismatch,
+    CallNotPermitted,
+    CallOutcome,
+    CallState,
+    CallTooOld,
+    Recording,
+    RecordingReused,
+)
 from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.carriers import CARRIERS
@@ -17,15 +25,13 @@ from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.line.line import Line, free_code
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.offer import Offer
-from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.offer.tariff import Tariff
+from consent_engine.domain.offer.offer import Offer, Policy
+from consent_engine.domain.offer.plan import Plan, Tariff
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
+from consent_engine.domain.sms import MOST_SEGMENTS, segments
 from consent_engine.domain.texts.render import confirmation, dated, tariff_in
-from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
 from consent_engine.domain.texts.sheet import MOST, languages, longest
 from consent_engine.domain.texts.words import EDITION
 from consent_engine.errors import (

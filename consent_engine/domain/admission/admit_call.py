@@ -7,15 +7,23 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms, named_recording
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.call.call import Began, Call, CallOutcome, CallPerson, CallState, Ended, begun
-from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned
+from consent_engine.domain.call.call import (
+    AlreadyEnded,
+    Began,
+    Call,
+    CallAbandoned,
+    CallOutcome,
+    CallPerson,
+    CallState,
+    Ended,
+    begun,
+)
 from consent_engine.domain.call.permit import read, verify
 from consent_engine.domain.call.violation import Known, Violation, found, shown_by
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.entries import CallEntry
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import CallEntry, Line
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.errors import Malformed, PlanUnknown
 

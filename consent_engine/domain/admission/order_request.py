@@ -16,12 +16,19 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from consent_engine.domain.admission.fields import RFC3339, StrictForm, msisdn, numberless, numberless_json
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Recording
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.form_errors import field_errors, in_our_words
+from consent_engine.domain.forms import (
+    RFC3339,
+    StrictForm,
+    field_errors,
+    in_our_words,
+    msisdn,
+    numberless,
+    numberless_json,
+)
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn

@@ -8,14 +8,13 @@ from msgspec import Struct
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from consent_engine.domain.admission.fields import RFC3339, StrictForm, msisdn, numberless
 from consent_engine.domain.admission.order_request import SKEW_MS
-from consent_engine.domain.call.report import ReportClass, ReportDoor, Reward
-from consent_engine.domain.call.report_class import Reporting
+from consent_engine.domain.call.report import ReportClass, ReportDoor, Reporting, Reward
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.forms import RFC3339, StrictForm, msisdn, numberless
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.invisible_characters import visible
 from consent_engine.domain.msisdn import Msisdn

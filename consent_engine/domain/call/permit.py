@@ -21,7 +21,7 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest, mac
 from consent_engine.domain.line.restriction import Restriction
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 
 SKEW_MS = 60_000
 """How far a desktop's clock may be behind the store's before its call counts as made before the permit was given."""

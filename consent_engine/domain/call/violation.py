@@ -15,9 +15,8 @@ from msgspec import Struct
 from consent_engine.domain.call.permit import PermitResult, is_too_often
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.holder import had_changed
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import CallEntry, Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 
 

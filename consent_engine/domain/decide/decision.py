@@ -24,7 +24,7 @@ from consent_engine.domain.effects import (
     sms_effect,
 )
 from consent_engine.domain.lifecycle import WAITING, State, Trigger, allows
-from consent_engine.domain.offer.policy import LATE_MARGIN, UNDELIVERED_MS
+from consent_engine.domain.offer.offer import LATE_MARGIN, UNDELIVERED_MS
 from consent_engine.domain.order.details import (
     OF_LINE,
     Cancelled,

@@ -33,7 +33,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.offer.policy import LATE_MARGIN, Policy
+from consent_engine.domain.offer.offer import LATE_MARGIN, Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 

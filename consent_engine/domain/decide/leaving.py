@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import WAKE_LINE, WAKE_PERSON, Millis
 from consent_engine.domain.line.line import NAMED_FOR_MS, STRANGER_MS, Line
-from consent_engine.domain.offer.policy import LATE_MARGIN
+from consent_engine.domain.offer.offer import LATE_MARGIN
 
 QUIET_MS = LATE_MARGIN
 """How long a number must be silent before its last order goes: twice as long as any gateway repeats a message."""

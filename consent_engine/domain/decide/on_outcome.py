@@ -37,29 +37,27 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import WAITING, State, Trigger
-from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.domain.order import details
-from consent_engine.domain.order.deliveries import (
-    all_failed,
-    delivered,
-    last_failure,
-    noted_delivered,
-    reached_nobody,
-    unanswered,
-    was_reported,
-    why_lost,
-)
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Ended, Reported
 from consent_engine.domain.order.history import (
+    all_failed,
     asked,
     asks,
+    delivered,
     early_yes,
+    last_failure,
     late_refusal,
+    noted_delivered,
     number_changed,
     proves_reading,
+    reached_nobody,
     revoked_late,
     stops,
+    unanswered,
+    was_reported,
+    why_lost,
 )
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery

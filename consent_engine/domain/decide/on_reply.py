@@ -22,7 +22,7 @@ from consent_engine.domain.effects import ACTIVATE, Millis, Purpose, sms_effect
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ANSWERABLE, ASKED, ENGAGED, State, Trigger
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
-from consent_engine.domain.offer.policy import Suspects
+from consent_engine.domain.offer.offer import Suspects
 from consent_engine.domain.order import details
 from consent_engine.domain.order.details import AskedAgain, Delivered, Detail, Informed, RepliedSuspect, Resumed
 from consent_engine.domain.order.event import Event

@@ -9,7 +9,7 @@ from consent_engine.domain.days import Days
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.texts.confirmation_fields import plain
-from consent_engine.domain.texts.report_words import AMOUNT, GROUND, NO_REWARD, REWARD_GRANTED, REWARD_OPEN, named
+from consent_engine.domain.texts.render import AMOUNT, GROUND, NO_REWARD, REWARD_GRANTED, REWARD_OPEN, named
 from consent_engine.domain.texts.words import ALLOWED, FORBIDDEN, NOT_OURS, PAID, RECEIVED, SPOOFED, by_end_of, clock_of
 
 CENTRE = "12321"

@@ -12,10 +12,9 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import Accepted, Millis, Purpose, is_sms, sms_parts
 from consent_engine.domain.lifecycle import State, Trigger, advance
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
-from consent_engine.domain.order.deliveries import delivered
 from consent_engine.domain.order.details import ConfirmationAccepted, EndedLate, SmsAccepted
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.history import active_from
+from consent_engine.domain.order.history import active_from, delivered
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.texts.render import write
 from consent_engine.domain.texts.words import EDITION

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from consent_engine.domain.grammar import words as w
-from consent_engine.domain.grammar.doubt import doubts
+from consent_engine.domain.grammar.doubt import doubts, kind_of, kinds_of
 from consent_engine.domain.grammar.fold import Folded, fold, hesitates, once, peeled, plain
 from consent_engine.domain.grammar.meaning import Keyword, Read, Reason
 from consent_engine.domain.grammar.patterns import (
@@ -17,7 +17,6 @@ from consent_engine.domain.grammar.patterns import (
     REFUSES_ALL_THE_SAME,
     WRITTEN_BY_NOBODY,
 )
-from consent_engine.domain.grammar.refusals import kind_of, kinds_of
 
 SHORT = 64
 """The most characters of a text that can be a word, a code or a sentence; a longer one can only be held."""

@@ -1,16 +1,26 @@
-"""The meaning of a message in a line's inbox: facts about orders, SMS of the line's own, or nothing."""
+"""The meaning of a message in a line's inbox: facts about orders, SMS of the line's own, or nothing; and of
+one whose readers all died, of which the refusal counts unread and the rest waits for a person.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.decide.decision import Drop, Put, parking
 from consent_engine.domain.decide.on_reply import to_be_held
-from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
+from consent_engine.domain.effects import WAKE_ASIDE, WAKE_UNDECIDED, Millis, Pending
 from consent_engine.domain.grammar import Keyword, Read, Reason, counted, usable_code
-from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadRegistration, UnreadReply, UnreadReport
-from consent_engine.domain.interpret.correlate import TOO_MANY, Meaning, Reading, correlate, remembered
-from consent_engine.domain.interpret.delivery_reports import report
+from consent_engine.domain.hitch import Hitch
+from consent_engine.domain.inbox import (
+    UnreadClearance,
+    UnreadRefusal,
+    UnreadRegistration,
+    UnreadReply,
+    UnreadReport,
+    decode_message,
+    encode_message,
+)
+from consent_engine.domain.interpret.correlate import TOO_MANY, Meaning, Reading, correlate, remembered, report
 from consent_engine.domain.interpret.withdrawing import (
     ASKING,
     REFUSING,
@@ -22,14 +32,14 @@ from consent_engine.domain.interpret.withdrawing import (
     which_one,
 )
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, allows, sources
-from consent_engine.domain.line.entries import Entry, Unread
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
 from consent_engine.domain.order.unlikely_yes import Rhythm, Suspicion
+from consent_engine.errors import BrokenRecord
 
 MOST_SETTLED = 20
 """The most settled orders of a line that are looked at; open ones are never left out."""
@@ -339,3 +349,63 @@ def _to_all_open(
         return Reading(tuple((entry.order, fact) for entry in entries), drop=drop)
     decided = {f"r:{name_of(Kind.SUSPECTED, carrier, body.order)}": "" for carrier in body.scope}
     return Reading(tuple((e.order, fact) for e in entries if e.order == body.order), fields=decided)
+
+
+LOST_READER = "lost_reader"
+"""The reason of an unmatched message that lost every reader."""
+SET_ASIDE = Hitch.SET_ASIDE.of()
+_FIELDS = 4
+"""How many fields of the timer each message is."""
+
+
+def is_refusal(message: Unread) -> bool:
+    """Whether a message refuses, as the door read it: then no more of it has to be read."""
+    body = message.body
+    if isinstance(body, UnreadReply):
+        return counted(body.keyword or Keyword.UNKNOWN) is Keyword.STOP
+    return isinstance(body, UnreadRefusal)
+
+
+def aside(line: Line, message: Unread, why: str = SET_ASIDE) -> Put:
+    """Return the timer of a line that keeps a message, on the stuck list, until a person has it read once more."""
+    known = line.effects.get(WAKE_ASIDE, Pending())
+    row = (message.key, str(message.at), " ".join(message.barred), encode_message(message.body))
+    about = known.about if message.key in known.about[::_FIELDS] else (*known.about, *row)
+    return parking(WAKE_ASIDE, replace(known, about=about), why)
+
+
+def set_aside(kept: Pending) -> tuple[Unread, Pending]:
+    """Return the oldest message that such a timer keeps, and the timer without it. Raises BrokenRecord."""
+    try:
+        key, at, barred, body = kept.about[:_FIELDS]
+        message = Unread(int(at), key, decode_message(body), tuple(barred.split()))
+    except ValueError:
+        raise BrokenRecord("a message that was set aside cannot be read") from None
+    return message, Pending(about=kept.about[_FIELDS:])
+
+
+def without_reader(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
+    """Return the facts in a message whose readers all died: a refusal, as read on arrival, ends open orders, and a
+    doubt bars it. Nothing else of it is looked at, for that may be what they died of.
+    """
+    body = message.body
+    if isinstance(body, UnreadRefusal):
+        return understand(line, orders, message, waits=False)
+    if not isinstance(body, UnreadReply):
+        return Reading(unmatched=LOST_READER)
+    said, unread = body.meaning(), Reading(unmatched=LOST_READER)
+    if not is_refusal(message):
+        return doubting(line, orders, message, body, unread) if said.is_doubtful else unread
+    entries = remembered(line.entries, body.scope, message.came)
+    open_ = tuple(
+        e.order for e in entries if e.is_open and e.order in orders and is_of_holder(line, e, orders[e.order])
+    )
+    if not open_:
+        return nothing_asked(line, message, body, said, LOST_READER, language_of(orders.values()))
+    fields = answered(line, Keyword.STOP, body.scope[0], message.came)
+    meaning = Meaning(Keyword.STOP, Rule.EVERY_OPEN, open_, open_)
+    facts = tuple(
+        (o, replied(meaning, message, body, said, answer=bool(fields) and o == open_[0], barred=False, in_call=False))
+        for o in open_
+    )
+    return Reading(facts, (), fields, asking(line))

@@ -15,13 +15,12 @@ from consent_engine.domain.grammar import Keyword, Read, asks_to_end, read
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.correlate import Reading
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line.entries import Unread
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of, receipt_of
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.confirmation_fields import elements, has_early_fee, leaving
-from consent_engine.domain.texts.of_endings import asked_again
+from consent_engine.domain.texts.render import asked_again
 from consent_engine.domain.texts.words import CHINESE, ENGLISH
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})

@@ -20,11 +20,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.form_errors import field_errors, in_our_words, nameable
+from consent_engine.domain.forms import field_errors, in_our_words, nameable
 from consent_engine.domain.invisible_characters import legible, unbroken
 from consent_engine.domain.msisdn import contains_number
-from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, RemindedBy, Replaces, Starts
+from consent_engine.domain.offer.plan import UNITS, Ends, FirstMonth, Plan, RemindedBy, Replaces, Starts
 from consent_engine.errors import DisclosureMissing, FieldError, Malformed
 
 _LINK = re.compile(r"://|www\.|[a-z0-9]\.(?:com|cn|net|org|cc|top|xyz|vip|info)\b", re.IGNORECASE)

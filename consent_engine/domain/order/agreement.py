@@ -8,8 +8,7 @@ from msgspec import Struct
 from consent_engine.domain.canonical_json import Reader, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import HASH_LENGTH
-from consent_engine.domain.offer.offer import Offer
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Offer, Policy
 from consent_engine.domain.order.event import salted
 
 

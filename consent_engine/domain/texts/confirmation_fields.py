@@ -12,13 +12,13 @@ from msgspec.structs import asdict
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.tariff import (
+from consent_engine.domain.offer.plan import (
     UNITS,
     EarlyFee,
     Ends,
     English,
     FirstMonth,
+    Plan,
     Price,
     RemindedBy,
     Replaces,

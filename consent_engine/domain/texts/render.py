@@ -1,6 +1,8 @@
 """Every text a subscriber reads, written in the words of `words`. No text has a link in it, and none ever will."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from functools import cache, lru_cache
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -8,31 +10,73 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.effects import Millis, Purpose, Restored, Settlement
 from consent_engine.domain.lifecycle import ENGAGED, State
-from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.tariff import Tariff
-from consent_engine.domain.texts.confirmation_fields import elements, fee_after_free_period, has_early_fee
-from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
-from consent_engine.domain.texts.report_words import read_name
+from consent_engine.domain.offer.plan import Plan, Tariff
+from consent_engine.domain.texts.confirmation_fields import elements, fee_after_free_period, has_early_fee, plain
 from consent_engine.domain.texts.words import (
+    ALLOWED,
+    ASKED_AGAIN,
     BECAUSE,
     CHINESE,
+    CODE,
     ENGLISH,
+    FORBIDDEN,
     HELD_LINE,
     HELPED,
+    NOT_OURS,
     OVER,
+    PAID,
+    RECEIVED,
+    SPOOFED,
     STOPPED,
     WHICH_ONE,
+    WITHDRAW_ASK,
     WORDS,
     Because,
     beginning,
+    by_end_of,
     clock_of,
     instant_from,
     lasting,
     literal,
 )
 from consent_engine.errors import BrokenRecord
+
+REPORT_NAMES = {
+    RECEIVED: ("report", "report_at", "due"),
+    FORBIDDEN: ("report", "call_at", "caller", "reward"),
+    ALLOWED: ("report", "call_at", "caller", "ground"),
+    NOT_OURS: ("report", "caller", "forwarded"),
+    SPOOFED: ("report", "call_at", "caller", "forwarded"),
+    PAID: ("report", "reward_amount"),
+    CODE: ("otp", "minutes"),
+}
+"""The values in each text, in the order in which a line's effect keeps them."""
+IN_ENGLISH = ":en"
+"""The ending of an English text's name, as a line's effect keeps it; without it the text is in Chinese."""
+
+
+def named(text: str, language: str) -> str:
+    """Return a text's name as a line's effect keeps it, with the language that its reader asked for."""
+    return f"{text}{IN_ENGLISH}" if language == "en" else text
+
+
+def read_name(kept: str) -> tuple[str, str]:
+    """Return the name of a text and its language, from the result of `named`."""
+    return (kept.removesuffix(IN_ENGLISH), "en") if kept.endswith(IN_ENGLISH) else (kept, "zh")
+
+
+GROUND = {"zh": "拨打时您的号码未登记拒绝营销", "en": "your number had no refusal when it was called"}
+"""Why one of our calls was allowed, as its reporter reads it."""
+NO_REWARD = {"zh": "本次举报不设奖励", "en": "There is no reward for this report"}
+REWARD_OPEN = {"zh": "本次举报的奖励正在核定", "en": "Its reward is being decided"}
+REWARD_GRANTED = {
+    "zh": "本次举报奖励{}元，到账后另行短信告知",
+    "en": "Your reward is CNY {}; an SMS follows when it is in your account",
+}
+AMOUNT = {"zh": "{}元", "en": "CNY {}"}
+
 
 _UNKNOWN_BRAND = {CHINESE: "订购确认", ENGLISH: "Order confirmation"}
 
@@ -201,7 +245,7 @@ def helped(carrier: str | None, language: str) -> str:
 
 def of_report(carrier: str | None, about: Sequence[str]) -> str:
     """Return an SMS to the reporter of a call. about: the text and its language, then the values in it, in the order of
-    `report_words.NAMES`.
+    `REPORT_NAMES`.
 
     Raises BrokenRecord for a text that is not there, or lacks a word.
     """
@@ -267,3 +311,80 @@ def _carrier(carrier: str | None, language: str) -> dict[str, str]:
 def answers(code: str, language: str) -> dict[str, str]:
     """Return the answers that a question in this language names. code: '' where none is needed"""
     return {"yes": f"Y{code}", "no": f"N{code}"} if language == ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}
+
+
+def ended(about: Sequence[str]) -> str:
+    """Return the notice of an ending: the BSS's answer, and nothing else.
+
+    about: carrier, language, cause, name, when it stops, receipt, then the fields of the BSS's settlement
+    """
+    carrier, language, cause, name, stops, receipt, *settled = about
+    hotline = CARRIERS[carrier].hotline
+    money = _money(Settlement.read(settled), language, hotline)
+    return of_line(
+        carrier, language, cause, name=name, receipt=receipt, money=money, stops=_stops(stops, language, hotline)
+    )
+
+
+def asked_again(about: Sequence[str]) -> tuple[str, ...]:
+    """Return the contents of the answer to a repeated withdrawal that an operator must see to. about: the contents of
+    the ending's notice
+    """
+    carrier, language, _, *rest = about
+    return carrier, language, ASKED_AGAIN, *rest
+
+
+def withdraw_ask(about: Sequence[str]) -> str:
+    """Return the question whether the service itself shall end.
+
+    about: carrier, language, code, name, when it would end and at which cost, `refused` where marketing is refused
+    """
+    carrier, language, code, name, leaving, refused = about
+    return of_line(carrier, language, WITHDRAW_ASK, code=code, name=name, leaving=leaving, refused=bool(refused))
+
+
+def _stops(stops: str, language: str, hotline: str) -> str:
+    at = beginning(stops, language) if instant_from(stops) is not None else ""
+    if language == ENGLISH:
+        return f"it stops on {at}" if at else f"{hotline} confirms the end date"
+    return f"{at}起失效" if at else f"失效时间由{hotline}确认"
+
+
+def _money(settled: Settlement, language: str, hotline: str) -> str:
+    """Return the words on fee, refund and former plan; a fee that the BSS did not name is confirmed by the hotline."""
+    words = _MONEY[language]
+    fee = words["fee" if Decimal(settled.fee) else "no_fee"] if settled.fee else words["unsaid"]
+    sentences = [fee.format(hotline=hotline, amount=_plain(settled.fee))]
+    if settled.refund:
+        by = words["by"].format(by=_by(settled.refund_by, language)) if settled.refund_by else ""
+        refund = words["refund" if Decimal(settled.refund) else "no_refund"]
+        sentences.append(refund.format(amount=_plain(settled.refund), by=by))
+    if settled.restored:
+        sentences.append(words[settled.restored])
+    return ("; " if language == ENGLISH else "，").join(sentences)
+
+
+_MONEY: Mapping[str, Mapping[str, str]] = {
+    CHINESE: {
+        "unsaid": "费用由{hotline}确认", "fee": "收取费用{amount}元", "no_fee": "不收取费用",
+        "refund": "退款{amount}元{by}", "no_refund": "无退款", "by": "，于{by}前退回",
+        Restored.YES: "已恢复您原有套餐", Restored.NO: "未恢复您原有套餐",
+    },
+    ENGLISH: {
+        "unsaid": "{hotline} confirms any fee", "fee": "fee CNY {amount}", "no_fee": "no fee",
+        "refund": "CNY {amount} to be refunded{by}", "no_refund": "no refund", "by": " by {by}",
+        Restored.YES: "your former plan is restored", Restored.NO: "your former plan is not restored",
+    },
+}  # fmt: skip
+
+
+def _plain(amount: str) -> str:
+    return plain(Decimal(amount)) if amount else ""
+
+
+def _by(instant: str, language: str) -> str:
+    """Return a day, or an instant, before which something is done."""
+    try:
+        return by_end_of(date.fromisoformat(instant), language)
+    except ValueError:
+        return beginning(instant, language)

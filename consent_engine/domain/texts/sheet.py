@@ -8,23 +8,42 @@ from msgspec.structs import astuple
 from consent_engine.domain.effects import UNSETTLED, Millis, Purpose, Restored, Settlement
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.sms import segments
 from consent_engine.domain.texts.confirmation_fields import elements, has_early_fee, leaving
-from consent_engine.domain.texts.of_endings import asked_again, ended, withdraw_ask
 from consent_engine.domain.texts.render import (
+    AMOUNT,
+    GROUND,
+    REWARD_GRANTED,
     Subject,
+    asked_again,
     confirmation,
+    ended,
     held,
     helped,
+    named,
     of_report,
     registered,
     stopped,
     tariff_in,
     which_one,
+    withdraw_ask,
     write,
 )
-from consent_engine.domain.texts.report_words import EXAMPLES, named
-from consent_engine.domain.texts.segments import segments
-from consent_engine.domain.texts.words import CHINESE, ENGLISH, OVER, REVERSAL, WITHDRAWAL, Because
+from consent_engine.domain.texts.words import (
+    ALLOWED,
+    CHINESE,
+    CODE,
+    ENGLISH,
+    FORBIDDEN,
+    NOT_OURS,
+    OVER,
+    PAID,
+    RECEIVED,
+    REVERSAL,
+    SPOOFED,
+    WITHDRAWAL,
+    Because,
+)
 
 MOST: Mapping[str, int] = {Purpose.CONFIRMATION: 6, Purpose.NOTIFICATION: 4}
 """The most segments of the texts about a plan, in each language that the plan has texts in."""
@@ -37,6 +56,28 @@ _AT: Millis = 1_766_851_199_000
 """27 December, 23:59 in China: no instant of a year takes more characters."""
 _DAYS: Millis = 90 * 86_400_000
 _SETTLED = Settlement("960.00", "199.00", "2025-12-31", Restored.YES)
+
+EXAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "zh": {
+        RECEIVED: ("7K3M9Q2P", "12月31日16:00", "12月31日24时"),
+        FORBIDDEN: ("7K3M9Q2P", "12月31日10:00", "10085", REWARD_GRANTED["zh"].format("200")),
+        ALLOWED: ("7K3M9Q2P", "12月31日10:00", "10085", GROUND["zh"]),
+        NOT_OURS: ("7K3M9Q2P", "+8613800138000", "12321"),
+        SPOOFED: ("7K3M9Q2P", "12月31日10:00", "10085", "12321"),
+        PAID: ("7K3M9Q2P", AMOUNT["zh"].format("200")),
+        CODE: ("482913", "10"),
+    },
+    "en": {
+        RECEIVED: ("7K3M9Q2P", "31 Dec 16:00", "31 Dec"),
+        FORBIDDEN: ("7K3M9Q2P", "31 Dec 10:00", "10085", REWARD_GRANTED["en"].format("200")),
+        ALLOWED: ("7K3M9Q2P", "31 Dec 10:00", "10085", GROUND["en"]),
+        NOT_OURS: ("7K3M9Q2P", "+8613800138000", "12321"),
+        SPOOFED: ("7K3M9Q2P", "31 Dec 10:00", "10085", "12321"),
+        PAID: ("7K3M9Q2P", AMOUNT["en"].format("200")),
+        CODE: ("482913", "10"),
+    },
+}  # fmt: skip
+"""Each text filled with values as long as they get, except for numbers that are never shown: for readers to judge."""
 
 
 class Shown(NamedTuple):

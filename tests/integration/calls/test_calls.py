@@ -2,13 +2,12 @@
 
 import pytest
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
+from consent_engine.domain.call.call import AlreadyEnded, Call, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import CHINA, DAY_MS
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.event import chain
 from consent_engine.domain.seal import Leaf
 from consent_engine.engine.audit import audit

@@ -6,11 +6,10 @@ from sqlalchemy import select, update
 
 from consent_engine.adapters.sql.tables import CALLS
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld
+from consent_engine.domain.call.call import Call, CallMismatch, CallNotPermitted, CallTooOld
 from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_UNLAWFUL, Accepted, Lane
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.domain.offer.policy import Suspects
+from consent_engine.domain.offer.offer import Suspects
 from consent_engine.errors import CoolingOff, DoNotCall, Malformed, UnofficialNumber
 from consent_engine.ports import Owner
 from tests.conftest import NUMBER, OTHER

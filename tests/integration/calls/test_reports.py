@@ -7,8 +7,7 @@ import pytest
 from consent_engine.api.schemas.forms import read
 from consent_engine.doctor.reports import reports as findings
 from consent_engine.domain.admission.report_request import DecideReport, ReportDecision
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
+from consent_engine.domain.call.call import Call, ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report import RewardTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane, Rejected

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from consent_engine.domain.call.errors import CallNotFound, CallNotPermitted
+from consent_engine.domain.call.call import CallNotFound, CallNotPermitted
 from consent_engine.domain.call.review import (
     SECOND_LOOK_MS,
     AlreadyReviewed,

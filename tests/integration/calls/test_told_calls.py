@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
+from consent_engine.domain.call.call import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.permit import Dialling, Tokens
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Lane

@@ -45,9 +45,9 @@ from consent_engine.domain.effects import (
     Uncertain,
 )
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line.entries import Entry
+from consent_engine.domain.line.line import Entry
 from consent_engine.domain.line.restriction import Kind as StandsAs
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.seal import FIELD as SEAL

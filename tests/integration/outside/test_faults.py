@@ -12,7 +12,7 @@ from consent_engine.adapters.bss import templated
 from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain, Untaken
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.slice import Pace
 from consent_engine.ports import Activation, Outside, Sms

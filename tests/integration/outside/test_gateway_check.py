@@ -7,9 +7,8 @@ from consent_engine.domain.effects import Accepted, Lane, Purpose, Rejected, Una
 from consent_engine.domain.hitch import in_words
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.sms import Delivery, DeliveryReport
+from consent_engine.domain.sms import Delivery, DeliveryReport, split
 from consent_engine.domain.texts.render import proof
-from consent_engine.domain.texts.segments import split
 from consent_engine.engine.gateway_check import checking, forgetting, standing, watched
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall

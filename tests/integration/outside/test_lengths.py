@@ -8,7 +8,7 @@ from consent_engine.doctor import setup
 from consent_engine.domain.admission.admit import limits
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Sale
-from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.sms import segments
 from consent_engine.errors import ConfirmationTooLong, Malformed, SettingsError
 from tests.plans import undated
 

@@ -11,10 +11,9 @@ from consent_engine.domain.effects import Accepted, Lane, Uncertain
 from consent_engine.domain.inbox import MOST_SMS, REPORTS_KNOWN_MS
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.order.deliveries import ANSWER_MS
 from consent_engine.domain.order.details import Delivered
 from consent_engine.domain.order.facts import Reported
-from consent_engine.domain.order.history import all_of
+from consent_engine.domain.order.history import ANSWER_MS, all_of
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import part_reports

@@ -6,7 +6,7 @@ import pytest
 
 from consent_engine.domain.decide.wanted_effects import excess, missing
 from consent_engine.domain.effects import WAKE_REMINDER, WAKE_WINDOW, Accepted, Lane, Uncertain
-from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.domain.order.order import replay
 from consent_engine.domain.sms import Delivery
 from tests.conftest import World

@@ -16,8 +16,7 @@ from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.call.ending import Cause, EndingState
 from consent_engine.domain.call.permit import Denied
-from consent_engine.domain.call.report import ReportClass, ReportDoor, Reward
-from consent_engine.domain.call.report_class import BARS_DIALLING, Because
+from consent_engine.domain.call.report import BARS_DIALLING, Because, ReportClass, ReportDoor, Reward
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose

@@ -10,8 +10,7 @@ from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import ACTIVATE, WAKE_PERSON, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Entry, Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
 from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order, replay

@@ -20,7 +20,7 @@ from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.errors import (

@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Unavailable, Uncertain
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery

@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.sms import Part
 from tests.conftest import NUMBER
 

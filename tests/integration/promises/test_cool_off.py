@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import CALLS_KNOWN_MS
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.errors import CoolingOff
 from tests.conftest import NUMBER, World
 from tests.memory import a_store

@@ -9,7 +9,7 @@ from msgspec import structs
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Pending, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import giving_back

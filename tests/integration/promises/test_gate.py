@@ -19,7 +19,7 @@ from consent_engine.domain.effects import (
     Uncertain,
     Untaken,
 )
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Ended, NumberChanged, Woke
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import recording

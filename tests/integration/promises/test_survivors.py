@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION

@@ -5,7 +5,7 @@ import pytest
 from consent_engine.api.schemas.forms import read
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.errors import CallNotPermitted
+from consent_engine.domain.call.call import CallNotPermitted
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked

@@ -6,8 +6,7 @@ from msgspec.structs import replace
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.call import recording_key
-from consent_engine.domain.call.errors import RecordingReused
+from consent_engine.domain.call.call import RecordingReused, recording_key
 from consent_engine.domain.line.line import order_id, request_key
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.order import Order

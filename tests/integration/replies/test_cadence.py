@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.domain.order.unlikely_yes import DEPTH, DEPTH_LOOSELY, Beat, Newest, rhythm_of
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.read_inbox import reading

@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import WAKE_ASIDE, Lane, Purpose, Unavailable, Uncertain
-from consent_engine.domain.interpret.lost_reader import SET_ASIDE
+from consent_engine.domain.interpret.interpret import SET_ASIDE
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.order import MOST_EVENTS

@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.effects import WAKE_UNDECIDED, Accepted, Lane
 from consent_engine.domain.lifecycle import Trigger
-from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import DoNotCall, StoreUnavailable
 from tests.conftest import NUMBER, SECOND, World

@@ -18,8 +18,8 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import Withdrawal, withdrawal
-from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.line import Unread
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.recall import recalled

@@ -10,7 +10,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.effects import WAKE_LINE, Lane
 from consent_engine.domain.line.line import CALLS_KNOWN_MS, STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.order import Retention
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import LiftResult

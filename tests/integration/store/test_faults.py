@@ -34,7 +34,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.order import replay
 from consent_engine.domain.seal import Seal

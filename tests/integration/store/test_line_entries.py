@@ -3,9 +3,8 @@
 import pytest
 
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import LineEvent
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Entry, Line
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
