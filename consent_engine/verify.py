@@ -440,6 +440,20 @@ def digest(text: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode().rstrip("=")
 
 
+def _json(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Read JSON. Raises Broken where an object has a name twice: of two readers each may take another value."""
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise Broken("file", f"has {name} twice in one object")
+        found[name] = value
+    return found
+
+
 _UNREADABLE = (
     KeyError,
     ValueError,
@@ -461,7 +475,7 @@ def read_chain(chain: Chain) -> Read:
         head = digest(f"{head}\n{link['public']}")
         heads.append(head)
         try:
-            event = Event(n, *_named(kind, json.loads(link["public"]), first=not n), _person(link))
+            event = Event(n, *_named(kind, _json(link["public"]), first=not n), _person(link))
             events.append(event)
             _ = event.at, _when(event.at)
         except _UNREADABLE:
@@ -490,7 +504,7 @@ def _named(kind: str, row: Any, *, first: bool) -> tuple[str, dict[str, Any]]:  
 def _person(link: Link) -> Mapping[str, Any] | None:
     if link["person"] is None:
         return None
-    person = json.loads(link["person"])
+    person = _json(link["person"])
     return {name: value for name, value in person.items() if name != "salt"}
 
 
@@ -527,10 +541,10 @@ def _case(file: Mapping[str, Any]) -> Case:
     if digest(file["offer"]) != order.doc["offer"]:
         raise Broken("offer", "is not the one that the order names by its hash")
     try:
-        carrier, plan, question, policy, tariff = json.loads(file["offer"])
+        carrier, plan, question, policy, tariff = _json(file["offer"])
         offer = dict(zip(_OFFER, (carrier, *plan, *question), strict=True)) | {"window": policy[0], "tariff": tariff}
         asked, link = _question(order, offer), "plan"
-        catalogued = json.loads(file["plan"]["content"]) if file["plan"] else None
+        catalogued = _json(file["plan"]["content"]) if file["plan"] else None
     except _UNREADABLE:
         raise Broken(link, "cannot be read") from None
     return Case(file, order, chains.get("call"), chains.get("ending"), offer, catalogued, asked)
@@ -1559,7 +1573,7 @@ def report(path: str, trust: str | None = None) -> tuple[int, list[tuple[str, st
     """
     try:
         keys = trust_in(Path(trust).read_text("utf-8")) if trust else []
-        file = json.loads(Path(path).read_text("utf-8"))
+        file = _json(Path(path).read_text("utf-8"))
         said = verify(file, keys)
     except Broken as broken:
         return BROKEN, [("broken", str(broken))]

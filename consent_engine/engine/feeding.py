@@ -104,7 +104,7 @@ class Feeding:
             found = orders.get(leaf.record) or endings.get(leaf.record)
             if found is not None:
                 record, logged = found
-                before = [Leaf.decode(entry).seq for _, entry in logged]
+                before = [each.seq for _, entry in logged if (each := _read(entry)) is not None]
                 yield from ((n, each) for each in messages(record, leaf, before, n, self._sender.source))
 
     async def _post(self, feed: Feed, some: Sequence[Message], posted: set[str], now: Millis) -> Answered | None:

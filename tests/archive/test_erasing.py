@@ -243,6 +243,21 @@ def test_a_repeat_after_an_erasure_that_was_interrupted_ends_it(desk, monkeypatc
     assert DIGITS not in redis_of(desk) + sql_of(desk)
 
 
+def test_what_came_back_from_sql_while_its_person_is_erased_is_erased_too(desk, monkeypatch):
+    order, erase_in_sql = settled(desk), desk.archive.erase
+
+    def overtaken(erasure):
+        meanwhile.undo()
+        desk.engine.reveals.reveal(desk.engine.show(order.id), "admin-1", "admin", "asked")
+        as_of_now(desk.engine.store)
+        return erase_in_sql(erasure)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(desk.archive, "erase", overtaken)
+        assert erase(desk).erased[Owner.ORDER] == 1
+    assert DIGITS not in redis_of(desk) + sql_of(desk)
+
+
 def test_who_is_called_again_after_the_erasure_is_a_person_again(desk):
     settled(desk)
     erase(desk)

@@ -393,6 +393,13 @@ def test_what_is_no_evidence_file_is_told_from_a_broken_one(tmp_path, text):
     assert verify.report(str(tmp_path / "none"))[0] == NO_EVIDENCE
 
 
+@pytest.mark.parametrize("name", ["account", "signature", "offer"])
+def test_a_name_that_stands_twice_is_seen_since_two_readers_would_read_two_files(tmp_path, whole, name):
+    path = tmp_path / "evidence.json"
+    path.write_text(f'{{"{name}": "another", {json.dumps(whole)[1:]}', "utf-8")
+    assert verify.report(str(path)) == (BROKEN, [("broken", f"file: has {name} twice in one object")])
+
+
 def test_another_format_is_no_evidence_and_a_file_of_another_shape_is_broken(whole):
     with pytest.raises(NotEvidence):
         checked({**whole, "evidence": "consent-evidence/2"})

@@ -14,7 +14,7 @@ from sqlalchemy import func, update
 
 from consent_engine.adapters.outbound import event_poster
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.adapters.sql.tables import ORDERS
+from consent_engine.adapters.sql.tables import LOG, ORDERS
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import feeds
 from consent_engine.domain.call.ending import Cause, Why
@@ -415,6 +415,13 @@ def test_records_that_are_gone_or_damaged_hold_nothing_up(fed, small, crm):
     fed.post()
     assert fed.came() == fed.expected(orders)
     assert len(crm.taken) == len({each.id for each in crm.taken}), "none of what the record does not say"
+    crm.taken.clear()
+    [first, *_] = [n for n, entry, _ in fed.log.entries(0, 99) if f" {orders[0].id} 1 " in entry]
+    with small.archive.asking() as connection:
+        connection.execute(update(LOG).where(LOG.c.n == first).values(entry="damaged"))
+    fed.change(lambda feed: feed.reached(0))
+    fed.post()
+    assert fed.came() == fed.expected(orders), "the next entry of a record stands for what a damaged one stood for"
     crm.taken.clear()
     changed = update(ORDERS).where(ORDERS.c.id == orders[0].id)
     with small.archive.asking() as connection:
