@@ -10,9 +10,9 @@ from pydantic.fields import FieldInfo
 from consent_engine.adapters.bss.registry import BSS
 from consent_engine.adapters.gateways.registry import GATEWAYS
 from consent_engine.api.web.single_sign_on import BACK, OUT
-from consent_engine.config.durations import written
 from consent_engine.config.environment import PREFIX
 from consent_engine.config.settings import Settings
+from consent_engine.config.values import written
 from consent_engine.domain.carriers import CARRIERS
 
 

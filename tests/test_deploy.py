@@ -18,9 +18,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.config.durations import duration
-from consent_engine.config.settings import Settings
-from consent_engine.config.warnings import warnings
+from consent_engine.config.settings import Settings, warnings
+from consent_engine.config.values import duration
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import SettingsError
 from consent_engine.ports.registry import WorkerReport

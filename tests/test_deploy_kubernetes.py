@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from consent_engine.api.service import prometheus
-from consent_engine.config.settings import Settings
-from consent_engine.config.warnings import warnings
+from consent_engine.config.settings import Settings, warnings
 from consent_engine.domain.effects import Lane
 from tests import needs
 from tests.waiting import HANGS_S

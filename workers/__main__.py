@@ -17,8 +17,7 @@ from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import ConsentError
-from consent_engine.process import gc_tuning, logs
-from consent_engine.process.shutdown import Stop, tie
+from consent_engine.process import Stop, freeze_objects, set_up_logs, tie
 from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
@@ -53,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Work until SIGTERM; return 0 when everything begun was seen to its end or to its bound."""
     options = _options(arguments)
     process = f"worker {os.getpid()}"
-    logs.set_up(process)
+    set_up_logs(process)
     stop = Stop()
     stop.on_signals()
     try:
         settings = Settings.load()
-        logs.set_up(process, form=settings.log_format, level=settings.log_level)
+        set_up_logs(process, form=settings.log_format, level=settings.log_level)
         if options.leash is not None:
             tie(options.leash, stop.set, call_bound(settings).total_seconds() + LEASH_GRACE_S)
         with installation(settings) as found:
@@ -83,7 +82,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     threads: list[Ticking] = [scribe, publisher, *_others(found, name)]
     for each in threads:
         each.start()
-    gc_tuning.started()
+    freeze_objects()
     log.info("works for %s", ", ".join(lanes))
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from consent_engine.domain.effects import WITHOUT_CALLS, Lane
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.errors import StoreUnavailable, place_of
-from consent_engine.process.shutdown import Stop
+from consent_engine.process import Stop
 from workers.engine_loop import EngineLoop
 
 log = logging.getLogger(__name__)

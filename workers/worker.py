@@ -21,7 +21,7 @@ from rq.worker_registration import clean_worker_registry
 
 from consent_engine.adapters.rq_queue import FAILURE_TTL_S, RESULT_TTL_S, lane_queue
 from consent_engine.domain.effects import Lane
-from consent_engine.process.shutdown import Stop
+from consent_engine.process import Stop
 from workers.jobs import SliceError
 from workers.wake_job import JobRefused, WakeJob, known_id
 

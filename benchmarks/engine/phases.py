@@ -4,7 +4,7 @@ One process, a server of its own, one phase after the other, each over all order
 receive, read, activate, notify. Measured per order: CPU of our Python and of Redis, the commands run (those inside
 scripts counted), the scripts. No RQ, no HTTP, no waiting for calls: only the work of the engine itself is left. CPU is
 counted by thread and process, so a busy machine moves it less than rates. The garbage collector is set as an API's and
-a worker's is (`process/gc_tuning.py`).
+a worker's is (`process.py`).
 """
 
 import argparse
@@ -30,7 +30,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
-from consent_engine.process import gc_tuning
+from consent_engine.process import freeze_objects
 
 WARM = 1_000
 COLUMNS = ("python_us", "redis_us", "commands", "scripts")
@@ -97,7 +97,7 @@ def measured(durability: str, count: int) -> dict[str, dict[str, float]]:
                     ours, look = place_of_work.engine(), Look(connect(place_of_work.redis_url))
                     for _, act in phases(ours, runner, 0, WARM):
                         act()
-                    gc_tuning.started()
+                    freeze_objects()
                     for name, act in phases(ours, runner, WARM, count):
                         before = look.now()
                         act()

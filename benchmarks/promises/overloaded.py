@@ -21,7 +21,7 @@ import aiohttp
 from aiohttp import web
 
 from benchmarks.ports import free_port
-from consent_engine.api.service.overload import most_waiting
+from consent_engine.api.service.door import most_waiting
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.hashing import HEADER, sign

@@ -17,7 +17,7 @@ from consent_engine.adapters.redis.topology import is_sentinel, master_of, unrep
 from consent_engine.domain.effects import Lane
 from consent_engine.ports import Queue as WakeUps
 from consent_engine.ports import ServerMemory
-from consent_engine.ports.server_memory import ASKED
+from consent_engine.ports.lanes import ASKED
 
 log = logging.getLogger(__name__)
 

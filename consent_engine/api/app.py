@@ -52,7 +52,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.log.checkpoint import quorum
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
-from consent_engine.process import gc_tuning
+from consent_engine.process import freeze_objects
 from consent_engine.wiring import Installation, certificates
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         log.info("listening at %s", address)
         listening(address)
-        gc_tuning.started()
+        freeze_objects()
         server = uvicorn.Server(config)
         app.state.front.streams.ending = lambda: server.should_exit
         _serve(server, listener)

@@ -30,8 +30,8 @@ def make(
     not answer stops nothing: a line and the manifest say so, and for an SQLite archive the status is 1.
     """
     from consent_engine.backup.back_up import back_up
-    from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
+    from consent_engine.config.yaml_files import days_in
 
     source = _address(source) if source else None
     settings, slowly = Settings.load(), Slowly()
@@ -68,8 +68,8 @@ def restore(folder: Annotated[Path, _OF]) -> None:
     checks the backup, and prints the commands that fill that Redis.
     """
     from consent_engine.backup.put_back import by_hand, put_back
-    from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
+    from consent_engine.config.yaml_files import days_in
 
     settings, slowly = Settings.load(), Slowly()
     print_by(days_in(settings.time_zone))
@@ -97,9 +97,9 @@ def rebuild() -> None:
     first. If it dies, type it again. CONSENT_CELLS may be another number than before. A data folder's own server, and
     cells of a cluster that lost their data, likewise.
     """
-    from consent_engine.backup.fill import fill
-    from consent_engine.config.calendars import days_in
+    from consent_engine.backup.put_back import fill
     from consent_engine.config.settings import Settings
+    from consent_engine.config.yaml_files import days_in
 
     settings, slowly = Settings.load(), Slowly()
     print_by(days_in(settings.time_zone))

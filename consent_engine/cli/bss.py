@@ -41,8 +41,8 @@ def check(
     No order is made and no SMS is sent: use it with the BSS's system for tests, before the first order.
     """
     from consent_engine.adapters.bss import registry
-    from consent_engine.config.durations import duration
     from consent_engine.config.settings import Settings
+    from consent_engine.config.values import duration
     from consent_engine.domain import msisdn
 
     try:

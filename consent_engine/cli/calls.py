@@ -91,8 +91,8 @@ def _filter(agent: str | None, named: _Period, carrier: str | None, violation: s
 
 def _bounds(day: str | None, named: _Period) -> tuple[int, int] | tuple[None, None]:
     """Return the first instants of a day and of the next day; None twice without a day. Raises BadParameter."""
-    from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
+    from consent_engine.config.yaml_files import days_in
 
     if not day:
         return None, None

@@ -37,7 +37,7 @@ def check(
 
     It is sent like every SMS, so workers and the API must run. Once after every change at the gateway is enough.
     """
-    from consent_engine.config.durations import duration
+    from consent_engine.config.values import duration
     from consent_engine.domain import msisdn
 
     try:

@@ -27,7 +27,6 @@ def doctor(
 
 def settings() -> None:
     """Show every setting: its value, secrets hidden, and its source."""
-    from consent_engine.config.settings import Settings
-    from consent_engine.config.warnings import sources
+    from consent_engine.config.settings import Settings, sources
 
     table(("setting", "value", "from"), list(sources(Settings.load())))

@@ -57,7 +57,7 @@ def reconcile(
 
 def _form(columns: str | None, carrier: str | None, within: str) -> "CdrForm":
     """Read the options. Raises BadParameter."""
-    from consent_engine.config.durations import duration, millis
+    from consent_engine.config.values import duration, millis
     from consent_engine.domain.call.cdr import AS_NAMED, columns_of
     from consent_engine.engine.reconciliation import CdrForm
 
@@ -91,8 +91,8 @@ def inspect(
     by the seed with their proof in the log. It has no number and no word of a subscriber. `consent verify FILE` checks
     it.
     """
-    from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
+    from consent_engine.config.yaml_files import days_in
     from consent_engine.engine.evidence import encoded
     from consent_engine.engine.inspection import Asked
 

@@ -30,9 +30,9 @@ def opened() -> Iterator["Engine"]:
     Tells where that is on new data: typed in another folder, or without the settings, a command would seem to work.
     """
     from consent_engine.cli.tables import print_by
-    from consent_engine.config.calendars import days_in
     from consent_engine.config.data_folder import is_new
     from consent_engine.config.settings import Settings
+    from consent_engine.config.yaml_files import days_in
     from consent_engine.engine.scribe import as_of_now
     from consent_engine.wiring import installation
 

@@ -256,7 +256,7 @@ def refuse(
     until: Annotated[str | None, typer.Option(help="only for so long, like 90d; default: for ever")] = None,
 ) -> None:
     """Never call this number again: for one carrier, else for all. Cancels its open orders."""
-    from consent_engine.config.durations import duration, millis
+    from consent_engine.config.values import duration, millis
     from consent_engine.domain.line.restriction import EVERY_CARRIER
     from consent_engine.engine.receive import RefusalAsked
 

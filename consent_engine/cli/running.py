@@ -36,11 +36,10 @@ def serve(
     """Run everything on this machine: API, pages, workers, and the embedded server unless CONSENT_REDIS_URL is set."""
     from consent_engine.cli import supervisor
     from consent_engine.config.settings import Settings
-    from consent_engine.process import logs
-    from consent_engine.process.shutdown import Stop, tie
+    from consent_engine.process import Stop, set_up_logs, tie
 
     settings = Settings.load()
-    logs.set_up("serve", form=settings.log_format, level=settings.log_level)
+    set_up_logs("serve", form=settings.log_format, level=settings.log_level)
     stop = Stop()
     stop.on_signals()
     if leash is not None:
@@ -61,12 +60,11 @@ def api(
     """Run the API alone; workers are `python -m workers`, on any machine."""
     from consent_engine.api.app import run
     from consent_engine.config.settings import Settings
-    from consent_engine.process import logs
-    from consent_engine.process.shutdown import tie
+    from consent_engine.process import set_up_logs, tie
     from consent_engine.wiring import installation
 
     settings = Settings.load()
-    logs.set_up("api", form=settings.log_format, level=settings.log_level)
+    set_up_logs("api", form=settings.log_format, level=settings.log_level)
     if leash is not None:
         tie(leash, lambda: os.kill(os.getpid(), signal.SIGTERM), GRACE_S)
     with installation(settings) as found:

@@ -16,11 +16,10 @@ from typing import Self
 
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.environment import PREFIX
-from consent_engine.config.settings import Settings
-from consent_engine.config.warnings import warnings
+from consent_engine.config.settings import Settings, warnings
 from consent_engine.domain.line.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
-from consent_engine.process.shutdown import Stop
+from consent_engine.process import Stop
 from consent_engine.wiring import Installation, call_bound, installation
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from consent_engine.config.durations import duration, millis
+from consent_engine.config.values import duration, millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.roles import Role, is_sound

@@ -21,10 +21,10 @@ from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.queries import SqlQueries
-from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import kept_name
-from consent_engine.config.durations import millis
 from consent_engine.config.settings import Settings
+from consent_engine.config.values import millis
+from consent_engine.config.yaml_files import days_in
 from consent_engine.doctor import findings, journal, records, reports, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, failed, good, redis_cli, warn
 from consent_engine.doctor.records import Wanted

@@ -5,7 +5,7 @@ and orders that wait for a reviewer.
 from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 
-from consent_engine.config.calendars import bundled
+from consent_engine.config.yaml_files import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.call.report import ANSWERED_IN, OWN_DAYS, TOLD_IN, Report, ReportState, ReportTerms, Reward
 from consent_engine.domain.call.review import Verdict

@@ -12,8 +12,7 @@ from shlex import quote
 from consent_engine import DISTRIBUTION
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.redis.registry import wrong_cells
-from consent_engine.config.settings import SIMULATED, Settings
-from consent_engine.config.warnings import warnings
+from consent_engine.config.settings import SIMULATED, Settings, warnings
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.days import CHINA, Days

@@ -3,7 +3,7 @@
 from consent_engine.ports.archive import Archive, By, Expired, Kept, Retirement
 from consent_engine.ports.endpoints import Endpoint
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
-from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Route, Stuck, Work, kind_of
+from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Route, ServerMemory, Stuck, Work, kind_of
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,
@@ -39,5 +39,4 @@ from consent_engine.ports.records import (
     saved,
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock
-from consent_engine.ports.server_memory import ServerMemory
 from consent_engine.ports.store import Claim, Inbox, Permits, Posted, Reservations, Store, Stored

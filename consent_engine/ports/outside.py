@@ -11,8 +11,7 @@ from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose, Unavai
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import ConsentError, Malformed
-from consent_engine.ports.lanes import Route
-from consent_engine.ports.server_memory import ServerMemory
+from consent_engine.ports.lanes import Route, ServerMemory
 
 Message = TypeVar("Message", Reply, DeliveryReport)
 MAY_GO: ContextVar[Callable[[], bool]] = ContextVar("MAY_GO")

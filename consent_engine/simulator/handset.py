@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from consent_engine.process.shutdown import Stop, tie
+from consent_engine.process import Stop, tie
 from consent_engine.simulator.wire import Tasks, Unreachable, Wire, instant, signed_object
 
 LANGUAGES = {"zh": "zh-CN", "en": "en"}

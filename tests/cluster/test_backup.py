@@ -6,9 +6,8 @@ import asyncio
 import pytest
 
 from consent_engine.backup.back_up import back_up
-from consent_engine.backup.fill import fill
 from consent_engine.backup.manifest import read
-from consent_engine.backup.put_back import put_back
+from consent_engine.backup.put_back import fill, put_back
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Reply

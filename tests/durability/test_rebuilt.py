@@ -11,7 +11,7 @@ from benchmarks.promises.load import SECRET, Load
 from benchmarks.promises.rules import Notes
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.backup.fill import fill
+from consent_engine.backup.put_back import fill
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, Wanted, examine
 from consent_engine.doctor.rules import RULES

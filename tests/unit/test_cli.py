@@ -23,7 +23,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.sms import segments as segments_of
 from consent_engine.domain.texts.sheet import of_carrier, of_plan
 from consent_engine.errors import OrderNotFound, SettingsError
-from consent_engine.process import logs
+from consent_engine.process import set_up_logs
 from tests.plans import in_fields
 from tests.plans import sample as tariffs
 from tests.waiting import HANGS_S
@@ -443,7 +443,7 @@ def logged():
     root = logging.getLogger()
     before = root.handlers[:], root.level, logging.raiseExceptions
     stream = io.StringIO()
-    logs.set_up("worker 7", stream)
+    set_up_logs("worker 7", stream)
     yield stream
     root.handlers[:], root.level, logging.raiseExceptions = before
     logging.captureWarnings(capture=False)

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from consent_engine.config.calendars import calendar_from
 from consent_engine.config.settings import Settings
+from consent_engine.config.yaml_files import calendar_from
 from consent_engine.doctor.reports import reports
 from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.days import CHINA, Days, later

@@ -3,10 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from consent_engine.api.schemas.calls import TranscriptView
+from consent_engine.api.schemas.calls import TranscriptView, check_note
 from consent_engine.api.schemas.forms import CancelOrder, Refuse
 from consent_engine.api.schemas.forms import read as read_form
-from consent_engine.api.schemas.reviews import check_note
 from consent_engine.domain.admission.call_request import StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder
 from consent_engine.domain.admission.report_request import MakeReport

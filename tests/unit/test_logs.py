@@ -10,7 +10,7 @@ from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.errors import place_of
-from consent_engine.process.logs import OneLine, OneObject, redacted
+from consent_engine.process import OneLine, OneObject, redacted
 
 KEY = "ce_3f9c2a7b51d04e68"
 

@@ -12,11 +12,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from consent_engine.config.data_folder import kept_secret, private_folder
-from consent_engine.config.durations import duration
-from consent_engine.config.settings import Settings
+from consent_engine.config.settings import Settings, warnings
 from consent_engine.config.urls import SentinelAddress
-from consent_engine.config.values import RedisUrl
-from consent_engine.config.warnings import warnings
+from consent_engine.config.values import RedisUrl, duration
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.address import PLAIN
 from consent_engine.errors import SettingsError

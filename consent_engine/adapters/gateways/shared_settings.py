@@ -4,7 +4,7 @@ text may be.
 
 from collections.abc import Mapping
 
-from consent_engine.config.durations import duration, millis
+from consent_engine.config.values import duration, millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.hashing import mac

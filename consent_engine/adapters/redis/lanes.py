@@ -16,7 +16,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck, Work, kind_of
-from consent_engine.ports.server_memory import ASKED
+from consent_engine.ports.lanes import ASKED
 
 log = logging.getLogger(__name__)
 BROUGHT = 500

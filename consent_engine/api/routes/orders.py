@@ -23,7 +23,7 @@ from consent_engine.api.service.callers import (
     sees_whole,
     visible,
 )
-from consent_engine.api.service.overload import Busy
+from consent_engine.api.service.door import Busy
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.call_request import AgentMismatch, check_agent
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing, idempotency_key_is_sound

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.queries import AskPressure, Coverage, ListReviews, Paged
 from consent_engine.api.routes.calls import page_of_calls, view_of
-from consent_engine.api.schemas.calls import CallList, CallView
-from consent_engine.api.schemas.reviews import (
+from consent_engine.api.schemas.calls import (
+    CallList,
+    CallView,
     CoverageView,
     LetGoOn,
     LetGoView,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from consent_engine.api.service import door_look_up
+from consent_engine.api.service import door
 from consent_engine.domain.call.call_counters import Count, Summed
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import CARRIERS
@@ -202,7 +202,7 @@ _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
 def of_look_ups(counted: Mapping[str, int]) -> Metric:
     """Outcomes of the door's look-ups at the BSS; every series from 0 on."""
     text = "Orders by how the BSS look-up of their number ended at the door; unanswered and unasked ones are taken"
-    rows = (((outcome,), counted.get(outcome, 0)) for outcome in door_look_up.OUTCOMES)
+    rows = (((outcome,), counted.get(outcome, 0)) for outcome in door.OUTCOMES)
     return counter("consent_door_look_ups", text, ("outcome",), rows)
 
 

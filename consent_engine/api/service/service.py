@@ -20,11 +20,10 @@ from consent_engine.api.http.bodies import Bounds
 from consent_engine.api.http.problems import GatewayNotFound, NotReady
 from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import Callers
-from consent_engine.api.service.door_look_up import DoorLookUp
-from consent_engine.api.service.overload import Admission
+from consent_engine.api.service.door import Admission, DoorLookUp
 from consent_engine.api.service.watches import Streams
-from consent_engine.config.calendars import days_in
 from consent_engine.config.settings import Settings
+from consent_engine.config.yaml_files import days_in
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.clocks import Clocks

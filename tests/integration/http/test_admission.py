@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from consent_engine.api.coalescing import group_commit
 from consent_engine.api.http.bodies import USUAL, Bounds
 from consent_engine.api.service import service
-from consent_engine.api.service.overload import most_waiting, room
+from consent_engine.api.service.door import most_waiting, room
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role

@@ -13,7 +13,7 @@ from consent_engine.api.service.families import unshown
 from consent_engine.api.web.board import MOST_PAGES
 from consent_engine.api.web.board import unshown as board
 from consent_engine.cli.plan_pages import look as look_before
-from consent_engine.config.calendars import days_in
+from consent_engine.config.yaml_files import days_in
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.setup import publication as doctor
 from consent_engine.domain.effects import Lane

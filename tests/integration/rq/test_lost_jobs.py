@@ -14,7 +14,7 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.domain.effects import Lane, Unavailable
 from consent_engine.domain.offer.offer import Policy
-from consent_engine.process.shutdown import Stop
+from consent_engine.process import Stop
 from tests import needs
 from tests.conftest import World
 from tests.integration.rq_house import Works, works

@@ -162,7 +162,7 @@ BY_ITS_CLOCK = {
     "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
     "cli/bss.py",  # the instants of services that are switched on to try a BSS
     "doctor/setup.py", "api/service/families.py",  # compare the two clocks
-    "config/durations.py",  # today's offset of a zone
+    "config/values.py",  # today's offset of a zone
     "adapters/traces.py",  # begin and end of an outside call, for the collector
     "doctor/__init__.py", "adapters/signed_pdf.py",  # the validity of certificates
 }  # fmt: skip

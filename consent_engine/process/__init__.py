@@ -1,1 +1,0 @@
-"""The parts that every process of the engine needs: shutdown, logging, garbage collection."""
