@@ -779,6 +779,37 @@ def _chains_fit(case: Case) -> Iterator[str]:
                 yield f"{chain.kind}, event {event.n}: a clock went back by {before.at - event.at} ms"
 
 
+def _happens(case: Case) -> Iterator[str]:
+    """Each event happens to an order in a state in which it can: no yes without a question or after the end, no service
+    without a yes or twice.
+    """
+    state = "agreed"
+    for event in case.order.events[1:]:
+        before, after = MOVES.get(event.what, (state, state))
+        if state not in before.split():
+            raise Broken(f"order, event {event.n}", f"{event.what} does not happen to an order that is {state}")
+        state = after
+    yield from ()
+
+
+MOVES = {
+    "confirmation_accepted": ("agreed", "awaiting_reply"),
+    "confirmation_failed": ("agreed awaiting_reply", "undeliverable"),
+    "said_yes": ("awaiting_reply", "confirmed"),
+    "said_no": ("agreed awaiting_reply confirmed", "declined"),
+    "opted_out": ("agreed awaiting_reply confirmed", "declined"),
+    "cancelled": ("agreed awaiting_reply confirmed", "cancelled"),
+    "window_closed": ("awaiting_reply", "expired"),
+    "too_late_to_ask": ("agreed", "expired"),
+    "service_activated": ("confirmed", "activated"),
+    "activation_refused": ("confirmed", "activation_failed"),
+    "notification_accepted": ("activated", "notified"),
+    "notification_failed": ("activated", "activated"),
+    "given_up": ("activated", "unnotified"),
+}
+"""Events that move an order: from which states, to which one. All others are notes, and happen in any."""
+
+
 def _published(case: Case) -> Iterator[str]:
     """The plan in the catalogue is the one that was frozen, by its hash, and was public."""
     if case.plan is None:
@@ -838,8 +869,8 @@ def _answered(case: Case) -> Iterator[str]:
     link, detail = f"order, event {yes.n}", yes.detail
     before = Read("order", order.events[: yes.n], order.heads)
     asked = before.last("confirmation_accepted")
-    if asked is None:
-        raise Broken(link, "a yes before the question was handed over")
+    if asked is None:  # `_happens` lets no such file pass
+        return
     if detail["received_at"] > _deadline(before, asked, case.offer["window"]):
         raise Broken(link, "a yes after its time was over")
     if detail["received_at"] < asked.detail["last"] - SKEW_MS:
@@ -881,12 +912,9 @@ def _deadline(before: Read, asked: Event, otherwise: int) -> int:
     return int(max(asked.at, here[0]) + window if here else asked.at + undelivered)
 
 
-def _activated(case: Case) -> Iterator[str]:
-    """Nothing was activated without a yes, and only after it; what was taken back is that activation."""
-    order = case.order
-    yes, on, ending = order.last("said_yes"), order.last("service_activated"), case.ending
-    if on is not None and (yes is None or yes.n > on.n):
-        raise Broken(f"order, event {on.n}", "a service was activated without a yes before it")
+def _taken_back(case: Case) -> Iterator[str]:
+    """What was taken back is the order's activation."""
+    on, ending = case.order.last("service_activated"), case.ending
     if ending and (on is None or (ending.doc["activation"], ending.doc["activated_at"]) != (on.row["ref"], on.at)):
         raise Broken("ending", "takes back another activation than the order's")
     yield from ()
@@ -1490,7 +1518,9 @@ def _signature_of_file(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str
 
 # -- the verdict -------------------------------------------------------------------------------------------------------
 
-CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (_chains_fit, _published, _told, _answered, _activated)
+CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
+    _chains_fit, _happens, _published, _told, _answered, _taken_back,
+)  # fmt: skip
 
 
 def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 - JSON

@@ -23,7 +23,7 @@ from consent_engine.domain.call import ending as endings
 from consent_engine.domain.grammar import EDITION, Keyword, words
 from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.lifecycle import TRANSITIONS, Trigger
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, Witness
 from consent_engine.engine.evidence import EvidenceFiles, Hands, encoded, file_of
 from consent_engine.engine.publishing import Keys, Publisher
@@ -259,10 +259,29 @@ def test_a_person_part_that_no_link_names_is_seen_however_well_the_file_was_made
 
 
 def test_no_service_without_a_yes_after_a_question(whole):
-    with pytest.raises(Broken, match="activated without a yes before it"):
+    with pytest.raises(Broken, match="service_activated does not happen to an order that is awaiting_reply"):
         checked(cut(whole, "said_yes"))
-    with pytest.raises(Broken, match="a yes before the question was handed over"):
+    with pytest.raises(Broken, match="said_yes does not happen to an order that is agreed"):
         checked(cut(whole, "confirmation_accepted"))
+
+
+@pytest.mark.parametrize(
+    ("ahead_of", "what", "why"),
+    [
+        ("said_yes", "opted_out", "said_yes does not happen to an order that is declined"),
+        ("said_yes", "window_closed", "said_yes does not happen to an order that is expired"),
+        ("service_activated", "cancelled", "service_activated does not happen to an order that is cancelled"),
+        ("service_activated", "service_activated", "service_activated does not happen to an order that is activated"),
+    ],
+)  # fmt: skip
+def test_no_yes_counts_and_no_service_is_switched_on_after_the_end_of_an_order(whole, ahead_of, what, why):
+    made = json.loads(json.dumps(whole))
+    links = made["chains"][0]["links"]
+    [(n, content)] = [(n, row) for n, each in enumerate(links) if (row := json.loads(each["public"]))[0] == ahead_of]
+    again = {**links[n], "public": json.dumps([what, *content[1:]], ensure_ascii=False)}
+    made["chains"][0]["links"] = [*links[:n], again, *links[n:]]
+    with pytest.raises(Broken, match=why):
+        checked(logged(made | {"log": None, "texts": []}))
 
 
 def test_another_plan_or_price_than_the_one_that_was_told_is_seen(whole):
@@ -431,6 +450,11 @@ def test_the_verifiers_names_are_those_of_the_types():
     assert names(endings.EndingDoc) == verify.ENDING_DOC
     assert events(calls, calls.CallEvent) == verify.CALL_EVENTS
     assert events(endings, endings.EndingEvent) == verify.ENDING_EVENTS
+
+
+def test_the_verifiers_moves_of_an_order_are_those_of_its_lifecycle():
+    rows = {(what, before, after) for what, (states, after) in verify.MOVES.items() for before in states.split()}
+    assert rows == {(trigger.value, before.value, after.value) for trigger, before, after in TRANSITIONS}
 
 
 def test_the_verifiers_list_of_what_is_consent_is_that_of_the_grammar():
