@@ -11,6 +11,7 @@ from consent_engine.cli import (
     gateway,
     health,
     held,
+    imports,
     inspection,
     keys,
     log,
@@ -46,6 +47,7 @@ app.command("ask-again")(ops.ask_again)
 app.command()(ops.export)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
+app.command("import")(imports.import_list)
 app.command()(permits.permits)
 app.command()(held.held)
 app.command()(pauses.pause)

@@ -38,11 +38,13 @@ def reconcile(
     doubt; a line that is no call is refused, with the reason. Look at --dry-run first. The same file again records
     nothing twice. Exit status 1: there are unreported calls, or lines that were refused.
     """
+    from consent_engine.domain.csv_file import lines_in
+
     form, say = _form(columns, carrier, within), Slowly().tell
     with file.open("rb") as raw:
         digest = hashlib.file_digest(raw, "sha256").hexdigest()
     with opened() as engine, file.open(encoding="utf-8-sig", newline="") as text:
-        read = (each for n, each in enumerate(text, 1) if say(f"read {n:,} lines") is None)
+        read = (each for n, each in enumerate(lines_in(text), 1) if say(f"read {n:,} lines") is None)
         with engine.reconciler.compared(read, form) as found:
             _show(found)
             if not dry_run:
@@ -58,13 +60,14 @@ def reconcile(
 def _form(columns: str | None, carrier: str | None, within: str) -> "CdrForm":
     """Read the options. Raises BadParameter."""
     from consent_engine.config.values import duration, millis
-    from consent_engine.domain.call.cdr import AS_NAMED, columns_of
+    from consent_engine.domain.call.cdr import Column
+    from consent_engine.domain.csv_file import columns_of
     from consent_engine.engine.reconciliation import CdrForm
 
     with typed("--within"):
         apart = millis(duration(within, LONGEST_APART))
     with typed("--columns"):
-        named = AS_NAMED if columns is None else columns_of(columns)
+        named = columns_of(columns, Column)
     return CdrForm(named, carrier_named(carrier), apart)
 
 

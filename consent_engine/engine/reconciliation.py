@@ -9,13 +9,15 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import OLDEST_MS, CallStart, StartCall
 from consent_engine.domain.admission.order_request import SKEW_MS
-from consent_engine.domain.call.cdr import AS_NAMED, CdrRefused, Column, Dialled, RefusedLine, official_of, read_cdr
+from consent_engine.domain.call.cdr import Column, Dialled, official_of, read_cdr
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.csv_file import FileRefused, RefusedLine, columns_of
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import line_id
@@ -53,7 +55,7 @@ class CdrForm(NamedTuple):
     official number they came from · within: how far two clocks may lie apart
     """
 
-    named: Mapping[Column, str] = AS_NAMED
+    named: Mapping[Column, str] = MappingProxyType(columns_of(None, Column))
     carrier: str | None = None
     within: Millis = WITHIN_MS
 
@@ -103,7 +105,7 @@ class Reconciler:
     def compared(self, lines: Iterable[str], form: CdrForm) -> Iterator[Compared]:
         """Compare a CDR file with the calls reported until now; nothing is recorded.
 
-        Raises CdrRefused for what is no CDR file of a carrier whose plans are sold here, ArchiveUnavailable, and
+        Raises FileRefused for what is no CDR file of a carrier whose plans are sold here, ArchiveUnavailable, and
         StoreUnavailable.
         """
         # A database without a name is a file that is deleted when it is opened: nobody finds numbers in it later.
@@ -117,7 +119,7 @@ class Reconciler:
                 _compare(kept, CARRIERS[carrier].outbound, (since, until), form.within)
                 [calls] = kept.execute("SELECT count(*) FROM dialled").fetchone()
             except sqlite3.Error as error:
-                raise CdrRefused(f"the file cannot be compared on disk: {error}: see TMPDIR") from None
+                raise FileRefused(f"the file cannot be compared on disk: {error}: see TMPDIR") from None
             yield Compared(kept, carrier, calls, since, until)
 
     def record(self, found: Compared, by: str, digest: str, *, anyway: bool = False) -> None:
@@ -125,14 +127,14 @@ class Reconciler:
         again records none of them twice. by: who asks · digest: SHA-256 of the file · anyway: though none of its calls
         was reported
 
-        Raises CdrRefused where none was: a wrong column or clock would make a violation of every call. Raises
+        Raises FileRefused where none was: a wrong column or clock would make a violation of every call. Raises
         ArchiveUnavailable and StoreUnavailable: then the same again goes on.
         """
         archive = self._store.bound_archive()
         if archive is None:
             raise ArchiveUnavailable("there is no archive")
         if found.count("unreported") == found.calls and not anyway:
-            raise CdrRefused(
+            raise FileRefused(
                 "not one of these calls was reported: are the file, its columns and its clock right? --dry-run lists "
                 "them, --anyway records them as violations all the same"
             )
@@ -145,7 +147,7 @@ class Reconciler:
         archive.note_reconciled(Reconciliation(self._now(), digest, by, found.carrier, *span, found.calls, *figures))
 
     def _keep(self, kept: sqlite3.Connection, lines: Iterable[str], form: CdrForm) -> str:
-        """Keep the calls of a file; return their carrier. Raises CdrRefused."""
+        """Keep the calls of a file; return their carrier. Raises FileRefused."""
         now, carrier, calls = self._now(), form.carrier, 0
         span = max(now - OLDEST_MS, self._terms.reporting.keep.records_before(now)), now + SKEW_MS
         rows = read_cdr(lines, form.named, self._terms.reporting.days, span)
@@ -154,7 +156,7 @@ class Reconciler:
             carrier = _one_carrier(dialled, carrier)
             calls += len(dialled)
             if calls > MOST_CALLS:
-                raise CdrRefused(f"the file has more than {MOST_CALLS:,} calls: cut it by days")
+                raise FileRefused(f"the file has more than {MOST_CALLS:,} calls: cut it by days")
             _insert(
                 kept,
                 "INSERT INTO dialled VALUES (?, ?, ?, ?, ?)",
@@ -163,21 +165,21 @@ class Reconciler:
             _insert(kept, "INSERT INTO refused VALUES (?, ?)", (each for each in some if isinstance(each, RefusedLine)))
         if not calls:
             why = kept.execute("SELECT n, why FROM refused ORDER BY n LIMIT 1").fetchone()
-            raise CdrRefused(f"no line is a call; line {why[0]}: {why[1]}" if why else "the file has no call")
+            raise FileRefused(f"no line is a call; line {why[0]}: {why[1]}" if why else "the file has no call")
         if carrier is None:
-            raise CdrRefused("no call came from an official number: name the carrier with --carrier")
+            raise FileRefused("no call came from an official number: name the carrier with --carrier")
         if carrier not in {listed.plan.carrier for listed in self._catalogue.fresh().values()}:
-            raise CdrRefused(f"this is a CDR file of {carrier}, of which nothing is sold here")
+            raise FileRefused(f"this is a CDR file of {carrier}, of which nothing is sold here")
         return carrier
 
 
 def _one_carrier(dialled: Iterable[Dialled], carrier: str | None) -> str | None:
-    """Return the carrier of these calls; None where none came from an official number. Raises CdrRefused for two."""
+    """Return the carrier of these calls; None where none came from an official number. Raises FileRefused for two."""
     for each in dialled:
         if (of := official_of(each.caller)) is not None:
             carrier = carrier or of
             if of != carrier:
-                raise CdrRefused(
+                raise FileRefused(
                     f"line {each.line} came from {each.caller}, the number of {of}: the file is of another carrier "
                     f"than {carrier}, or of several: compare that of each carrier by itself"
                 )

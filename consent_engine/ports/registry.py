@@ -6,7 +6,7 @@ Writes of plans, API keys and ended sign-ins are proven durable.
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version
 from consent_engine.ports.endpoints import Endpoint, EndpointKnown
@@ -72,14 +73,32 @@ class Reveal(Struct, frozen=True, array_like=True):
     size: int | None = None
 
 
-class Reveals(Protocol):
-    """The reveals of an installation. Writes are proven durable."""
+class Import(Struct, frozen=True, array_like=True):
+    """A file of numbers that was imported. digest: its SHA-256 · kind: of the restrictions that its lines are · lines:
+    it has, without those refused · refused: lines that could not be read · new: numbers that were not restricted so
+    before; None: the import begins
+    """
 
-    def note(self, reveal: Reveal) -> None:
-        """Keep a reveal; nothing is shown before this returns. Raises StoreUnavailable."""
+    at: Millis
+    by: str
+    kind: Kind
+    digest: str
+    lines: int
+    refused: int
+    new: int | None = None
 
-    def newest(self, most: int) -> list[Reveal]:
-        """Return the newest reveals, newest first. Raises StoreUnavailable."""
+
+A = TypeVar("A")
+
+
+class Acts(Protocol[A]):
+    """Acts of one kind that an audit may question. Writes are proven durable."""
+
+    def note(self, act: A) -> None:
+        """Keep an act; nothing is done before this returns. Raises StoreUnavailable."""
+
+    def newest(self, most: int) -> list[A]:
+        """Return the newest acts, newest first. Raises StoreUnavailable."""
 
 
 NOTHING: Mapping[int, PageSeen] = MappingProxyType({})
@@ -258,8 +277,12 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
         """The pauses: lanes and gateways that people stopped."""
 
     @property
-    def reveals(self) -> Reveals:
+    def reveals(self) -> Acts[Reveal]:
         """The reveals: masked numbers that were shown."""
+
+    @property
+    def imports(self) -> Acts[Import]:
+        """The imports of files of numbers."""
 
     # -- the data's own description ------------------------------------------------------------------------------------
 

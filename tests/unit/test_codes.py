@@ -16,7 +16,7 @@ UNTOLD = {
     "gateway_settings",
     "key_not_found",
     "log_forked",
-    "cdr_refused",
+    "file_refused",
 }
 """Codes that no caller sees, or of base classes that are never raised themselves."""
 OPERATIONS = [route for part in PARTS for route in part.routes if isinstance(route, Operation)]

@@ -30,6 +30,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, the key, why: pauses in force (cell 0)
     ce:{0}:pauses         stream  the history of pauses: when, the key, why (cell 0)
     ce:{0}:revealed       stream  masked numbers that were shown: which order, the reader, when, why (cell 0)
+    ce:{0}:imported       stream  files of numbers that were imported: SHA-256, who, when, counts (cell 0)
     ce:{0}:journal        list    commits' entries that the log does not have yet (domain/seal.py)
     ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: its reader's lease; of:
                                   the archive that the cell is bound to: a cell without it lost its data; as_of: SQL has

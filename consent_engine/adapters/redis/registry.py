@@ -5,7 +5,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -24,7 +24,17 @@ from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Versi
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry
 from consent_engine.ports.endpoints import Endpoint, EndpointKnown
-from consent_engine.ports.registry import NOTHING, FlowStep, Pause, PauseEvent, Pauses, Reveal, Reveals, WorkerReport
+from consent_engine.ports.registry import (
+    NOTHING,
+    Acts,
+    FlowStep,
+    Import,
+    Pause,
+    PauseEvent,
+    Pauses,
+    Reveal,
+    WorkerReport,
+)
 
 
 def proof_of(secret: str) -> str:
@@ -83,25 +93,27 @@ class RedisPauses(Pauses):
         return [_EVENT.decode(fields["m"] if isinstance(fields, Mapping) else fields[1]) for _, fields in rows]
 
 
-REVEALED = "ce:{0}:revealed"
-MOST_REVEALS = 200_000
-_REVEAL = msgspec.json.Decoder(Reveal)
+REVEALED, IMPORTED = "ce:{0}:revealed", "ce:{0}:imported"
+MOST_ACTS = 200_000
+_A = TypeVar("_A", Reveal, Import)
 
 
-class RedisReveals(Reveals):
-    """The Reveals on Redis."""
+class RedisActs(Acts[_A]):
+    """The acts of one kind, as a stream of Redis."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, key: str, kind: type[_A]) -> None:
         self._wire = wire
+        self._key = key
+        self._kind: type[_A] = kind
 
-    def note(self, reveal: Reveal) -> None:
+    def note(self, act: _A) -> None:
         calls = Calls()
-        calls.script("keep_entry", [REVEALED], [compact(reveal), LOOK_BACK, MOST_REVEALS])
+        calls.script("keep_entry", [self._key], [compact(act), LOOK_BACK, MOST_ACTS])
         self._wire.send(calls, prove=True, repeat=True)
 
-    def newest(self, most: int) -> list[Reveal]:
-        [rows] = self._wire.ask(("XREVRANGE", REVEALED, "+", "-", "COUNT", most))
-        return [_REVEAL.decode(fields["m"]) for _, fields in rows]
+    def newest(self, most: int) -> list[_A]:
+        [rows] = self._wire.ask(("XREVRANGE", self._key, "+", "-", "COUNT", most))
+        return [msgspec.json.decode(fields["m"], type=self._kind) for _, fields in rows]
 
 
 SCHEMA = "4"
@@ -140,8 +152,12 @@ class RedisRegistry(Registry):
         return RedisPauses(self._wire)
 
     @property
-    def reveals(self) -> RedisReveals:
-        return RedisReveals(self._wire)
+    def reveals(self) -> RedisActs[Reveal]:
+        return RedisActs(self._wire, REVEALED, Reveal)
+
+    @property
+    def imports(self) -> RedisActs[Import]:
+        return RedisActs(self._wire, IMPORTED, Import)
 
     def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
         return self._wire.ask(command, prove=prove)[0]

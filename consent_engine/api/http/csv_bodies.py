@@ -43,17 +43,20 @@ async def read_csv(request: Request) -> bytes:
     return await read_body(request, MOST_BYTES)
 
 
-def numbers_in(content: bytes, by: str, kind: Kind) -> tuple[list[RefusalAsked], list[str]]:
-    """Return the restrictions of this kind in a file of numbers, and an error message for each wrong line.
+def numbers_in(content: bytes, by: str, kind: Kind, digest: str) -> tuple[list[RefusalAsked], list[str]]:
+    """Return the restrictions of this kind in a file of numbers, and an error message for each wrong line. digest:
+    SHA-256 of the file
 
     Raises Malformed if the file as a whole cannot be read.
     """
     forms, wrong = forms_in(content, OF_NUMBERS, ImportedNumber)
-    asked = [
-        RefusalAsked(Msisdn(form.msisdn), form.carrier or EVERY_CARRIER, form.channel, by, form.ref, kind=kind)
-        for _, form in forms
-    ]
-    return asked, [text for _, text in wrong]
+    return [number_asked(form, by, kind, digest) for _, form in forms], [text for _, text in wrong]
+
+
+def number_asked(form: ImportedNumber, by: str, kind: Kind, digest: str) -> RefusalAsked:
+    """Return what a row of a file of numbers asks for; where it has no `ref` of its own, it has the file's."""
+    ref = form.ref or f"file {digest[:32]}"
+    return RefusalAsked(Msisdn(form.msisdn), form.carrier or EVERY_CARRIER, form.channel, by, ref, kind=kind)
 
 
 def forms_in(

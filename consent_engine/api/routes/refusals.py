@@ -1,7 +1,11 @@
 """Refusals over HTTP: add, import, list, lift; held replies: list, decide; whether a number may be dialled."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from itertools import islice
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,7 +45,9 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import FieldError, Malformed, Refused
 from consent_engine.ports import ApiKey, LiftResult
+from consent_engine.ports.registry import Import
 
+log = logging.getLogger(__name__)
 operations = Operations("refusals", "/v1")
 BATCH = 500
 """How many rows of a file are stored in one round trip."""
@@ -130,18 +136,32 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Role: ops."""
     content = await read_csv(request)
-
     return await front_of(request).ask_long(
-        lambda engine: stored(engine, *numbers_in(content, f"{caller.name}/import", Kind.REFUSED))
+        lambda engine: imported(engine, content, f"{caller.name}/import", Kind.REFUSED)
     )
 
 
-def stored(engine: Engine, asked: Sequence[RefusalAsked], wrong: list[str]) -> Imported:
-    """Store the rows of a file and count the results. wrong: the messages about its other rows."""
-    parts = (asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
-    done = [each for part in parts for each in engine.receive(part)]
-    accepted = sum(each.is_new for each in done)
-    return Imported(accepted=accepted, already=len(done) - accepted, rejected=wrong)
+def imported(engine: Engine, content: bytes, by: str, kind: Kind) -> Imported:
+    """Take the numbers of a file. Raises Malformed if the file as a whole cannot be read."""
+    digest = sha256(content).hexdigest()
+    asked, wrong = numbers_in(content, by, kind, digest)
+    new = stored(engine, asked, Import(engine.registry.now(), by, kind, digest, len(asked), len(wrong)))
+    return Imported(accepted=new, already=len(asked) - new, rejected=wrong)
+
+
+def stored(engine: Engine, asked: Iterable[RefusalAsked], act: Import, say: Callable[[int], object] = int) -> int:
+    """Store the numbers of a file and return how many are new; that it begins and that it is done are acts for an
+    audit. The same again stores none twice. say: is told how many are stored. Raises StoreUnavailable: those are.
+    """
+    engine.registry.imports.note(act)
+    rows, done, new = iter(asked), 0, 0
+    while part := [*islice(rows, BATCH)]:
+        new += sum(each.is_new for each in engine.receive(part))
+        done += len(part)
+        say(done)
+    engine.registry.imports.note(replace(act, at=engine.registry.now(), new=new))
+    log.info("import of %s numbers: %d lines, %d new, file %s", act.kind, done, new, act.digest)
+    return new
 
 
 @operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(RefusalNotFound, RefusalDamaged))

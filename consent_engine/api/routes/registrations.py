@@ -5,9 +5,9 @@ from starlette.responses import Response
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.http.csv_bodies import numbers_in, read_csv
+from consent_engine.api.http.csv_bodies import read_csv
 from consent_engine.api.http.problems import RefusalDamaged, RegistrationNotFound
-from consent_engine.api.routes.refusals import lifted, stored
+from consent_engine.api.routes.refusals import imported, lifted
 from consent_engine.api.schemas.forms import Register, Unregister
 from consent_engine.api.schemas.lists import Imported, Lifted
 from consent_engine.api.schemas.views import RefusalView, instant
@@ -38,9 +38,8 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Roles: agent, ops."""
     content = await read_csv(request)
-
     return await front_of(request).ask_long(
-        lambda engine: stored(engine, *numbers_in(content, f"{caller.name}/import", Kind.MARKETING_FREE))
+        lambda engine: imported(engine, content, f"{caller.name}/import", Kind.MARKETING_FREE)
     )
 
 

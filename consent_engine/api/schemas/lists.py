@@ -264,10 +264,7 @@ class Imported(View):
 
     accepted: int = Field(description="new rows")
     already: int = Field(description="rows stored before")
-    rejected: list[str] = Field(
-        description="the rejected lines of registrations or reports, with their errors; of refusals always empty: a "
-        "file with an error in any row is rejected as a whole"
-    )
+    rejected: list[str] = Field(description="the rejected lines, with their errors; the others are stored")
 
 
 class Lifted(View):

@@ -1,5 +1,5 @@
 """/audit: acts of people that an audit may question: numbers revealed, restrictions lifted, doubtful replies decided,
-lanes and gateways paused; each with name, time and reason. Newest first, without phone numbers.
+lanes and gateways paused, lists imported; each with name, time and reason. Newest first, without phone numbers.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import hidden
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import ApiKey
-from consent_engine.ports.registry import Reveal
+from consent_engine.ports.registry import Import, Reveal
 
 operations = Operations(whose=visitor_of)
 MOST_SHOWN = 200
@@ -30,11 +30,14 @@ class ActRow(View):
     """One act of a person."""
 
     at: str
-    act: str = Field(description="revealed, exported, lifted, decided (that a reply is no refusal), paused, resumed")
+    act: str = Field(
+        description="revealed, exported, lifted, decided (that a reply is no refusal), paused, resumed, importing, "
+        "imported"
+    )
     by: str
     what: str = Field(
         description="the order's id; how many orders an export had, and of which list; the kind and carrier of a "
-        "restriction; the lane or gateway"
+        "restriction; the lane or gateway; how many lines a file had, and of which kind"
     )
     reason: str
 
@@ -67,6 +70,7 @@ def look(engine: Engine) -> Acts:
             (each.at, _row(each.at, "paused" if each.paused else "resumed", each.by, each.name, each.reason))
             for each in engine.pauses.happened(MOST_SHOWN)
         ),
+        *(_imported(each) for each in engine.registry.imports.newest(MOST_SHOWN)),
     ]
     rows.sort(key=lambda row: row[0], reverse=True)
     return Acts(acts=[row for _, row in rows[:MOST_SHOWN]])
@@ -76,6 +80,12 @@ def _shown(reveal: Reveal) -> tuple[Millis, ActRow]:
     if reveal.size is None:
         return reveal.at, _row(reveal.at, "revealed", reveal.by, reveal.what, reveal.reason)
     return reveal.at, _row(reveal.at, "exported", reveal.by, f"{reveal.size} · {reveal.what}", reveal.reason)
+
+
+def _imported(file: Import) -> tuple[Millis, ActRow]:
+    counts = f"file {file.digest}; refused: {file.refused}" + ("" if file.new is None else f"; new: {file.new}")
+    act = "importing" if file.new is None else "imported"
+    return file.at, _row(file.at, act, file.by, f"{file.lines} · {file.kind}", counts)
 
 
 def _lifted(kept: str) -> tuple[Millis, ActRow]:
