@@ -358,7 +358,7 @@ class Walk:
 
     def _save(self, change: Change, *mended: str) -> None:
         [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
-        if saved.word is CommitResult.OK:
+        if saved is CommitResult.OK:
             self.mended += mended
 
 

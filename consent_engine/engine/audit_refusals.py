@@ -126,4 +126,4 @@ def _noted(store: Store, leaves: Sequence[tuple[Line, Leaf]]) -> int:
         Commit("", (Change.look(line),), entries=(leaf.entry,)) for line, leaf in leaves
     ]  # fmt: skip
     saved = store.records.commit(commits, prove=True) if commits else []
-    return sum(each.word is CommitResult.OK for each in saved)
+    return saved.count(CommitResult.OK)

@@ -29,8 +29,8 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.engine.calls_of_line import Judged, named_on, telling
 from consent_engine.engine.reserving import free_recording
-from consent_engine.engine.round_trips import MOST_TRIES, Release, Step, load, save
-from consent_engine.ports import Change, Commit, CommitResult, Snapshot
+from consent_engine.engine.round_trips import Release, Step, load, saving, transact
+from consent_engine.ports import Change, Commit, Snapshot
 
 OTHER_AUDIO = "the recording was reported before with another SHA-256"
 BY_REFERENCE_AND_AUDIO = 2
@@ -132,25 +132,24 @@ def hold_recording(of: CallOfOrder, claimant: str, *, only_look: bool = False) -
     return CallOfOrder(replace(archived, version=0, effects={}))
 
 
+@transact
 def keep_refused(
     of: CallOfOrder, order: str, wanted: Placing, code: str, claimant: str, terms: Terms, secret: str
 ) -> Step[None]:
     """Record on its call that an order was refused because of the call or its number: once per request, up to a limit.
     A call that only the body describes is made for it, with its recording unless that is another call's.
     """
-    for _ in range(MOST_TRIES):
-        try:
-            of = yield from hold_recording(of, claimant)
-        except (RecordingReused, CallMismatch):
-            of = replace(of, keys=())
-        if (known := of.call) is None:
-            return
-        loaded = yield from load({Line: [known.line], Call: [known.id]})
-        line, call = loaded.line(known.line), loaded.of(Call).get(known.id)
-        event = OrderRefused(loaded.now, order, wanted.api_key, code)
-        commit = yield from _refused(of, call, line, event, wanted, terms, secret)
-        if commit is None or (yield from save(commit, prove=True)).word is not CommitResult.STALE:
-            return
+    try:
+        of = yield from hold_recording(of, claimant)
+    except (RecordingReused, CallMismatch):
+        of = replace(of, keys=())
+    if (known := of.call) is None:
+        return
+    loaded = yield from load({Line: [known.line], Call: [known.id]})
+    line, call = loaded.line(known.line), loaded.of(Call).get(known.id)
+    event = OrderRefused(loaded.now, order, wanted.api_key, code)
+    if commit := (yield from _refused(of, call, line, event, wanted, terms, secret)):
+        yield from saving(commit, prove=True)
 
 
 def _refused(

@@ -139,7 +139,7 @@ def recording(
         line = (yield from load({Line: [order.line]})).of(Line).get(order.line) if activates(order, decision) else None
         decision = gated(order, decision, line, now)
         commit, after = commit_of(order, decision, fact.op, now, held, Change.look(line) if line else None)
-        word = (yield from save(commit, prove=prove)).word
+        word = yield from save(commit, prove=prove)
         if word is CommitResult.OK:
             return saved(after, commit.records[0])
         if word is CommitResult.GUARDED and isinstance(fact, Ended | Woke):

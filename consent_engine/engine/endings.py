@@ -60,7 +60,7 @@ def _saving(
     change = Change.of(after, fields, decision.put, decision.drop)
     puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
     commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
-    word = (yield from saving(commit, prove=prove)).word
+    word = yield from saving(commit, prove=prove)
     if word is CommitResult.OK:
         for event in decision.events:
             log.info("order %s: ending: %s, now %s", ending.doc.order, type(event).__name__.lower(), after.state.value)

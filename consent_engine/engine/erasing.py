@@ -26,9 +26,9 @@ from consent_engine.domain.line.restriction import OF_ORDERS
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Evidence, Order
 from consent_engine.engine.leave import LEFT, reserved
-from consent_engine.engine.round_trips import MOST_TRIES
+from consent_engine.engine.round_trips import Stale, Step, drive, or_raised, saving, transact
 from consent_engine.engine.scribe import as_of_now, bring
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Refused, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Refused
 from consent_engine.ports import (
     KINDS,
     OWNERS,
@@ -36,7 +36,6 @@ from consent_engine.ports import (
     By,
     Change,
     Commit,
-    CommitResult,
     Kept,
     Owner,
     Recorded,
@@ -116,39 +115,36 @@ class Eraser:
         if (archive := store.bound_archive()) is None:
             raise ArchiveUnavailable("there is no archive to erase from")
         erasure, erased = Erasure(self._now(), line, by, ground), Counter[Owner]()
-        for _ in range(MOST_TRIES):
-            self._emptied(line, archive)
+
+        @transact
+        def emptied() -> Step[None]:
+            yield from self._emptied(line, archive)
             as_of_now(store)  # the line is written out as it is now
             erased.update(archive.erase(erasure))
             # A late fact may have brought a record back, with its person part, before SQL had lost that.
-            if (left := self._whole(line, archive)) and not (left.records or left.line.msisdn):
-                break
-        else:
-            raise StoreUnavailable("too many others write to this line: the same request again is safe")
+            left = self._whole(line, archive)
+            if left.records or left.line.msisdn:
+                raise Stale
+
+        or_raised(drive(store, [emptied()]).results[0])
         messages = store.inbox.forget(line, str(msisdn).removeprefix("+86"))
         file = store.retirement.rewrite(line)
         log.info("line %s: erased by %s", line, by)
         return Erased(erasure.at, by, ground, erased, messages, file, archive.backups(), STAYS)
 
-    def _emptied(self, line: str, archive: Archive) -> None:
-        """Have the store let go of a line's records, and of all that it says of the person."""
-        for _ in range(MOST_TRIES):
-            if (whole := self._whole(line, archive)) is None:
-                continue
-            if not (whole.fields or whole.records):
-                return
-            self._let_go(whole.records, archive)
-            leaves = [Change.leave(each) for each in whole.records]
-            own = _rest(whole)
-            [saved] = self._store.records.commit([Commit(LEFT, (own, *leaves), guard=EVERY_MESSAGE)], prove=True)
-            if saved.word in {CommitResult.OK, CommitResult.SAME}:
-                if keys := [(key, each.id) for each in whole.records for key in reserved(each)]:
-                    self._store.reservations.forget(keys)
-                return
-        raise StoreUnavailable("too many others write to this line: the same request again is safe")
+    def _emptied(self, line: str, archive: Archive) -> Step[None]:
+        """Have the store let go of a line's records, and of all that it says of the person. Raises as `_whole` does."""
+        whole = self._whole(line, archive)
+        if not (whole.fields or whole.records):
+            return
+        self._let_go(whole.records, archive)
+        leaves = [Change.leave(each) for each in whole.records]
+        yield from saving(Commit(LEFT, (_rest(whole), *leaves), guard=EVERY_MESSAGE), prove=True)
+        if keys := [(key, each.id) for each in whole.records for key in reserved(each)]:
+            self._store.reservations.forget(keys)
 
-    def _whole(self, line: str, archive: Archive) -> _Whole | None:
-        """Read a line with its records; None where another write came in between. Raises StillOpen."""
+    def _whole(self, line: str, archive: Archive) -> _Whole:
+        """Read a line with its records. Raises StillOpen, and Stale where another write came in between."""
         names: dict[type, Sequence[str]] = {Line: [line]}
         served = set[str]()
         for kind in KINDS.values():
@@ -165,8 +161,9 @@ class Eraser:
         stands = {*(_open(each, served) for each in records), *_of_line(here, fields.unread)} - {""}
         if said := ", ".join(sorted(stands)):
             raise StillOpen(f"this is not over yet: {said}: erase the person once it is, or end it first", open=said)
-        same = here.version == int(fields.fields.get("v", 0))
-        return _Whole(here, records, fields.fields, found.now) if same else None
+        if here.version != int(fields.fields.get("v", 0)):
+            raise Stale
+        return _Whole(here, records, fields.fields, found.now)
 
     def _let_go(self, records: Sequence[Recorded], archive: Archive) -> None:
         """Mark records as gone in SQL. Raises ArchiveUnavailable where it does not have one of them."""

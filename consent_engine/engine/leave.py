@@ -26,7 +26,8 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.log_on_change import LogOnChange
-from consent_engine.engine.round_trips import MOST_TRIES, Step, drive, load, prove, save
+from consent_engine.engine.recall import changing
+from consent_engine.engine.round_trips import SAVED, Step, drive, load, prove, save, saving
 from consent_engine.engine.scribe import bring
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store
@@ -40,7 +41,6 @@ SOON_MS = 60_000
 DOWN_MS, MOST_DOWN_MS = 5_000, 600_000
 LEFT = "left"
 """The identity of a commit by which a record leaves: a repeat finds it gone."""
-_SAVED = {CommitResult.OK, CommitResult.SAME}
 
 
 class Beside(NamedTuple):
@@ -61,24 +61,17 @@ class Left(NamedTuple):
 
 
 def leaving(leased: Leased) -> Step[Left]:
-    """Delete a record from the store, as it was leased; what it left on its line goes in the same commit. Raises
-    BrokenRecord for a line that cannot be read.
+    """Delete a record from the store, as it was leased; what it left on its line goes in the same commit. Where either
+    changes meanwhile, it is looked at again soon. Raises BrokenRecord for a line that cannot be read.
     """
-    record, soon = leased.record, leased.at + SOON_MS
-    leave = Change.leave(record)
-    for _ in range(MOST_TRIES):
-        beside = yield from _beside(leased)
-        if beside.due:
-            return Left(gone=False, due=beside.due)
-        guard = EVERY_MESSAGE if beside.line else None
-        saved = yield from save(Commit(LEFT, (leave, *beside.changes), leased.held, guard))
-        if saved.word in _SAVED:
-            return Left(gone=True)
-        if saved.word is CommitResult.LOST:
-            return Left(gone=False)
-        if saved.record == record.id or saved.word is not CommitResult.STALE:
-            break
-    return Left(gone=False, due=soon)
+    beside = yield from _beside(leased)
+    if beside.due:
+        return Left(gone=False, due=beside.due)
+    guard = EVERY_MESSAGE if beside.line else None
+    word = yield from save(Commit(LEFT, (Change.leave(leased.record), *beside.changes), leased.held, guard))
+    if word in SAVED:
+        return Left(gone=True)
+    return Left(gone=False, due=0 if word is CommitResult.LOST else leased.at + SOON_MS)
 
 
 def _staying(leased: Leased) -> Step[Beside]:
@@ -122,18 +115,17 @@ def ageing(leased: Leased) -> Step[Left]:
     """Let an idle line go on which nothing stands, or have it looked at again. Raises BrokenRecord for a timer of
     another record.
     """
-    line = leased.of(Line)
-    for _ in range(MOST_TRIES):
+
+    def aged(line: Line, _: Millis) -> Step[Left]:
         rest = at_rest(line, leased.at, STRANGER_MS)
         if rest.goes:
             return (yield from leaving(replace(leased, record=line)))
         put = () if rest.due is None else (Put(leased.effect, rest.due),)
         drop = () if put else ((leased.effect, Drop.ANYWAY),)
-        change = Change.of(line, rest.fields, put, drop)
-        if (yield from save(Commit("", (change,), leased.held))).word is not CommitResult.STALE:
-            return Left(gone=False)
-        line = (yield from load({Line: [line.id]})).line(line.id)
-    return Left(gone=False, due=leased.at + SOON_MS)
+        yield from saving(Commit("", (Change.of(line, rest.fields, put, drop),), leased.held))
+        return Left(gone=False)
+
+    return (yield from changing(Line, leased.held.record, aged, (leased.of(Line), leased.at)))
 
 
 class Mover:
@@ -247,7 +239,7 @@ class Mover:
             stuck = parking(each.effect, record.effects[each.effect], why.of())
             commits.append(Commit("", (Change.of(record, put=(stuck,)),), each.held))
         saved = self._store.records.commit(commits) if commits else []
-        if parked := [each.word for each in saved].count(CommitResult.OK):
+        if parked := saved.count(CommitResult.OK):
             self._count("parked", parked)
 
     def _wait(self, cases: Sequence[Leased]) -> None:

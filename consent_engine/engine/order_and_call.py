@@ -185,7 +185,7 @@ def _waits_for_a_person(order: Order) -> Step[str]:
     """Put the trial of an order's activation on the stuck list; where the order has changed, it is tried once more."""
     change = Change.of(order, put=(parking(WAKE_ACTIVATE, order.effects[WAKE_ACTIVATE], Hitch.UNREADABLE.of()),))
     saved = yield from save(Commit("", (change,)))
-    return "parked" if saved.word is CommitResult.OK else "performed"
+    return "parked" if saved is CommitResult.OK else "performed"
 
 
 def _fallen(order: str, of: str, line: Line) -> Step[None]:

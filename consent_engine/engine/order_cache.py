@@ -18,7 +18,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.round_trips import Save, Step, T, answered, resumed
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import ConsentError
-from consent_engine.ports import Change, CommitResult, How, Leased, Saved, Work, saved
+from consent_engine.ports import Change, CommitResult, How, Leased, Work, saved
 
 
 class Carried(NamedTuple):
@@ -74,7 +74,7 @@ class LeaseOnCommit:
             finally:
                 self._asked_for[work] -= 1
             # Not for a repeat: the lease may be another worker's.
-            if isinstance(answer, Saved) and answer.word is CommitResult.OK:
+            if answer is CommitResult.OK:
                 self._begun += 1
                 self._start(work, leased, min(asked, since + (leased.at - at) / 1000), asked)
 
@@ -172,13 +172,12 @@ class OrderCache:
             if isinstance(ask, Save):
                 self._note(ask.commit.records, answer, asked)
 
-    def _note(self, records: tuple[Change, ...], answer: Saved | ConsentError, asked: float) -> None:
+    def _note(self, records: tuple[Change, ...], answer: CommitResult | ConsentError, asked: float) -> None:
         if not self._is_wanted():
             self._known.clear()
             return
-        is_saved = isinstance(answer, Saved) and answer.word is CommitResult.OK
         for change in records:
-            if is_saved and change.how is How.WRITE and isinstance(order := change.record, Order):
+            if answer is CommitResult.OK and change.how is How.WRITE and isinstance(order := change.record, Order):
                 before = self._fresh(change.id)
                 # Decided on another than the known one, it may have a call that another process leased.
                 only = before is not None and before.only and before.version == order.version

@@ -20,18 +20,11 @@ from consent_engine.engine.calls_of_line import Judged
 from consent_engine.engine.catalogue import Shelf
 from consent_engine.engine.line_events import of_age, recording_event_on
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
-from consent_engine.engine.recall import recalled
+from consent_engine.engine.recall import proven, recalled
 from consent_engine.engine.reserving import Known, reserve_key, soonest
-from consent_engine.engine.round_trips import MOST_TRIES, Release, Reserve, Step, load, load_of, prove, save
-from consent_engine.errors import (
-    ArchiveUnavailable,
-    DuplicateOrder,
-    IdempotencyConflict,
-    Malformed,
-    Refused,
-    StoreUnavailable,
-)
-from consent_engine.ports import By, Change, Commit, CommitResult, Snapshot
+from consent_engine.engine.round_trips import Release, Reserve, Stale, Step, load, load_of, saving, transact
+from consent_engine.errors import ArchiveUnavailable, DuplicateOrder, IdempotencyConflict, Malformed, Refused
+from consent_engine.ports import By, Change, Commit, Snapshot
 
 ARCHIVED_AFTER_MS = LATE_MARGIN
 """The shortest time between an order's call and its archiving."""
@@ -96,33 +89,36 @@ def _named(order: str) -> Step[Known]:
 
 
 def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str) -> Step[Placed]:
-    torn = False
+    tried, torn = False, False
     ask = Reserve(request_key(made.order), wanted.fingerprint, made.order, made.claimant)
-    for races in range(MOST_TRIES):
+
+    @transact
+    def admitted() -> Step[Placed]:
+        nonlocal tried, torn
         reserved = yield from reserve_key(ask, _named)
-        loaded = yield from _looked(wanted, made, at_all=races > 0)
+        loaded = yield from _looked(wanted, made, at_all=tried)
+        tried = True
         if existing := loaded.of(Order).get(made.order):
-            if again := (yield from _again(existing, wanted)):
-                return again
-            continue
+            return (yield from _again(existing, wanted))
         line = loaded.line(made.line)
         if not torn and line.entries and any(entry.order == made.order for entry in line.entries):
             torn = True  # the same request was taken between the looks at the order and at its line
-            continue
+            raise Stale
         if archived := (yield from _archived(made.order, wanted, loaded.now)):
             return archived
         if (event := of_age(line, wanted.msisdn, wanted.subscriber, loaded.now)) is not None:
             yield from recording_event_on(line.id, event)
-            continue
+            raise Stale
         offered = shelf.now()
         listed = offered.plans.get(wanted.request.plan)
         order, fields, of = yield from _weighed(wanted, made, loaded, listed, terms, secret)
         judged = yield from of.telling(line, loaded.now, terms, secret)
         commit = _commit(order, fields, of, judged, line, wanted, review_first=terms.review_first)
         commit = replace(commit, until=soonest(reserved, of.until, shelf.renewed(offered)))
-        if (yield from save(commit, prove=True)).word is CommitResult.OK:
-            return Placed(replace(order, version=1), created=True)
-    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+        yield from saving(commit, prove=True)
+        return Placed(replace(order, version=1), created=True)
+
+    return (yield from admitted())
 
 
 def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Snapshot]:
@@ -192,11 +188,11 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
     return None
 
 
-def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
-    """Return the order of a repeated request, proven durable like the first time; None when it left meanwhile."""
+def _again(existing: Order, wanted: Placing) -> Step[Placed]:
+    """Return the order of a repeated request, proven durable like the first time. Raises Stale where it left."""
     if existing.doc.request != wanted.fingerprint:
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
-    return Placed(existing, created=False) if (yield from prove(existing.id)) else None
+    return Placed((yield from proven(existing)), created=False)
 
 
 def _commit(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from itertools import count
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -30,13 +31,12 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid, Rhythm, rhythm_of
 from consent_engine.engine.change_order import commit_of, gated, wakes_of
 from consent_engine.engine.recall import at_hand
-from consent_engine.engine.round_trips import MOST_TRIES, Step, load, load_of, newest_yeses, save
+from consent_engine.engine.round_trips import SAVED, Stale, Step, load, load_of, newest_yeses, save, transact
 from consent_engine.engine.withdrawals import later, withdrawing
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, IllegalTransition, OrderNotFound, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, Owner, Saved, Snapshot
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, IllegalTransition, OrderNotFound
+from consent_engine.ports import Change, Commit, CommitResult, Held, Leased, Owner, Snapshot
 
 log = logging.getLogger(__name__)
-_DONE = frozenset({CommitResult.OK, CommitResult.SAME})
 
 
 class Place(Struct, frozen=True):
@@ -128,7 +128,12 @@ def _one(
     """Read one message; None when the lease of the line was lost."""
     message, poison = turn.message, turn.poison
     waits = any(isinstance(m.body, UnreadReply) for m in turn.behind)
-    for races in range(MOST_TRIES):
+    races = count()
+
+    @transact
+    def once() -> Step[_Consumed | None]:
+        nonlocal loaded, waits
+        first = next(races) == 0
         if loaded is None:
             loaded = yield from load({Line: [line_id]})
         now, line = loaded.now, loaded.line(line_id)
@@ -138,21 +143,21 @@ def _one(
             yield from save(Commit("", (Change(Owner.LINE, line_id, put=put),), turn.held))
             return None
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
-        recalled = _recalled(line, ids, known) if races == 0 and poison is Poison.NO else {}
+        recalled = _recalled(line, ids, known) if first and poison is Poison.NO else {}
         orders = recalled or (yield from load_of(line, ids)) or (yield from _left(line, message, ids))
         line = replace(line, entries=as_sealed(line.entries, orders)) if orders else line
         known_to_us = bool(recalled)
         decided = yield from _decided(line, orders, turn, found, now, waits=waits, known=known_to_us)
-        saved, after = yield from _save(line, turn, decided, now, known=known_to_us)
-        if saved is None:  # the order must be loaded
-            continue
-        if (word := saved.word) in _DONE:
+        word, after = yield from _save(line, turn, decided, now, known=known_to_us)
+        if word in SAVED:
             return _Consumed(Snapshot(now, {Line: {line_id: after}}) if after else None)
         if word is CommitResult.LOST:
             return None
-        waits = waits or word is CommitResult.GUARDED
-        loaded = None
-    raise StoreUnavailable("too many others change this line")
+        if word is not None:  # else the order must be loaded
+            waits, loaded = waits or word is CommitResult.GUARDED, None
+        raise Stale
+
+    return (yield from once())
 
 
 def _left(line: Line, message: Unread, ids: Sequence[str]) -> Step[dict[str, Order]]:
@@ -221,7 +226,7 @@ def _unread(
 
 def _save(
     line: Line, turn: _Turn, decided: _Decided, now: Millis, *, known: bool
-) -> Step[tuple[Saved | None, Line | None]]:
+) -> Step[tuple[CommitResult | None, Line | None]]:
     """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done. Return
     the line, too, where only its version has changed.
 
@@ -245,19 +250,18 @@ def _save(
             Owner.LINE, line.id, line.version + n, {} if n else fields, put, drop, consume, release and bool(consume)
         )
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
-        saved = yield from save(replace(commit, laid=laid) if decision.beat else commit)
-        if saved.word not in _DONE:
-            return saved, None
-        after = _after(after, commit) if saved.word is CommitResult.OK else None
+        word = yield from save(replace(commit, laid=laid) if decision.beat else commit)
+        if word not in SAVED:
+            return word, None
+        after = _after(after, commit) if word is CommitResult.OK else None
     if todo:
-        return Saved(CommitResult.OK), after
+        return CommitResult.OK, after
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
     put, drop = (*meant.put, *place.put), (*meant.drop, *place.drop)
     change = Change(
         Owner.LINE, line.id, line.version, fields, put, drop, place.message, release and bool(place.message)
     )
-    saved = yield from save(Commit("", (change,), held, None, entries, wakes_of(put, now)))
-    return saved, None
+    return (yield from save(Commit("", (change,), held, None, entries, wakes_of(put, now)))), None
 
 
 def _changing(line: Line, orders: Mapping[str, Order], meant: Reading, now: Millis, *, known: bool) -> _Decided:

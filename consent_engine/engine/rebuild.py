@@ -23,7 +23,6 @@ from consent_engine.domain.line.line import Entry, Line, request_key
 from consent_engine.domain.line.restriction import OF_ORDERS, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.recall import back
-from consent_engine.engine.round_trips import MOST_TRIES
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Kept, LineKept, Owner, R, Store
 from consent_engine.ports.journal import Whole
@@ -74,13 +73,7 @@ def _lines(store: Store, whole: Whole, done: Rebuilt, tell: Tell) -> None:
         )
         # First: a line that is there has its messages.
         store.inbox.put_back({line: kept.unread for line, kept in lines.items() if kept.unread})
-        left = lines
-        for _ in range(MOST_TRIES):
-            left = _put_back(store, left, done)
-            if not left:
-                break
-        else:
-            raise StoreUnavailable("engines write to these numbers: stop APIs and workers, and run the command again")
+        _put_back(store, lines, done)
         done.counts["numbers"] += len(lines)
         done.counts["restrictions"] += sum(name[:2] == _RESTRICTION for kept in lines.values() for name in kept.fields)
         tell(f"{done.counts['numbers']:,} numbers")
@@ -108,16 +101,12 @@ def _order_of(field: str) -> str:
     return scope if field.startswith(_RESTRICTION) and kind in OF_ORDERS else ""
 
 
-def _put_back(store: Store, lines: Mapping[str, LineKept], done: Rebuilt) -> dict[str, LineKept]:
-    """Write lines; return those that another process changed meanwhile."""
+def _put_back(store: Store, lines: Mapping[str, LineKept], done: Rebuilt) -> None:
+    """Write lines. Raises StoreUnavailable where another process changed one meanwhile."""
     there = store.journal.lines(list(lines)) if lines else {}
     changes = [each for line, kept in lines.items() for each in _line(line, kept, there[line], done)]
-    saved = store.records.commit([Commit("", (each,)) for each in changes], prove=True) if changes else []
-    return {
-        each.id: lines[each.id]
-        for each, answer in zip(changes, saved, strict=True)
-        if answer.word is CommitResult.STALE
-    }
+    if changes and CommitResult.STALE in store.records.commit([Commit("", (each,)) for each in changes], prove=True):
+        raise StoreUnavailable("engines write to these numbers: stop APIs and workers, and run the command again")
 
 
 def _line(line: str, kept: LineKept, there: LineKept, done: Rebuilt) -> list[Change]:

@@ -24,8 +24,8 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.engine.round_trips import MOST_TRIES, Load, Recall, Stale, Step, load, prove, save, transact
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused, StoreUnavailable
+from consent_engine.engine.round_trips import Load, Recall, Stale, Step, load, prove, save, transact
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused
 from consent_engine.ports import OWNERS, By, Change, Commit, Kept, R, Recorded, Snapshot, Store
 from consent_engine.ports.archive import MOST_OF_A_LINE
 from consent_engine.ports.records import CLOCKS_APART_MS, K
@@ -75,24 +75,24 @@ def recalled(
     return _read(found, whole=whole)
 
 
+@transact
 def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
     """Return the record that a fact is about, and the instant; one that left the store as SQL has it.
 
     races: how often the step was too late so far. From the first time on the record is in the store: a step that comes
     again is about to change it. Raises OrderNotFound and the like, ArchiveUnavailable, BrokenRecord, StoreUnavailable.
     """
-    for _ in range(MOST_TRIES):
-        loaded: Snapshot = yield Load({kind: (name,)})
-        if (here := loaded.find(kind, name)) is not None:
-            return here, loaded.now
-        kept: list[Kept[R]] = yield Recall(kind, (name,))
-        if not kept:
-            raise _ABSENT[kind](f"no such {kind.__name__.lower()}")
-        [record] = _read(kept)
-        if not races:
-            return record, loaded.now
+    loaded: Snapshot = yield Load({kind: (name,)})
+    if (here := loaded.find(kind, name)) is not None:
+        return here, loaded.now
+    kept: list[Kept[R]] = yield Recall(kind, (name,))
+    if not kept:
+        raise _ABSENT[kind](f"no such {kind.__name__.lower()}")
+    [record] = _read(kept)
+    if races:
         yield from _brought_back(record, kept[0].fields, loaded.now)
-    raise StoreUnavailable("too many others change this record: the same request again is safe")
+        raise Stale
+    return record, loaded.now
 
 
 def changing(

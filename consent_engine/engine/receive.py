@@ -36,9 +36,9 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import REPEATED, DeliveryReport, Part, Reply
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.recall import Lookup, changing
-from consent_engine.engine.round_trips import MOST_TRIES, Step, drive, load, load_of, or_raised, post, save, saving
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, Leased, Outside, Posted, Store, Stored
+from consent_engine.engine.round_trips import Step, drive, load_of, or_raised, post, saving
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord
+from consent_engine.ports import Change, Commit, Leased, Outside, Posted, Store, Stored
 
 
 def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read) -> Posted:
@@ -126,12 +126,10 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
     StoreUnavailable when too many others write to its line.
     """
     anew = False
-    for _ in range(MOST_TRIES):
-        loaded = yield from load({Line: [line_id]})
-        line = loaded.of(Line).get(line_id)
-        if line is None:  # an unreadable line, so nothing can wait there
-            return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
-        now, known = loaded.now, line.gathered.get(name)
+
+    def gathered(line: Line, now: Millis) -> Step[Stored]:
+        nonlocal anew
+        known = line.gathered.get(name)
         if known is not None and known.knows(key):
             # Once for all tries: the refusal that the first of them put in force is the part's own.
             anew = known.done > 0 and (anew or _may_be_new(outside, line, known, reply))
@@ -143,10 +141,13 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
                 return (yield from _alone(outside, line, key, reply))
         piece = Piece(part.n, key, "", reply.text, reply.written_at)
         known = yield from _added(outside, line, known, piece, reply, now)
-        saved = yield from save(Commit("", (_line_with_parts(line, reply.msisdn, name, known, now),)), prove=True)
-        if saved.word is CommitResult.OK:
-            return Stored(is_new=True, at=now)
-    raise StoreUnavailable("too many others write to this line: the same message again is safe")
+        yield from saving(Commit("", (_line_with_parts(line, reply.msisdn, name, known, now),)), prove=True)
+        return Stored(is_new=True, at=now)
+
+    try:
+        return (yield from changing(Line, line_id, gathered))
+    except BrokenRecord:  # an unreadable line, so nothing can wait there
+        return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
 
 
 def _may_be_new(outside: Outside, line: Line, known: Gathered, reply: Reply) -> bool:

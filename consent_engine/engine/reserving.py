@@ -9,8 +9,8 @@ from consent_engine.domain.call.call import Call, RecordingReused
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.engine.recall import recalled
-from consent_engine.engine.round_trips import MOST_TRIES, Reserve, Step, load
-from consent_engine.errors import IdempotencyConflict, StoreUnavailable
+from consent_engine.engine.round_trips import Reserve, Stale, Step, T, load, transact
+from consent_engine.errors import IdempotencyConflict
 from consent_engine.ports import By, Claim
 from consent_engine.ports.records import CLOCKS_APART_MS
 
@@ -26,18 +26,37 @@ def reserve_key(ask: Reserve, look: Callable[[str], Step[Known]]) -> Step[Millis
     stands for another request, and StoreUnavailable when too many others want it. look: looks for the record that the
     key stands for
     """
-    for _ in range(MOST_TRIES):
-        claim: Claim = yield ask
+
+    def judged(claim: Claim) -> Step[None]:
         if claim.held_by is None:
-            return _until(claim)
+            return
         _, other, at = claim.held_by
         found = yield from look(other)
         # For a record that has left the store, the archive says whose key it is, not the reservation.
         is_own = (ask.order, ask.fingerprint) in (found or ())
         if not is_own and (found is None or found or claim.now - at < RESERVED_MS):
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
-        ask = replace(ask, seen=claim.seen)
-    raise StoreUnavailable("too many others want this Idempotency-Key")
+
+    return (yield from _claimed(ask, judged))[1]
+
+
+def _claimed(ask: Reserve, judged: Callable[[Claim], Step[T]]) -> Step[tuple[T, Millis]]:
+    """Reserve a key, or take it over as it was seen; return what was judged of it, and until when a commit may rest on
+    that. judged: raises where it must stay with who has it
+    """
+    seen = ""
+
+    @transact
+    def claimed() -> Step[tuple[T, Millis]]:
+        nonlocal seen
+        claim: Claim = yield replace(ask, seen=seen)
+        found = yield from judged(claim)
+        if claim.held_by is None:
+            return found, _until(claim)
+        seen = claim.seen
+        raise Stale
+
+    return (yield from claimed())
 
 
 def _until(claim: Claim) -> Millis:
@@ -80,20 +99,17 @@ def soonest(*untils: Millis | None) -> Millis | None:
 
 
 def _free(ask: Reserve) -> Step[Freed]:
-    for _ in range(MOST_TRIES):
-        claim: Claim = yield ask
+    def judged(claim: Claim) -> Step[Call | None]:
         other = claim.held_by[1] if claim.held_by else ask.order
         held = other != ask.order and (yield from _is_of(other, ask.key))
         archived = (yield from recalled(Call, [ask.key], By.KEY)) or ()
         if held or [each for each in archived if ask.key in each.recording_keys and each.id != ask.order]:
             raise RecordingReused("this recording belongs to another call or number: name the call by call_id")
-        if claim.held_by is None:
-            mine = [each for each in archived if each.id == ask.order]
-            return Freed(mine[0] if mine else None, _until(claim))
-        if claim.now - claim.held_by[2] < RESERVED_MS:
+        if claim.held_by is not None and claim.now - claim.held_by[2] < RESERVED_MS:
             raise RecordingReused("another request with this recording is under way")
-        ask = replace(ask, seen=claim.seen)
-    raise StoreUnavailable("too many others want this recording")
+        return next((each for each in archived if each.id == ask.order), None)
+
+    return Freed(*(yield from _claimed(ask, judged)))
 
 
 def _is_of(call: str, key: str) -> Step[bool]:

@@ -29,7 +29,6 @@ from consent_engine.ports import (
     Owner,
     Posted,
     Recorded,
-    Saved,
     Snapshot,
     Store,
     Stored,
@@ -166,13 +165,13 @@ def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Seque
     return [[each for name in ask.names for each in found[ask.kind, ask.by].get(name, ())] for ask in asks]
 
 
-_SAVED = frozenset({CommitResult.OK, CommitResult.SAME})
+SAVED = frozenset({CommitResult.OK, CommitResult.SAME})
 """Outcomes whose events are logged: when the first answer was lost, the repeat (SAME) logs them."""
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
     saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
-    done = [(ask.commit, each.word) for ask, each in zip(asks, saved, strict=True) if each.word in _SAVED]
+    done = [(ask.commit, word) for ask, word in zip(asks, saved, strict=True) if word in SAVED]
     due.update(lane for commit, word in done if word is CommitResult.OK for lane in commit.wakes)
     orders = [(change.record, change) for commit, _ in done for change in commit.records if change.events]
     events = [(order, event) for order, change in orders if isinstance(order, Order) for event in change.events]
@@ -244,8 +243,8 @@ def newest_yeses(beat: Beat) -> Step[Newest]:
     return answer
 
 
-def save(commit: Commit, *, prove: bool = False) -> Step[Saved]:
-    answer: Saved = yield Save(commit, prove)
+def save(commit: Commit, *, prove: bool = False) -> Step[CommitResult]:
+    answer: CommitResult = yield Save(commit, prove)
     return answer
 
 
@@ -273,15 +272,15 @@ def transact(once: Callable[P, Step[T]]) -> Callable[P, Step[T]]:
     return step
 
 
-def saving(commit: Commit, *, prove: bool = False) -> Step[Saved]:
+def saving(commit: Commit, *, prove: bool = False) -> Step[CommitResult]:
     """Save a commit. Raises Stale where it was refused, but not for a lease that was lost. SAME says of a new record
     that there is one, of this content or another: then it is refused, too.
     """
-    saved = yield from save(commit, prove=prove)
-    is_another = saved.word is CommitResult.SAME and commit.records[0].read == 0
-    if is_another or (saved.word not in _SAVED and saved.word is not CommitResult.LOST):
+    word = yield from save(commit, prove=prove)
+    is_another = word is CommitResult.SAME and commit.records[0].read == 0
+    if is_another or (word not in SAVED and word is not CommitResult.LOST):
         raise Stale
-    return saved
+    return word
 
 
 def prove(record: str, owner: Owner = Owner.ORDER) -> Step[bool]:

@@ -92,4 +92,4 @@ def _parked(leased: Leased, why: str, error: BrokenRecord | None = None) -> Step
 def _left(leased: Leased, put: Put) -> Step[bool]:
     """Leave the timer for later, or on the stuck list; False where its record changed meanwhile."""
     change = Change.of(leased.record, put=(put,))
-    return (yield from save(Commit("", (change,), leased.held))).word is CommitResult.OK
+    return (yield from save(Commit("", (change,), leased.held))) is CommitResult.OK

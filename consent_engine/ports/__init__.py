@@ -32,7 +32,6 @@ from consent_engine.ports.records import (
     R,
     Recorded,
     Records,
-    Saved,
     Snapshot,
     Wanted,
     by_kind,

@@ -217,13 +217,6 @@ class CommitResult(StrEnum):
     """a message is unread that must be read first"""
 
 
-class Saved(Struct, frozen=True):
-    """The result of a commit. record: the id of the record because of which it was refused; '' for none"""
-
-    word: CommitResult
-    record: str = ""
-
-
 class LiftResult(StrEnum):
     """The result of lifting a refusal."""
 
@@ -252,7 +245,7 @@ class Records(Protocol):
         as version 0; records that were moved to the archive are missing.
         """
 
-    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[CommitResult]:
         """Save each commit, all in one round trip; sent again automatically when an answer was lost on the wire."""
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:

@@ -129,7 +129,7 @@ def commit_of(leased, *, read=0, held=None):
 
 
 def word(desk, commit):
-    return desk.engine.store.records.commit([commit])[0].word
+    return desk.engine.store.records.commit([commit])[0]
 
 
 def written_to(desk, kind, name):

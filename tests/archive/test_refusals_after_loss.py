@@ -156,7 +156,7 @@ def test_what_reads_a_refusal_as_over_does_not_delete_it_once_it_is_for_ever(sma
     by_voice(small)
     tidied = Change.of(line, dict.fromkeys(line.aged, ""))
     [saved] = small.engine.store.records.commit([Commit("", (tidied,))])
-    assert saved.word is CommitResult.STALE
+    assert saved is CommitResult.STALE
     small.clock.forward(hours=1)
     assert not small.engine.dial(NUMBER, "mobile").callable
 

@@ -45,4 +45,4 @@ def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
     found = engine.show(order_id)
     waits = Pending(attempts=5, doubts=5, first_at=at, last_at=at, parked=1, why=why)
     change = Change.of(found, {}, (Put(effect, PARKED, waits),))
-    assert engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
+    assert engine.store.records.commit([Commit("", (change,))])[0] == "ok"

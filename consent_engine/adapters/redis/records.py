@@ -25,7 +25,6 @@ from consent_engine.ports import (
     LiftResult,
     Owner,
     Records,
-    Saved,
     Snapshot,
     Wanted,
 )
@@ -66,17 +65,17 @@ class RedisRecords(OfCell, Records):
                     unreadable.add(name)
         return Snapshot(now, found, unreadable)
 
-    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[CommitResult]:
         answers = self._answered(commits, prove=prove)
-        if unknown := [n for n, (word, *_) in enumerate(answers) if word == "offer"]:
+        if unknown := [n for n, word in enumerate(answers) if word == "offer"]:
             # The server lacks the offer (another one, or one that lost its last moments): send it again.
             self._offers.clear()
             again = dict(zip(unknown, self.commit([commits[n] for n in unknown], prove=prove), strict=True))
         else:
             again = {}
-        return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
+        return [again.get(n) or CommitResult(word) for n, word in enumerate(answers)]
 
-    def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[tuple[str, int]]:
+    def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[str]:
         """Return the script's answer to each commit; many are saved by one script."""
         calls, said = Calls(gathered=True), list[tuple[str, str]]()
         for n in range(0, len(commits), MOST):
@@ -87,7 +86,7 @@ class RedisRecords(OfCell, Records):
             said += together.offers
         answers = self._wire.send(calls, prove=prove, repeat=True)
         self._offers.update((name, content) for name, content in said if content)
-        return [("ok", 0) if answer == "ok" else answer for group in answers for answer in group]
+        return [word for group in answers for word in group]
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
         looked = (("HGET", self._cell.record(owner, record), "v") for record in records)
@@ -125,19 +124,10 @@ class RedisRecords(OfCell, Records):
             put = () if WAKE_LINE in record.effects else (Put(WAKE_LINE, act_at + STRANGER_MS),)
             change = Change.of(record, {f"r:{carrier}": ""}, put)
             [saved] = self.commit([Commit("", (change,), entries=entries, lifted=kept)], prove=True)
-            if saved.word is CommitResult.OK:
+            if saved is CommitResult.OK:
                 return LiftResult.OK
         raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
     def lifted(self, most: int) -> list[str]:
         [rows] = self._wire.ask(("XREVRANGE", self._cell.lifted, "+", "-", "COUNT", most))
         return [fields["m"] for _, fields in rows]
-
-
-_OK = Saved(CommitResult.OK)
-
-
-def _saved(commit: Commit, word: str, number: int) -> Saved:
-    if word == "ok":
-        return _OK
-    return Saved(CommitResult(word), commit.records[number - 1].id if number else "")

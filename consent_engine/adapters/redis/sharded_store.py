@@ -14,6 +14,7 @@ from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.ports import (
     Claim,
     Commit,
+    CommitResult,
     Inbox,
     LaneDepth,
     Lanes,
@@ -24,7 +25,6 @@ from consent_engine.ports import (
     Records,
     Reservations,
     Retirement,
-    Saved,
     ServerMemory,
     Snapshot,
     Store,
@@ -58,7 +58,7 @@ class ShardedRecords(OfCells, Records):
                 known.update(there.of(kind))
         return Snapshot(now, found, unreadable)
 
-    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
+    def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[CommitResult]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""
         for commit in commits:
             if len({self.part(change.id) for change in commit.records}) > 1:

@@ -125,7 +125,7 @@ def test_a_review_that_fails_while_it_is_let_go_on_is_stronger(careful):
 
     saving = step.send(answered(step.send(answered(next(step)))))
     review(careful, call)
-    assert records.commit([saving.commit])[0].word is CommitResult.STALE
+    assert records.commit([saving.commit])[0] is CommitResult.STALE
     careful.run()
     assert (careful.state(order), careful.bss.asked) == ("confirmed", [])
 

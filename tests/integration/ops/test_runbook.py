@@ -358,7 +358,7 @@ def stuck(night):
     order = world.place()
     waits = Pending(attempts=2, doubts=1, parked=1, why="refused after doubt: no such number")
     change = Change.of(order, {}, (Put("sms.confirmation.1", PARKED, waits),))
-    assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
+    assert world.engine.store.records.commit([Commit("", (change,))])[0] == "ok"
     night.known["ORDER"] = order.id
 
 
@@ -454,7 +454,7 @@ def not_taken(night):
     shown = world.engine.show(order.id)
     waits = Pending(attempts=1, parked=1, why="the archive does not take it")
     change = Change.of(shown, {}, (Put(WAKE_ARCHIVE, PARKED, waits),))
-    assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
+    assert world.engine.store.records.commit([Commit("", (change,))])[0] == "ok"
     night.known["ORDER"] = order.id
 
 
@@ -568,7 +568,7 @@ def changed_history(night):
     world = night.world()
     order = world.place()
     change = Change.of(order, {"doc": order.publics[0].replace("A1024", "A1025")})
-    assert world.engine.store.records.commit([Commit("", (change,))])[0].word == "ok"
+    assert world.engine.store.records.commit([Commit("", (change,))])[0] == "ok"
     night.known["ORDER"] = order.id
 
 

@@ -43,7 +43,7 @@ class Watched:
 
     def _committed(self, commits, **more):
         saved = self._commit(commits, **more)
-        self.words.update(each.word for each in saved)
+        self.words.update(saved)
         if self.after:
             self.after.pop()()
         if self.loses:

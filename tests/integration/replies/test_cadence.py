@@ -13,7 +13,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import CommitResult, Saved
+from consent_engine.ports import CommitResult
 from tests.conftest import World
 from tests.integration.mishaps import dies_after, happens_before_the_next_commit
 from tests.memory import a_store
@@ -191,8 +191,8 @@ def test_so_many_yeses_of_one_batch_are_saved_in_one_go(agency):
     words, save = [], agency.engine.store.records.commit
 
     def commit(some, **more):
-        words.append([saved.word for saved in save(some, **more)])
-        return [Saved(word) for word in words[-1]]
+        words.append(save(some, **more))
+        return words[-1]
 
     agency.engine.store.records.commit = commit
     leased = agency.engine.store.lanes.lease(Lane.INBOUND, 64)

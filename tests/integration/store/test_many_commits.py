@@ -70,7 +70,7 @@ def noted(order, op, put=(), drop=(), *, stamped=True):
 
 
 def words(world, commits):
-    return [each.word for each in world.engine.store.records.commit(commits, prove=True)]
+    return world.engine.store.records.commit(commits, prove=True)
 
 
 def everything(client):

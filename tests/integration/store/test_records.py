@@ -11,7 +11,7 @@ from consent_engine.adapters.redis.sharded_store import ShardedRecords
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, Pending
-from consent_engine.ports import Change, Commit, CommitResult, Held, How, Owner, Saved
+from consent_engine.ports import Change, Commit, CommitResult, Held, How, Owner
 from tests.memory import a_store, given_back
 
 CALL, ENDING, LINE, OTHER = "0ce7call", "0ce7end", "0ce7line", "0ce7other"
@@ -19,7 +19,7 @@ CELL = Cell()
 AGAIN, LATER, WAITS = "activate", "wake.archive", "wake.line"
 NOW = 1_764_000_000_000
 HELD = Pending(attempts=3, leased_at=5)
-OK = Saved(CommitResult.OK)
+OK = CommitResult.OK
 
 
 def opened():
@@ -61,20 +61,20 @@ def test_a_call_and_an_ending_are_written_with_an_order_of_nobody_and_their_line
 def test_the_same_records_made_again_are_recognised_and_another_change_of_them_names_what_moved():
     client, store = opened()
     call = Change(Owner.CALL, CALL, 0, {"e1": event("op")})
-    assert [one(store, call), one(store, call)] == [OK, Saved(CommitResult.SAME)]
+    assert [one(store, call), one(store, call)] == [OK, CommitResult.SAME]
     ended = Change(Owner.CALL, CALL, 1, {"e2": event("ended")})
     line = Change(Owner.LINE, LINE, 0, {"seen": "1"})
     assert one(store, ended, line, op="ended") == OK
-    assert one(store, ended, line, op="ended") == Saved(CommitResult.SAME)
-    assert one(store, ended, line, op="another") == Saved(CommitResult.STALE, CALL)
-    assert one(store, Change(Owner.CALL, CALL, 2), line, op="ended") == Saved(CommitResult.STALE, LINE)
+    assert one(store, ended, line, op="ended") == CommitResult.SAME
+    assert one(store, ended, line, op="another") == CommitResult.STALE
+    assert one(store, Change(Owner.CALL, CALL, 2), line, op="ended") == CommitResult.STALE
     assert client.hget(CELL.record(Owner.CALL, CALL), "v") == "2"
 
 
 @pytest.mark.parametrize("read", [1, None])
 def test_a_record_that_is_not_called_new_is_not_made(read):
     client, store = opened()
-    assert one(store, Change(Owner.CALL, CALL, read, {"e1": "[]"})) == Saved(CommitResult.STALE, CALL)
+    assert one(store, Change(Owner.CALL, CALL, read, {"e1": "[]"})) == CommitResult.STALE
     assert client.keys("*") == []
 
 
@@ -84,7 +84,7 @@ def test_a_record_that_is_looked_at_stays_as_it_is_and_stops_everything_once_it_
     assert one(store, call) == OK
     was = all_of(client)
     ending = Change(Owner.ENDING, ENDING, 0, {"e1": "[]"})
-    assert one(store, ending, Change(Owner.CALL, CALL, 2, how=How.LOOK)) == Saved(CommitResult.STALE, CALL)
+    assert one(store, ending, Change(Owner.CALL, CALL, 2, how=How.LOOK)) == CommitResult.STALE
     assert all_of(client) == was
     assert (
         one(store, ending, Change(Owner.CALL, CALL, 1, how=How.LOOK), Change(Owner.LINE, LINE, 0, how=How.LOOK)) == OK
@@ -108,9 +108,7 @@ def test_a_careful_drop_of_a_second_record_stops_the_first_too():
     assert one(store, call, Change(Owner.LINE, LINE, put=(Put(LATER, 9, HELD),))) == OK
     was = all_of(client)
     drop = ((LATER, Drop.NOT_IN_FLIGHT),)
-    assert one(store, Change(Owner.CALL, CALL, 1), Change(Owner.LINE, LINE, drop=drop)) == Saved(
-        CommitResult.STALE, LINE
-    )
+    assert one(store, Change(Owner.CALL, CALL, 1), Change(Owner.LINE, LINE, drop=drop)) == CommitResult.STALE
     assert all_of(client) == was
 
 
@@ -173,7 +171,7 @@ def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
         (CommitResult.STALE, [each.id for each, was in each_was if begun(each, was)]),
     ):
         if refused:
-            assert saved == Saved(word, refused[0])
+            assert saved is word
             assert all_of(client) == before
             return
     assert saved == OK

@@ -22,7 +22,7 @@ from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import ApiKey, Change, Commit, CommitResult, Endpoint, Owner, Saved
+from consent_engine.ports import ApiKey, Change, Commit, CommitResult, Endpoint, Owner
 from consent_engine.ports.registry import Pause, Reveal
 from tests.archive.house import SEAL, append, standing
 from tests.conftest import NUMBER
@@ -208,7 +208,7 @@ def test_a_line_that_is_made_anew_meanwhile_stays(desk):
 
     desk.wire.meanwhile = writes_and_is_leased
     gone = Change.leave(old.record)
-    assert desk.slow.records.commit([Commit(LEFT, (gone,), old.held)]) == [Saved(CommitResult.STALE, old.record.id)]
+    assert desk.slow.records.commit([Commit(LEFT, (gone,), old.held)]) == [CommitResult.STALE]
     assert [each.token for each in new] == [old.token]
     assert desk.client.keys("ce:*:line:*") != []
 

@@ -30,10 +30,9 @@
 --                  for each of the latter: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight
 --         set      fields to set: name, value, ...   off: names of fields to delete
 --         seen     the instant that its own `seen` is raised to
--- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
---       same (this op was saved before) · stale (another commit, or a lease, was first, or it came too late) · lost (the
---       effect is no longer held, or the message is not next) · offer (it is not stored) · guarded (an unread message
---       forbids it)
+-- Returns for each commit ok · same (this op was saved before) · stale (another commit, or a lease, was first, or it came
+--       too late) · lost (the effect is no longer held, or the message is not next) · offer (it is not stored) · guarded
+--       (an unread message forbids it)
 --
 -- Everything about a commit is checked before its first write: a script is isolated, but never rolled back. Members of
 -- lists and entries are written at the end, once for all commits: no check here reads them.
@@ -94,38 +93,36 @@ local function commit(c)
         if moved and n == 1 and c.op and saved_before(r, c.op) then
             -- So that WAITAOF on this connection proves the first write, too.
             if r.how ~= "d" then call("HSET", r.key, "v", r.kept[1]) end
-            return { "same", 0 }
+            return "same"
         end
-        if moved or r.how == "e" and r.version == 0 then return { "stale", n } end
+        if moved or r.how == "e" and r.version == 0 then return "stale" end
     end
-    if c.limit and not in_time(c.limit) then return { "stale", 0 } end
+    if c.limit and not in_time(c.limit) then return "stale" end
     local offer = offers[c.offer]
-    if offer and not offer.known then return { "offer", 0 } end
+    if offer and not offer.known then return "offer" end
     local holder = c.holder and records[c.holder[1]]
-    if holder and match(holder.kept[2] or "", "^%[(%d+,[1-9]%d*),") ~= c.holder[2] then
-        return { "lost", c.holder[1] }
-    end
-    for n, r in ipairs(records) do
+    if holder and match(holder.kept[2] or "", "^%[(%d+,[1-9]%d*),") ~= c.holder[2] then return "lost" end
+    for _, r in ipairs(records) do
         for i = 1, #r.care do
             local leased_at, in_doubt = lease_of(r.kept[r.cares + i])
-            if leased_at ~= "0" or in_doubt and string.sub(r.care, i, i) == "1" then return { "stale", n } end
+            if leased_at ~= "0" or in_doubt and string.sub(r.care, i, i) == "1" then return "stale" end
         end
     end
     local inbox, unread, behind = KEYS[c.inbox], none, nil
     if c.guard or c.consume then unread = call("LRANGE", inbox, 0, c.guard and 99 or 1) end
     if c.consume then
         behind = unread[2]
-        if match(unread[1] or "", "^%d+|([^|]*)|") ~= c.consume then return { "lost", c.reads } end
+        if match(unread[1] or "", "^%d+|([^|]*)|") ~= c.consume then return "lost" end
     end
     -- The consumed message counts as read; those behind it do not. Where the clock has gone back since the message
     -- before, the instant that orders a message is not its arrival: its last field is (no text can end so).
     for i = c.consume and 2 or 1, c.guard and #unread or 0 do
         local came = match(unread[i], ',"came":(%d+)}$') or match(unread[i], "^(%d+)|")
-        if tonumber(came) <= c.guard then return { "guarded", c.reads or 0 } end
+        if tonumber(came) <= c.guard then return "guarded" end
     end
     local newest, known, kept, agent = unpack(c.beside or none)
     local there = newest and call("HGET", KEYS[newest], agent)
-    if newest and (there and redis.sha1hex(there) or "-") ~= known then return { "stale", 0 } end
+    if newest and (there and redis.sha1hex(there) or "-") ~= known then return "stale" end
 
     -- From here on nothing can fail.
     if offer and offer[2] ~= "" then
