@@ -98,7 +98,7 @@ def consent(real, redis_server, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def desk(tmp_path):
-    with closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")) as archive:
+    with closing(SqlArchive(empty_at(tmp_path))) as archive:
         made = Desk(a_store(), archive)
         yield made
         made.runner.close()

@@ -46,6 +46,7 @@ from tests.integration.promises.machine import Promises, stories
 from tests.integration.rq_house import ROOT
 from tests.memory import a_store
 from tests.waiting import HANGS_S
+from tests.written_out import empty_at
 
 THIRD, FOURTH = parse("13900139001"), parse("13800138004")
 
@@ -379,7 +380,7 @@ class Losses(Promises):
 
 def test_every_promise_holds_in_any_history_whenever_the_data_are_lost_and_rebuilt(tmp_path):
     client, done = a_store(), Counter()
-    with closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)) as archive:
+    with closing(SqlArchive(empty_at(tmp_path), SHORT)) as archive:
 
         def story():
             client.flushall()

@@ -10,6 +10,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from tests.integration.calls.desk import Desk
 from tests.integration.conftest import Door, running
 from tests.memory import a_store
+from tests.written_out import empty_at
 
 __all__ = ["Door", "running"]
 
@@ -17,7 +18,7 @@ __all__ = ["Door", "running"]
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """Make a desk over an empty store; settled records move to a file."""
-    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
+    archive = SqlArchive(empty_at(tmp_path))
     made = Desk(a_store(), archive)
     yield made
     made.runner.close()

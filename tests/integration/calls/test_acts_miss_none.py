@@ -16,12 +16,13 @@ from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import PLAN, ordered, says_yes, sold
 from tests.memory import a_store
+from tests.written_out import empty_at
 
 
 @pytest.fixture
 def late(tmp_path):
     """Make a desk whose lists are what a scribe wrote, and where none runs by itself."""
-    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
+    archive = SqlArchive(empty_at(tmp_path))
     desk = Desk(a_store(), archive)
     desk.engine.terms = replace(desk.engine.terms, review_first=True)
     desk.engine.store.queries = SqlQueries(archive, desk.engine.store.bound_archive)

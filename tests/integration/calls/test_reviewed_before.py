@@ -18,12 +18,13 @@ from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
 from tests.memory import a_store
+from tests.written_out import empty_at
 
 
 @pytest.fixture
 def careful(tmp_path):
     """Make a desk where calls are reviewed before activation."""
-    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
+    archive = SqlArchive(empty_at(tmp_path))
     desk = Desk(a_store(), archive)
     desk.engine.terms = replace(desk.engine.terms, review_first=True)
     yield desk

@@ -30,6 +30,7 @@ from tests.integration.calls.desk import Desk
 from tests.memory import a_store
 from tests.pages import WRITTEN
 from tests.plans import priced, undated
+from tests.written_out import empty_at
 
 ONCE = {"count_code", "lease"}
 """Never sent again: a lost lease comes back when it is over, and a count is one of many."""
@@ -70,7 +71,7 @@ class Losing(Wire):
 @pytest.fixture
 def desk(tmp_path):
     """Make a desk; `slow` and `registry` are the store and the registry of another process, over a losing wire."""
-    with closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")) as archive:
+    with closing(SqlArchive(empty_at(tmp_path))) as archive:
         made = Desk(a_store(), archive)
         made.wire = Losing(made.client)
         inner = redis_store(made.wire, lease_ms=60_000, clock=made.clock, cell=made.cell, seal=SEAL)
