@@ -69,6 +69,7 @@ TIERS = {
     "tests/security/test_persons.py": WHOLE,
     "tests/security/test_redis_users.py": WHOLE,
     "tests/security/test_schemathesis.py": WHOLE,
+    "tests/security/test_single_sign_on.py::test_a_person_signs_in_with_a_provider_that_we_did_not_write": WHOLE,
     "tests/test_benchmarks.py": FAST,
     "tests/test_benchmarks.py::test_a_size_of_the_operators_page_can_be_made": SEARCHES,
     "tests/test_careful_peers.py": WHOLE,
