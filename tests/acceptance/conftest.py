@@ -6,9 +6,19 @@ from playwright.sync_api import sync_playwright
 from tests import needs
 from tests.acceptance.house import ONCE, house
 from tests.acceptance.outsiders import bss, running
+from tests.acceptance.tab import Tab
 from tests.integration.serve_house import consent, environ, page, serving
 
 __all__ = ["consent", "environ", "page", "serving"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call):
+    """Tell what every open page shows where a test fails: a wait that is over says only what it missed."""
+    report = yield
+    if call.when == "call" and report.failed:
+        report.sections += [(f"the page of {each.role}", each.shows()) for each in Tab.opened]
+    return report
 
 
 @pytest.fixture(scope="module")

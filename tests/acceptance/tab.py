@@ -1,10 +1,19 @@
 """A tab of a real browser, as a person at a keyboard uses it."""
 
+from typing import ClassVar
+
+from playwright.sync_api import Error
+
 from tests.waiting import PATIENCE
+
+_FOCUS = "() => document.activeElement?.outerHTML.slice(0, 200)"
 
 
 class Tab:
     """A page, with all errors it reported."""
+
+    opened: ClassVar[list["Tab"]] = []
+    """Those that are open: a test that fails tells what they show (`conftest.py`)."""
 
     def __init__(self, browser, home, role, *, width=1280, language="zh-CN", zone="Asia/Shanghai") -> None:
         self.context = browser.new_context(locale=language, viewport={"width": width, "height": 800}, timezone_id=zone)
@@ -16,6 +25,17 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.home, self.role, self.language = home, role, language
+        self.opened.append(self)
+
+    def shows(self):
+        """Return what a person would see here, and the errors that the page reported."""
+        try:
+            seen = (
+                f"{self.page.url}\nfocus: {self.page.evaluate(_FOCUS)}\n{self.page.inner_text('body', timeout=2_000)}"
+            )
+        except Error as error:
+            seen = f"{self.page.url} shows nothing: {error}"
+        return "\n".join([*(f"error: {each}" for each in self.complaints), seen])
 
     def sign_in(self, path) -> None:
         self.page.goto(self.home.api + path)
@@ -41,7 +61,14 @@ class Tab:
         self.focus(selector)
         self.page.keyboard.press("Enter")
 
+    def run(self, module, script, argument=None):
+        """Call a function of JavaScript with what one of the page's modules exports, and an argument."""
+        at = "document.querySelector('script[type=module]').src"
+        called = f"async ([name, argument]) => ({script})(await import(new URL(name, {at})), argument)"
+        return self.page.evaluate(called, [module, argument])
+
     def close(self) -> None:
+        self.opened.remove(self)
         self.context.close()
 
 

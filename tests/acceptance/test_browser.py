@@ -223,7 +223,7 @@ def test_a_reason_reads_on_a_page_as_it_does_at_the_terminal(home, tab):
     said = [*each, *within, "E:1", "no_answer", "no_answer: we know", "part:1", "credit too low", ""]
     for n, language in enumerate(("zh-CN", "en-GB")):
         ops = tab("ops", "/ops", language=language)
-        assert ops.page.evaluate("said => said.map(why)", said) == [in_words(text, n) for text in said]
+        assert ops.run("common.js", "({ why }, said) => said.map(why)", said) == [in_words(text, n) for text in said]
 
 
 def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(home, tab):

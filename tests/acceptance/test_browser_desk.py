@@ -263,26 +263,27 @@ def test_a_number_that_is_none_is_told_as_a_person_would_say_it(desk, number, to
 def test_its_instants_are_by_the_clock_of_the_business_wherever_the_browser_is(browser, home):
     tab = Tab(browser, home, "agent", zone="America/New_York")
     tab.sign_in("/desk")
-    shown = "() => (setInstant('agreed', new Date('2025-08-01T02:04:31.250Z')), byId('agreed').value)"
-    assert tab.page.evaluate(shown) == "2025-08-01 10:04:31"
-    assert tab.page.evaluate("() => instantOf('agreed')") == "2025-08-01T02:04:31.250Z", "as exact as it was stamped"
-    typed_in = "() => (byId('agreed').value = '2025-08-01T10:05', instantOf('agreed'))"
-    assert tab.page.evaluate(typed_in) == "2025-08-01T02:05:00.000Z"
-    by_berlin = """(text) => {
+    tab.run("fields.js", "({ setInstant }) => setInstant('agreed', new Date('2025-08-01T02:04:31.250Z'))")
+    told = "({ instantOf }) => instantOf('agreed')"
+    assert tab.page.locator("#agreed").input_value() == "2025-08-01 10:04:31"
+    assert tab.run("fields.js", told) == "2025-08-01T02:04:31.250Z", "as exact as it was stamped"
+    tab.page.locator("#agreed").evaluate("(field) => { field.value = '2025-08-01T10:05'; }")
+    assert tab.run("fields.js", told) == "2025-08-01T02:05:00.000Z"
+    by_berlin = """({ instantShown }, text) => {
       const as = { timeZone: "Europe/Berlin", dateStyle: "short", timeStyle: "medium" };
       const clock = new Intl.DateTimeFormat("sv-SE", as);
       return instantShown(text, (at) => clock.format(at).replace(" ", "T")).toISOString().slice(5, 16);
     }"""
     told = {"10-26T01:59": "10-25T23:59", "10-26T02:30": "10-26T00:30", "10-26T03:00": "10-26T02:00",
             "03-30T01:59": "03-30T00:59", "03-30T02:30": "03-30T01:30", "03-30T03:00": "03-30T01:00"}  # fmt: skip
-    assert {text: tab.page.evaluate(by_berlin, f"2025-{text}") for text in told} == told, "of two the earlier"
+    assert {text: tab.run("fields.js", by_berlin, f"2025-{text}") for text in told} == told, "of two the earlier"
     assert "Asia/Shanghai" in tab.page.locator("label[for=agreed]").inner_text()
     assert tab.complaints == []
     tab.close()
 
 
 def test_an_answer_that_took_long_does_not_set_the_desks_clock_back(desk):
-    shifted = """async (took) => {
+    shifted = """async ({ call, now }, took) => {
       const [clock, ask] = [Date.now, window.fetch];
       let at = clock();
       const said = new Date(took < 0 ? at + took : at).toUTCString();
@@ -293,5 +294,5 @@ def test_an_answer_that_took_long_does_not_set_the_desks_clock_back(desk):
       [Date.now, window.fetch] = [clock, ask];
       return off;
     }"""
-    assert desk.page.evaluate(shifted, 8_000) == 0
-    assert desk.page.evaluate(shifted, -8_000) <= -8_000, "a clock that is ahead of the server's is corrected"
+    assert desk.run("common.js", shifted, 8_000) == 0
+    assert desk.run("common.js", shifted, -8_000) <= -8_000, "a clock that is ahead of the server's is corrected"

@@ -22,7 +22,7 @@ def test_the_page_of_an_order_tells_of_its_call_its_review_and_its_ending_and_wh
     home.say(9501, "是", "mo-9501-a")
     desk = Tab(browser, home, "agent")
     desk.sign_in("/desk")
-    desk.page.evaluate("(id) => kept.write('watching', id)", order)
+    desk.run("fields.js", "({ kept }, id) => kept.write('watching', id)", order)
     desk.page.reload()
     desk.page.locator("#say-next", has_text="不止一项").wait_for()
     desk.page.locator("#sms .ours", has_text="您有2项业务待确认").wait_for()

@@ -65,7 +65,7 @@ def test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seco
     named = time.monotonic() - began
     assert re.search(r"http_json.*503", trouble.inner_text())
     desk = tab("agent", "/desk", silent)
-    desk.page.evaluate("(id) => kept.write('watching', id)", order)
+    desk.run("fields.js", "({ kept }, id) => kept.write('watching', id)", order)
     began = time.monotonic()
     desk.page.reload()
     desk.page.wait_for_selector("#tries:not(:empty)")
@@ -95,7 +95,7 @@ def test_an_open_page_learns_of_an_outage_and_a_stop_by_itself_and_says_what_the
         each.page.locator("#banner li", has_text="换机房").wait_for(state="detached")
         heard = [url for url in each.asked if url.endswith(("/news", "/life", "/board", "/pauses"))]
         assert len(heard) == 1, heard
-    desk.page.evaluate("(id) => kept.write('watching', id)", about.page.url[-28:])
+    desk.run("fields.js", "({ kept }, id) => kept.write('watching', id)", about.page.url[-28:])
     desk.page.reload()
     desk.page.locator("#say-next", has_text="确认短信会晚一些送达").wait_for()
     desk.page.locator("#tries", has_text="网关应答 503").wait_for()
@@ -172,10 +172,8 @@ def test_a_page_speaks_its_own_language_whatever_the_browser_does(home, tab):
     ops.page.keyboard.press("Escape")
     desk = tab("agent", "/desk", language="en-US")
     desk.page.goto(home.api + "/desk?lang=zh")
-    assert re.fullmatch(
-        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
-        desk.page.evaluate("() => (setInstant('agreed', now()), byId('agreed').value)"),
-    )
+    desk.run("fields.js", "({ setInstant }) => setInstant('agreed', new Date())")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", desk.page.locator("#agreed").input_value())
     desk.page.goto(home.api + "/report?lang=zh")
     desk.page.locator("button[value=code]").click()
     desk.page.wait_for_selector("#problem:focus")
@@ -183,7 +181,7 @@ def test_a_page_speaks_its_own_language_whatever_the_browser_does(home, tab):
     desk.complaints.clear()  # a browser logs every answer of 4xx
 
 
-ENDLESS = """async () => {
+ENDLESS = """async ({ endless }) => {
   let [told, asked] = [0, 0];
   const rowsOf = (length) => Array.from({ length }, () => asked++);
   const ask = async (cursor, limit) => ({ ok: true, body: { rows: rowsOf(limit), cursor: "on" } });
@@ -212,7 +210,7 @@ def test_a_list_ends_where_it_ends_and_is_had_as_a_file_as_its_address_says(home
         ops.page.locator("#csv").click()
     rows = file.value.path().read_text("utf-8-sig").splitlines()
     assert (len(rows), "B500" in rows[1], "1380000" in "".join(rows)) == (24, True, False)
-    assert ops.page.evaluate(ENDLESS) == [10_020, 0], "no row is left out, and so long a list is not read again"
+    assert ops.run("tables.js", ENDLESS) == [10_020, 0], "no row is left out, and so long a list is not read again"
 
 
 def test_a_report_is_decided_by_two_keys(home, tab):

@@ -31,7 +31,8 @@ def comes(page, ref):
 def hears(page):
     """Play a part of the recording: nothing passes unheard."""
     page.keyboard.press("Space")
-    page.wait_for_function("() => secondsHeard() > 0")
+    heard = "() => { const { played } = document.getElementById('player'); return played.length && played.end(0) > 0; }"
+    page.wait_for_function(heard)
 
 
 def looks_again(home, browser):

@@ -169,7 +169,7 @@ def replies(run, handed):
 
 PLACES = (
     "/{who}", "/v1/orders/{who}", "/v1/orders?msisdn={who}&text={words}", "/v1/plans/{who}", "/ops?q={who}",
-    "/rq/0/view/job/{who}", "/v1/gateways/{who}/inbound?text={words}", "/?next={who}", "/assets/{who}",
+    "/rq/0/view/job/{who}", "/v1/gateways/{who}/inbound?text={words}", "/?next={who}", "/assets/0/{who}",
 )  # fmt: skip
 REQUESTS = (
     "{who} /{who} HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -16,6 +16,7 @@ PARTS = {
     "report_id": NOBODY,
     "record": NOBODY,
     "code": "5g-smart-199",
+    "folder": "0",
     "name": "simulated",
     "rest": "",
     "version": "1",
@@ -23,7 +24,7 @@ PARTS = {
     "path": "0/000",
 }
 PUBLIC = {
-    "/", "/sign-in", "/sign-out", "/assets/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json",
+    "/", "/sign-in", "/sign-out", "/assets/{folder}/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json",
     "/tariffs/{code}", "/tariffs/{code}.json", "/tariffs/{code}/{version}", "/tariffs/{code}/{version}.json",
     "/healthz", "/readyz", "/rq", "/report", "/v1/reports/code", "/log/checkpoint",
     "/log/tile/{path:path}", "/log/entries/{path:path}",
@@ -210,7 +211,7 @@ def reading(door):
     }
     assets = set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', door.sign_in(Role.ADMIN).get("/ops").text))
     assert assets
-    return sorted(paths - {"/assets/simulated", f"/v1/orders/{NOBODY}/stream", "/news"} | assets | RQ_PAGES)
+    return sorted(paths - {"/assets/0/simulated", f"/v1/orders/{NOBODY}/stream", "/news"} | assets | RQ_PAGES)
 
 
 RQ_PAGES = {"/rq/", "/rq/0/view/workers", "/rq/0/view/jobs", "/rq/0/data/queues.json", "/rq/0/data/workers.json"}

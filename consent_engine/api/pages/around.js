@@ -1,18 +1,21 @@
-"use strict";
 // /reports, one report: what decides it, what its reporter reads, and what becomes of its reward.
+import { PAGE, byId, clock, dateAndClock, make, say, showFacts, word } from "./common.js";
+
 const GRAVE = ["ours_forbidden", "ours_unrecorded", "channel"];
 const REWARDS = ["eligible", "granted", "none"];
+export const DECIDES = ["ops", "admin"].includes(PAGE.role);
+export let one = null; // the report that is looked at, with all around it
 const nameOf = (each) => word(`report_class.${each}`);
 const reasonsOf = (report) => report.reasons.map((code) => word(`because.${code}`)).join(word("ops.between"));
 
 /** The class and the reward that are chosen; of a reward that is not asked about, nothing. */
-function chosen() {
+export function chosen() {
   const form = new FormData(byId("decide"));
   return { found: form.get("class"), reward: byId("rewards").hidden ? null : form.get("reward") };
 }
 
 /** What the choice would tell the reporter. */
-function showAnswer() {
+export function showAnswer() {
   const { found } = chosen();
   const ways = one.would.filter((each) => each.class === found);
   const asks = ways.length > 1;
@@ -30,7 +33,7 @@ function showAnswer() {
   byId("send").disabled = !found;
 }
 
-function nextReward() {
+export function nextReward() {
   const ways = [...byId("rewards").querySelectorAll("input")];
   if (byId("rewards").hidden || !ways.length) return;
   ways[(ways.findIndex((each) => each.checked) + 1) % ways.length].checked = true;
@@ -85,10 +88,12 @@ function historyRow(each) {
   return make("li", { className: "step" }, make("time", {}, dateAndClock(each.at)), each.by, make("span", { className: "more" }, told.filter(Boolean).join(" · ")));
 }
 
-/** All of one report. */
-function showOne(it) {
+/** All of one report; of none, nothing. */
+export function showOne(it) {
+  one = it;
+  byId("one").hidden = byId("act").hidden = !it;
+  if (!it) return;
   const { report } = it;
-  byId("one").hidden = byId("act").hidden = false;
   say(byId("one-title"), word("reported.one", { number: report.number }));
   byId("said").hidden = !report.what;
   say(byId("said"), report.what);

@@ -1,11 +1,32 @@
-"use strict";
 // /ops, what is wrong now, by its cause.
+import { PAGE, announce, byId, call, dateAndClock, fit, isWord, make, orderLink, say, span, why, word, wrong, wrongField } from "./common.js";
+import { acted, askWhy, stands } from "./pauses.js";
+
 const MOST_AT_ONCE = 500;
 const LATE_MS = 10000;
 const FEW = 5; // so few stuck effects are shown one by one at once
 const mayRetry = ["ops", "admin"].includes(PAGE.role);
 const RECORDS = { l: "line", c: "call", e: "ending", r: "report" }; // records beside orders, by the letter of their owner
 let wasStuck = false;
+
+/** Why a page does not show a plan: what it lacks is named as on the tariff pages. */
+function pageWhy(reason) {
+  const [code, ...rest] = reason.split(":");
+  if (code === "its_json") return word("why.its_json", { 1: pageWhy(rest.join(":")) });
+  return code === "lacks" ? word("why.lacks", { 1: rest[0].split(",").map((name) => word(`tariffs.${name}`)).join(word("ops.between")) }) : why(reason);
+}
+
+/** A line for each plan and channel. */
+function unshown(board) {
+  const lines = board.unshown.map((each) => {
+    const facts = { plan: each.plan, channel: word(`tariffs.${each.channel}`), why: pageWhy(each.why), at: dateAndClock(each.since), until: each.sold_until ? dateAndClock(each.sold_until) : "" };
+    return { key: `plan ${each.plan} ${each.channel}`, text: word(each.sold_until ? "ops.plan_unseen" : "ops.plan_unshown", facts) };
+  });
+  return board.more_unshown ? [...lines, { key: "plans", text: word("ops.more_unshown", { n: board.more_unshown }) }] : lines;
+}
+
+/** How far SQL is behind, in ms: the scribe's lag; NaN where it is not known. */
+export const lagOf = (board) => Date.parse(board.at) - Date.parse(board.as_of);
 
 /** What nobody need do anything about at once, and everybody should know: a line each. */
 function troubles(board) {
@@ -19,7 +40,7 @@ function troubles(board) {
   return [...calls, ...dead, ...unshown(board), ...behind, ...late.map((lane) => ({ key: lane.lane, text: word("ops.lane_late", { name: word(`lane.${lane.lane}`), n: lane.due, for: span(lane.late_ms) }) }))];
 }
 
-function showTrouble(board) {
+export function showTrouble(board) {
   const found = troubles(board);
   byId("no-workers").hidden = board.workers.length > 0;
   fit(byId("trouble"), found, (each) => each.key, () => make("li", { className: "bad" }), (row, each) => say(row, each.text));
@@ -68,7 +89,7 @@ async function againAll(cause, button) {
   announce(answer.ok ? word("ops.retried_many", answer.body) : wrong(answer));
   if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
   button.disabled = false;
-  await refresh();
+  acted();
 }
 
 /** The orders of a cause, cancelled: how many they are is said before, and why is kept. */
@@ -90,7 +111,7 @@ function showStuck(board) {
   fit(byId("stuck"), board.stuck, (stuck) => `${stuck.owner}:${stuck.id}:${stuck.effect}`, stuckRow, (row, stuck) => {
     const state = stuck.state ? word(`state.${stuck.state}`) : "";
     const purpose = stuck.effect.split(".")[0];
-    const what = `purpose.${purpose}` in WORDS ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
+    const what = isWord(`purpose.${purpose}`) ? word(`purpose.${purpose}`) : word(`lane.${stuck.lane}`);
     [what, state, String(stuck.attempts), why(stuck.why)].forEach((text, i) => say(row.children[i + 1], text));
   });
 }
@@ -102,6 +123,6 @@ async function again(stuck, button) {
   announce(answer.ok ? word("ops.retried", { order: stuck.order || stuck.id }) : wrong(answer));
   if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
   button.disabled = false;
-  await refresh();
+  acted();
 }
 

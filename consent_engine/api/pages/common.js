@@ -1,18 +1,21 @@
-"use strict";
-// What our pages share: words (WORDS stands above the scripts of a page), calls to the API, and small pieces of HTML.
+// What our pages share: words, calls to the API, and small pieces of HTML.
 // Text is only ever set as text.
-const PAGE = JSON.parse(document.getElementById("page").textContent);
-const byId = (id) => document.getElementById(id);
+/** The words of this page in its language: the module that has them is the first that runs. */
+const WORDS = {};
+export const learn = (words) => Object.assign(WORDS, words);
+export const PAGE = JSON.parse(document.getElementById("page").textContent);
+export const byId = (id) => document.getElementById(id);
 // Steps, sets of states, triggers that alarm: they follow from the engine's own table.
-const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancellable: CANCELLABLE, waiting: WAITING, alarms: ALARMS } = PAGE.lifecycle;
+export const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancellable: CANCELLABLE, waiting: WAITING, alarms: ALARMS } = PAGE.lifecycle;
 
-/** When what a page shows first stands there: what is further down asks for its own from then on. */
-let firstShown = Promise.resolve();
+/** When what a page shows first stands there, which the page says: what is further down asks for its own from then on. */
+export let isShown;
+export const firstShown = new Promise((done) => (isShown = done));
 
 const AGAIN_MS = 5000;
 let hearing = ["/news", {}]; // the one stream of this page, and what is done with its events
 let source = null;
-let notices = []; // the lines on top of the page
+export let notices = []; // the lines on top of the page
 
 /** What stands still, fails or is slow, as the server words it: on top of the page. */
 function showBanner(lines) {
@@ -42,28 +45,30 @@ function listen() {
 }
 
 /** Hear of what changes from another address. on: by the name of an event */
-function hear(path, on) {
+export function hear(path, on) {
   hearing = [path, on];
   if (source) listen();
 }
 document.addEventListener("visibilitychange", listen);
-queueMicrotask(() => firstShown.then(listen)); // once all scripts are read, and nothing else is waited for
+firstShown.then(listen); // when nothing else is waited for
 
 /** Do it again and again, so many seconds after it was done, while somebody looks at the page. */
-async function every(seconds, work) {
+export async function every(seconds, work) {
   if (!document.hidden) await work();
   setTimeout(every, seconds * 1000, seconds, work);
 }
 
+export const isWord = (name) => name in WORDS;
+
 /** A word in the page's language; {name} in it is filled in. */
-function word(name, facts = {}) {
+export function word(name, facts = {}) {
   const found = (facts.n === 1 && WORDS[`${name}.single`]) || WORDS[name]; // one is said otherwise, where English needs it
   if (found === undefined) console.error(`no word: ${name}`); // the tests' browsers listen
   return (found ?? name.split(".").pop()).replace(/\{(\w+)\}/g, (whole, fact) => facts[fact] ?? whole);
 }
 
 /** An element with properties and children. */
-function make(tag, properties = {}, ...children) {
+export function make(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name in made) made[name] = value;
@@ -73,19 +78,26 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
+/** An element of a picture. */
+export function shape(tag, facts) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(facts)) made.setAttribute(name, value);
+  return made;
+}
+
 /** Set a text only where it differs: a screen reader is not told twice, a selection is kept. */
-function say(element, text) {
+export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /** Tell who cannot see it. */
-const announce = (text) => say(byId("announce"), text);
+export const announce = (text) => say(byId("announce"), text);
 
 let ahead = 0; // how far the server's clock is ahead of ours, in ms
-const now = () => new Date(Date.now() + ahead);
+export const now = () => new Date(Date.now() + ahead);
 
 /** Call the API as the person who is signed in: {ok, status, body}; status 0 when no answer came. */
-async function call(method, path, body, headers = {}) {
+export async function call(method, path, body, headers = {}) {
   const sent = { "X-CSRF-Token": PAGE.csrf, ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
   const began = Date.now();
@@ -112,24 +124,38 @@ async function call(method, path, body, headers = {}) {
   return { ok: answer.ok, status: answer.status, body: read };
 }
 
+export const tail = (id) => id.slice(-6);
+export const orderLink = (id, text = tail(id)) => make("a", { href: `/orders/${id}`, className: "mono", title: id }, text);
+
+/** The words of a reason: of its code, with its arguments, whose last may be a reason. A text without a code stays as it is. */
+export function why(reason) {
+  const [code, ...rest] = reason.split(":");
+  const name = `why.${code}`;
+  if (!rest.length || !isWord(name)) return reason;
+  const last = new Set(WORDS[name].match(/\{\d\}/g)).size - 1;
+  if (last < 0 ? rest.join(":") : rest.length <= last) return reason;
+  const given = [...rest.slice(0, last), why(rest.slice(last).join(":"))];
+  return word(name, Object.fromEntries(given.map((each, n) => [n + 1, each])));
+}
+
 /** What went wrong, in words. */
-function wrong(answer) {
+export function wrong(answer) {
   if (answer.status === 0) return word("problem.network");
   const why = `problem.${answer.body.reason}`;
-  const name = why in WORDS ? why : `problem.${answer.body.code}`;
-  return name in WORDS ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
+  const name = isWord(why) ? why : `problem.${answer.body.code}`;
+  return isWord(name) ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
 }
 
 /** The same, of a form with one field. */
-function wrongField(answer) {
+export function wrongField(answer) {
   const name = `problem.${answer.body.errors?.[0]?.code}`;
-  return name in WORDS ? word(name) : wrong(answer);
+  return isWord(name) ? word(name) : wrong(answer);
 }
 
-const labelOf = (field) => document.querySelector(`label[for=${field.id}]`).textContent;
+export const labelOf = (field) => document.querySelector(`label[for=${field.id}]`).textContent;
 
 /** Put an error beside its field, or take it away: text "". */
-function blame(field, text) {
+export function blame(field, text) {
   const id = `${field.id}-wrong`;
   const beside = field.closest(".with-button, .search") ?? field;
   const others = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((each) => each && each !== id);
@@ -150,22 +176,22 @@ document.addEventListener("invalid", (event) => {
 document.addEventListener("input", ({ target }) => target.required && target.value && blame(target, ""));
 
 const two = (n) => String(n).padStart(2, "0");
-const ZONE = document.querySelector("meta[name=zone]").content;
+export const ZONE = document.querySelector("meta[name=zone]").content;
 const ZONED = new Intl.DateTimeFormat("sv-SE", { timeZone: ZONE, dateStyle: "short", timeStyle: "medium" });
 /** An instant by the clock of the business, as 2025-08-01 10:04:31; its time; its day. */
-const dateAndClock = (instant) => ZONED.format(new Date(instant));
-const clock = (instant) => dateAndClock(instant).slice(11);
-const dayOf = (instant) => dateAndClock(instant).slice(0, 10);
+export const dateAndClock = (instant) => ZONED.format(new Date(instant));
+export const clock = (instant) => dateAndClock(instant).slice(11);
+export const dayOf = (instant) => dateAndClock(instant).slice(0, 10);
 
 /** Say at the foot of a card as of when its list is; nothing where that is not known. */
-function sayAsOf(list, { as_of: at }) {
+export function sayAsOf(list, { as_of: at }) {
   const card = list.closest(".card");
   const foot = card.querySelector(".as-of") ?? card.appendChild(make("p", { className: "muted as-of" }));
   say(foot, at ? word("list.as_of", { at: dayOf(at) === dayOf(now()) ? clock(at) : dateAndClock(at) }) : "");
 }
 
 /** How long something takes, as a clock shows it; from two days on the days are told. */
-function span(ms) {
+export function span(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s >= 2 * 86400) return word("span.days", { n: Math.floor(s / 86400), h: Math.floor((s % 86400) / 3600) });
   const parts = [Math.floor(s / 3600), Math.floor((s % 3600) / 60), s % 60];
@@ -173,7 +199,7 @@ function span(ms) {
 }
 
 /** Make a list's children fit `items`: kept by key, in order, so that what has the focus stays where it is. */
-function fit(parent, items, keyOf, create, update) {
+export function fit(parent, items, keyOf, create, update) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, n) => {
     const key = String(keyOf(item, n));
@@ -190,13 +216,13 @@ function fit(parent, items, keyOf, create, update) {
 }
 
 /** ending: of its service; one that was taken back is nothing that went well. */
-function showState(badge, state, ending = null) {
+export function showState(badge, state, ending = null) {
   badge.className = `badge ${BROKEN.includes(state) ? "failed" : FAILED.includes(state) || ending ? "off" : SETTLED.includes(state) ? "done" : ""}`;
   say(badge, word(`state.${state}`));
 }
 
 /** The five steps of the road, with the time each was reached; and a sixth where the service was taken back. */
-function showRoad(list, order, ending = null) {
+export function showRoad(list, order, ending = null) {
   const at = Object.fromEntries(order.timeline.filter((e) => e.stage).map((e) => [e.stage, e.at]));
   const off = FAILED.includes(order.state);
   if (ending?.ended_at) at.taken_back = ending.ended_at;
@@ -211,7 +237,7 @@ function showRoad(list, order, ending = null) {
 }
 
 /** Names and values; with an address the value is a link. */
-function showFacts(list, rows) {
+export function showFacts(list, rows) {
   fit(list, rows.flatMap(([name, value, to]) => [{ tag: "dt", text: name }, { tag: "dd", text: value, to }]), (item, n) => `${n}${item.to ?? ""}`,
     (item) => make(item.tag, {}, item.to ? make("a", { href: item.to, className: "mono" }) : ""),
     (element, item) => say(item.to ? element.firstChild : element, item.text));

@@ -1,25 +1,19 @@
-"use strict";
 // /review, what was heard and what was not: a bar a day, agent or carrier, whose gap is the part that nobody has heard.
+import { byId, call, dayOf, make, now, say, sayAsOf, shape, word, wrong } from "./common.js";
+
 const COVERED_DAYS = 7;
 const DAY_MS = 86400e3;
-const SVG = "http://www.w3.org/2000/svg";
 let coveredBy = "day";
 let coverageAsked = 0;
-let covered = 0; // the instant as of which it is shown
-
-function drawn(name, properties) {
-  const made = document.createElementNS(SVG, name);
-  for (const [property, value] of Object.entries(properties)) made.setAttribute(property, value);
-  return made;
-}
+export let covered = 0; // the instant as of which it is shown
 
 /** One bar: heard, and the gap behind it, as long as the most calls of any row are. */
 function bar(row, most) {
-  const picture = drawn("svg", { class: "covered", viewBox: "0 0 100 6", preserveAspectRatio: "none", role: "img" });
+  const picture = shape("svg", { class: "covered", viewBox: "0 0 100 6", preserveAspectRatio: "none", role: "img" });
   picture.setAttribute("aria-label", word("review.picture", { ...row, key: keyName(row.key) }));
   const wide = (n) => (100 * n) / most;
-  picture.append(drawn("rect", { class: "did", x: 0, y: 0, width: wide(row.reviewed), height: 6 }),
-    drawn("rect", { class: "gap", x: wide(row.reviewed), y: 0, width: wide(row.gap), height: 6 }));
+  picture.append(shape("rect", { class: "did", x: 0, y: 0, width: wide(row.reviewed), height: 6 }),
+    shape("rect", { class: "gap", x: wide(row.reviewed), y: 0, width: wide(row.gap), height: 6 }));
   return picture;
 }
 
@@ -31,7 +25,7 @@ function daysCounted() {
 }
 
 /** Count what was heard. wait: with the verdict that was given last */
-async function coverage(wait = false) {
+export async function coverage(wait = false) {
   const asked = (coverageAsked += 1);
   const answer = await call("GET", `/v1/reviews/coverage?${daysCounted()}&by=${coveredBy}&wait=${wait}`);
   if (asked !== coverageAsked) return; // it was asked for again since

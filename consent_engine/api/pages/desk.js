@@ -1,17 +1,18 @@
-"use strict";
 // /desk: may I call? - the call begins - read aloud - place - and the order's life, live. A request that is unanswered is
 // kept in this window's session storage, so that a reload asks the same again.
-let plans = [];
-let permit = "";
-let already = []; // the open orders of the number: {plan, name, order}
-const names = new Map(); // of plans, by their codes
-const planName = (code) => names.get(code) ?? code;
+import { PAGE, announce, blame, byId, call, clock, dateAndClock, isShown, isWord, labelOf, make, now, say, word, wrong } from "./common.js";
+import { DRAFTED, carrier, dropDraft, instantOf, kept, newKey, numberTrouble, setInstant, summary } from "./fields.js";
+import { keepOrder, learnNames, leave, loadMine, look, showMine, showNext, watch } from "./life.js";
+import { askEnding, beginCall, endCall, keepCall, showCall } from "./phone.js";
+import "./refusal.js";
+import { desk, primary, unread } from "./steps.js";
+import { showScript } from "./teleprompter.js";
 
-/** The one button that is next; the others step back. */
-function primary() {
-  const asks = !current?.id ? (permit ? "begin" : "check") : current.violations.length ? "end-call" : !byId("plan").value || unread().length ? "stamp" : byId("agreed").value ? "place" : "now-agreed";
-  const next = byId("watching").hidden ? asks : current?.id ? "end-call" : "next";
-  for (const id of ["check", "begin", "stamp", "now-agreed", "place", "end-call", "next"]) byId(id).classList.toggle("main", id === next);
+let plans = [];
+let already = []; // the open orders of the number: {plan, name, order}
+
+function saveDraft() {
+  kept.write("draft", { checked: desk.permit !== "", fields: DRAFTED.map((id) => [id, byId(id).value]) });
 }
 
 /** What the key and this browser know of the agent. */
@@ -21,21 +22,12 @@ function known() {
   if (localStorage.getItem("carrier") in PAGE.carriers) byId("carrier").value = localStorage.getItem("carrier");
 }
 
-async function learnNames() {
-  const answer = await call("GET", "/v1/plans");
-  for (const { code, name } of answer.ok ? answer.body.items : []) names.set(code, name);
-  byId("mine-list").replaceChildren();
-  showMine();
-}
-
 // -- 1. may I call? --------------------------------------------------------------------------------------------------
 
-const carrier = () => byId("carrier").value;
-
 function closeSteps() {
-  if (current?.id) return; // what has begun goes on, whatever is typed into the first step
+  if (desk.call?.id) return; // what has begun goes on, whatever is typed into the first step
   for (const id of ["call-step", "plan-step", "place-step"]) byId(id).disabled = true;
-  permit = "";
+  desk.permit = "";
   already = [];
   showScript(null);
   byId("dial-said").replaceChildren();
@@ -50,7 +42,7 @@ async function askPermit(msisdn) {
 
 async function dial(event) {
   event?.preventDefault();
-  if (current?.id) return byId("end-call").focus();
+  if (desk.call?.id) return byId("end-call").focus();
   say(byId("refused"), "");
   say(byId("call-said"), "");
   const msisdn = byId("msisdn").value.trim();
@@ -68,7 +60,7 @@ async function dial(event) {
   if (!malformed) byId("dial-said").replaceChildren(make("strong", { className: `verdict ${good ? "good" : "bad"}`, title: called }, text));
   if (already.length && !malformed) byId("dial-said").append(make("p", { className: "warn" }, word("desk.open_already", { plans: already.map(({ name }) => name).join(word("ops.between")) })));
   if (!good) return byId("msisdn").focus();
-  permit = row.permit;
+  desk.permit = row.permit;
   byId("caller").value = outbound;
   byId("agent").value ||= PAGE.agent || (localStorage.getItem("agent") ?? "");
   byId("call-step").disabled = false;
@@ -79,88 +71,59 @@ async function dial(event) {
 
 // -- 2. the call has begun: what may be offered in it -----------------------------------------------------------------
 
+async function startCall() {
+  if (await beginCall()) await openPlans();
+}
+
 async function openPlans() {
   const answer = await call("GET", "/v1/plans");
-  plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === current.body.carrier && plan.sale === "on_sale") : [];
+  plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === desk.call.body.carrier && plan.sale === "on_sale") : [];
   say(byId("plan-said"), answer.ok ? (plans.length ? "" : word("desk.no_plans")) : wrong(answer));
   const has = (code) => (already.some(({ plan }) => plan === code) ? word("desk.has_already") : "");
   const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.reads.zh.price ?? ""}${has(plan.code)}`));
   byId("plan").replaceChildren(make("option", { value: "" }, word("desk.choose")), ...choices);
   byId("call-step").disabled = true;
-  byId("plan-step").disabled = current.violations.length > 0;
-  if (current.plan) {
-    byId("plan").value = current.plan;
+  byId("plan-step").disabled = desk.call.violations.length > 0;
+  if (desk.call.plan) {
+    byId("plan").value = desk.call.plan;
     choose();
   } else if (handed.plan && plans.some(({ code }) => code === handed.plan)) {
     byId("plan").value = handed.plan;
     choose();
   }
-  (current.violations.length ? byId("end-call") : byId("plan")).focus();
+  (desk.call.violations.length ? byId("end-call") : byId("plan")).focus();
 }
 
 function choose() {
   const plan = plans.find((each) => each.code === byId("plan").value);
   byId("place-step").disabled = !plan;
-  if (current && plan && current.plan !== plan.code) keepCall({ ...current, plan: plan.code, stamps: [] });
-  showScript(plan, current?.stamps ?? []);
+  if (desk.call && plan && desk.call.plan !== plan.code) keepCall({ ...desk.call, plan: plan.code, stamps: [] });
+  showScript(plan, desk.call?.stamps ?? []);
 }
 
 // -- 3. and 4. the subscriber agrees, and placing -----------------------------------------------------------------------
 
-/** An instant as the field writes it: by the clock of the business, whatever the browser's is, to the second. */
-const local = dateAndClock;
-
-/** What such a clock shows, as an instant: the earlier of two where it was put back; of an hour that it leaves out, the one behind it. */
-function instantShown(text, shownAt = local) {
-  const read = (said) => Date.parse(`${said.replace(" ", "T")}Z`);
-  const shown = read(text);
-  const off = (at) => read(shownAt(at)) - at;
-  const found = [-1, 1].map((day) => shown - off(shown + day * 86_400_000));
-  return new Date(found.find((at) => at + off(at) === shown) ?? found[0]);
-}
-
-if (Intl.DateTimeFormat().resolvedOptions().timeZone !== ZONE) ["started", "agreed"].forEach((id) => document.querySelector(`label[for=${id}]`).append(` · ${ZONE}`));
-
-const exact = {};
-
-/** An instant into its field, which shows seconds; it is kept to the millisecond. */
-function setInstant(field, at) {
-  exact[field] = at;
-  byId(field).value = local(at);
-}
-
-/** What the field says, as the API wants it. */
-function instantOf(field) {
-  const text = byId(field).value;
-  if (!text) return "";
-  if (exact[field] && local(exact[field]) === text) return exact[field].toISOString();
-  return instantShown(text).toISOString();
-}
-
 /** When the subscriber agreed. After a reload only whole seconds of it are known: within the call's first it is the call's beginning. */
 function agreedAt() {
   const agreed = instantOf("agreed");
-  const short = Date.parse(current.body.started_at) - Date.parse(agreed);
-  return short > 0 && short < 1000 ? current.body.started_at : agreed;
+  const short = Date.parse(desk.call.body.started_at) - Date.parse(agreed);
+  return short > 0 && short < 1000 ? desk.call.body.started_at : agreed;
 }
 
 const FIELDS = { msisdn: "msisdn", plan: "plan", agent: "agent", agreed_at: "agreed" };
 
 function request() {
-  const { to: msisdn, agent } = current.body;
-  const body = { msisdn, plan: byId("plan").value, agent, call_id: current.id, agreed_at: agreedAt() };
+  const { to: msisdn, agent } = desk.call.body;
+  const body = { msisdn, plan: byId("plan").value, agent, call_id: desk.call.id, agreed_at: agreedAt() };
   const text = JSON.stringify(body);
   const before = kept.read("placing");
   // The same request keeps its key, so that it is one order however often it is sent; a changed one is another.
-  return before?.body === text ? before : { key: `desk-${crypto.randomUUID?.() ?? random()}`, body: text };
+  return before?.body === text ? before : { key: newKey("desk"), body: text };
 }
-
-/** As good a name as randomUUID, which browsers give to https pages only. */
-const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 async function place(event) {
   event?.preventDefault();
-  if (byId("place").disabled || !current?.id) return;
+  if (byId("place").disabled || !desk.call?.id) return;
   if (unread().length) return sayUnread();
   if (!byId("agreed").value) return showWrong([{ field: byId("agreed"), text: word("desk.fill", { name: labelOf(byId("agreed")) }) }], make("strong", {}, word("desk.fix")));
   await send(request());
@@ -183,8 +146,8 @@ async function send(pending) {
   say(byId("place"), word("desk.place"));
   if (answer.ok) {
     kept.write("placing", null);
-    keep(answer.body);
-    if (current) keepCall({ ...current, order: answer.body.id });
+    keepOrder(answer.body);
+    if (desk.call) keepCall({ ...desk.call, order: answer.body.id });
     return watch(answer.body, true);
   }
   // Refused: nothing is reserved. Anything else may have been taken: the same request stays, and is asked again.
@@ -205,7 +168,7 @@ function turnedAway(answer) {
   const blamed = [];
   for (const each of answer.body.errors ?? []) {
     const field = byId(FIELDS[each.field] ?? "");
-    const text = `problem.${each.code}` in WORDS ? word(`problem.${each.code}`) : each.message;
+    const text = isWord(`problem.${each.code}`) ? word(`problem.${each.code}`) : each.message;
     if (field) blamed.push({ field, text: field.id === "msisdn" ? numberTrouble(field.value, text) : text });
     else lines.push(make("p", {}, text));
   }
@@ -233,50 +196,15 @@ function nextCall() {
   byId("msisdn").focus();
 }
 
-const MOST_MINE = 50;
-
-function keep(placed) {
-  const mine = (kept.read("mine") ?? []).filter((each) => each.id !== placed.id);
-  kept.write("mine", [{ id: placed.id, created_at: placed.created_at, plan: placed.plan.code, msisdn: placed.msisdn, state: placed.state }, ...mine].slice(0, MOST_MINE));
-  kept.write("watching", placed.id);
-  showMine();
-}
-
-function showMine() {
-  const mine = kept.read("mine") ?? [];
-  byId("mine").hidden = mine.length === 0;
-  const label = (each) => `${clock(each.created_at)} · ${planName(each.plan)} · ${word("desk.tail", { digits: each.msisdn.slice(-4) })} · `;
-  fit(byId("mine-list"), mine, (each) => each.id,
-    (each) => make("li", {}, label(each), make("button", { type: "button", className: "link", title: each.id, onclick: () => look(each.id) }, `…${each.id.slice(-6)}`), " ", make("span", { className: "badge" })),
-    (item, each) => showState(item.querySelector(".badge"), each.state));
-}
-
-/** What this key placed today, also from another window; a step of the order that is watched stands there at once. */
-async function loadMine() {
-  const answer = await call("GET", "/desk/mine");
-  if (!answer.ok) return;
-  const known = new Map([...(kept.read("mine") ?? []), ...answer.body.orders].map((each) => [each.id, each]));
-  kept.write("mine", [...known.values()].filter((each) => each.created_at >= answer.body.since).sort((a, b) => b.created_at.localeCompare(a.created_at)).slice(0, MOST_MINE));
-  say(byId("mine-cut"), answer.body.cut ? word("desk.mine_cut") : "");
-  showMine();
-}
-
-function noteState({ id, state }) {
-  const mine = kept.read("mine") ?? [];
-  if (!mine.some((each) => each.id === id && each.state !== state)) return;
-  kept.write("mine", mine.map((each) => (each.id === id ? { ...each, state } : each)));
-  showMine();
-}
-
 // -- what a reload brings back, and what a softphone hands over --------------------------------------------------------
 
 /** The form as it stood before a reload or a switch of language; a call that has begun goes on. */
 async function restore(draft) {
   const fields = Object.fromEntries(draft?.fields ?? []);
   for (const id of DRAFTED) if (id !== "plan" && id in fields) byId(id).value = fields[id];
-  if (current?.id) {
-    byId("carrier").value = current.body.carrier;
-    byId("caller").value = current.body.from;
+  if (desk.call?.id) {
+    byId("carrier").value = desk.call.body.carrier;
+    byId("caller").value = desk.call.body.from;
     await openPlans();
   } else if (draft?.checked) {
     await dial();
@@ -294,7 +222,7 @@ async function handedOver() {
   if (!facts.msisdn && !facts.ended) return false;
   history.replaceState(null, "", location.pathname);
   if (facts.ended) return hungUp(facts);
-  if (current?.id) { // the call before is ended first: nothing of it is lost
+  if (desk.call?.id) { // the call before is ended first: nothing of it is lost
     askEnding();
     return true;
   }
@@ -306,21 +234,21 @@ async function handedOver() {
   const started = new Date(facts.started ?? "");
   if (!Number.isNaN(started.getTime())) setInstant("started", started);
   await dial();
-  if (!permit || !facts.started) return true;
+  if (!desk.permit || !facts.started) return true;
   // A permit is asked for before a call: the dialler's own stands for this one, else the door judges when it began.
-  permit = facts.permit ?? "";
-  if (byId("started").value && byId("agent").value) await beginCall();
+  desk.permit = facts.permit ?? "";
+  if (byId("started").value && byId("agent").value) await startCall();
   return true;
 }
 
 /** The softphone says that the call is over: an order was placed, so it is ended; else the agent says what came of it. */
 async function hungUp({ ended: at, call: ref, sha256 }) {
-  if (!current?.id) return false;
+  if (!desk.call?.id) return false;
   const over = new Date(at);
   if (ref) byId("recording").value = ref;
-  keepCall({ ...current, sha256, ended: Number.isNaN(over.getTime()) ? undefined : over.toISOString() });
+  keepCall({ ...desk.call, sha256, ended: Number.isNaN(over.getTime()) ? undefined : over.toISOString() });
   askEnding();
-  if (current.order && byId("recording").value.trim()) await endCall();
+  if (desk.call.order && byId("recording").value.trim()) await endCall();
   return true;
 }
 
@@ -343,12 +271,17 @@ byId("plan").addEventListener("change", () => {
   byId("wrong").replaceChildren(); // it was of the plan before
   choose();
 });
-byId("begin").addEventListener("click", () => byId("started").value || setInstant("started", now()), { capture: true });
+byId("begin").addEventListener("click", () => {
+  if (!byId("started").value) setInstant("started", now());
+  startCall();
+});
+byId("next").addEventListener("click", nextCall);
+document.addEventListener("done", ({ detail: stays }) => (stays ? showNext() : nextCall()));
 byId("now-agreed").addEventListener("click", agree);
 byId("placing").addEventListener("submit", place);
 for (const kind of ["input", "change", "click"]) {
   byId("asking").addEventListener(kind, saveDraft);
-  byId("ending").addEventListener(kind, () => current && saveDraft());
+  byId("ending").addEventListener(kind, () => desk.call && saveDraft());
 }
 document.addEventListener("keydown", (event) => {
   if (event.key !== "F9" || event.repeat) return;
@@ -364,7 +297,8 @@ async function begin() {
   if (kept.read("placing")) return send(kept.read("placing"));
   if (await handedOver()) return;
   if (kept.read("watching")) return look(kept.read("watching"));
-  if (kept.read("draft") || current?.id) await restore(kept.read("draft"));
+  if (kept.read("draft") || desk.call?.id) await restore(kept.read("draft"));
 }
 window.addEventListener("hashchange", handedOver);
 begin();
+isShown();

@@ -1,5 +1,7 @@
-"use strict";
 // /ops, orders: found by number, id or the last characters of one; and listed by filters, which stand in the address.
+import { byId, call, dateAndClock, firstShown, fit, make, orderLink, say, sayAsOf, word, wrong } from "./common.js";
+import { endless, shownOf } from "./tables.js";
+
 const FILTERS = ["state", "carrier", "plan", "agent", "since", "until"];
 let asking = ""; // the filters of the newest question
 let search = null; // what a search found stays until a filter is used
@@ -34,7 +36,7 @@ const orders = endless((cursor, limit) => {
   byId("csv").href = `/ops/orders.csv?${asking}`;
   byId("agents").replaceChildren(...[...new Set(rows.map(({ agent }) => agent))].map((value) => make("option", { value })));
 });
-const listAgain = () => (search ? null : orders.again());
+export const listAgain = () => (search ? null : orders.again());
 
 /** The fields as the address says; a change of them is an address of its own, so that Back takes it back. */
 function fieldsFromAddress() {

@@ -1,10 +1,10 @@
-"use strict";
 // /ops, how much passed and how fast: bars for what passed, red for what failed, a line for the slow ones. All pictures
 // stand over one axis of time; the pointer, or the axis' own slider, reads a moment in all of them. Readers get a table.
+import { byId, call, clock, every, firstShown, fit, make, say, shape, word, wrong } from "./common.js";
+
 const FLOW_EVERY_S = 10;
 const WIDE = 360;
 const HIGH = 40;
-const SVG = "http://www.w3.org/2000/svg";
 const TICKS = { hour: (text) => text.endsWith("0"), day: (text) => text.endsWith(":00") && Number(text.slice(0, 2)) % 3 === 0 };
 let spanShown = "hour";
 let flowTold = null; // what is drawn
@@ -14,12 +14,6 @@ const placeName = (each) => (each.to === "lane" ? word("ops.lane_named", { name:
 const sum = (numbers) => numbers.reduce((total, n) => total + n, 0);
 const took = (ms) => (ms === null ? "–" : ms < 1000 ? word("span.ms", { n: ms }) : word("span.s", { n: (ms / 1000).toFixed(1) }));
 const beginOf = (step) => clock(Date.parse(flowTold.since) + step * flowTold.step_ms).slice(0, 5);
-
-function shape(tag, facts) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(facts)) made.setAttribute(name, value);
-  return made;
-}
 
 /** The course of one place, over the axis of all: for eyes alone, the same numbers stand in the table. */
 function drawn(each, ticks) {

@@ -1,6 +1,7 @@
-"use strict";
 // /ops, what may be a refusal: read and decided, the same words at once. Nothing moves under the pointer: a click must
 // not meet other words than those that were read.
+import { PAGE, announce, byId, call, dateAndClock, every, firstShown, fit, make, now, say, sayAsOf, word, wrong, wrongField } from "./common.js";
+
 const HELD_EVERY_S = 5;
 const LINGER_MS = 8000; // how long what was decided here is still to be seen
 const HURRY_MS = 4 * 3600 * 1000;

@@ -1,20 +1,23 @@
-"use strict";
 // The life of an order on /desk: every step the moment it is written, and what an agent may still do.
+import { CANCELLABLE, PAGE, SETTLED, STEPS, WAITING, announce, byId, call, clock, dateAndClock, fit, hear, make, notices, now, say, showFacts, showRoad, showState, span, why, word, wrongField } from "./common.js";
+import { kept } from "./fields.js";
+import { desk, primary } from "./steps.js";
+import { HELD, bubblesOf, showBubbles, showMarks, showTimeline } from "./timeline.js";
+
 const SETTLE_MS = 700;
 const ALONE = { barred: [], ending: null, line_sms: [], waiting: [] }; // nothing is known yet of what stands beside an order
-let order = null;
 let beside = ALONE;
 
-async function look(id) {
+export async function look(id) {
   const answer = await call("GET", `/orders/${id}/life`);
   if (answer.ok) watch(answer.body.order, true);
   else kept.write("watching", null);
 }
 
-function watch(found, focus) {
+export function watch(found, focus) {
   for (const id of ["sms", "timeline", "wrong"]) byId(id).replaceChildren();
   say(byId("acted"), "");
-  order = null;
+  desk.order = null;
   beside = ALONE;
   kept.write("watching", found.id);
   byId("asking").hidden = true;
@@ -30,28 +33,28 @@ function watch(found, focus) {
 
 /** life: the order's with all that stands beside it; of an answer that has the order alone, what was known stays. */
 function show(found, life = beside) {
-  const before = order?.id === found.id ? order.timeline.length : found.timeline.length;
-  order = found;
+  const before = desk.order?.id === found.id ? desk.order.timeline.length : found.timeline.length;
+  desk.order = found;
   beside = life;
-  showState(byId("state"), order.state, life.ending);
+  showState(byId("state"), desk.order.state, life.ending);
   showMarks(byId("marks"), life);
   showNext();
   showTries();
-  noteState(order);
-  showRoad(byId("road"), order, life.ending);
-  showTimeline(byId("timeline"), order);
+  noteState(desk.order);
+  showRoad(byId("road"), desk.order, life.ending);
+  showTimeline(byId("timeline"), desk.order);
   showFacts(byId("facts"), [
-    [word("ops.order"), order.id, `/orders/${order.id}`], [word("ops.number"), order.msisdn],
-    [word("ops.plan"), `${planName(order.plan.code)} v${order.plan.version}`],
+    [word("ops.order"), desk.order.id, `/orders/${desk.order.id}`], [word("ops.number"), desk.order.msisdn],
+    [word("ops.plan"), `${planName(desk.order.plan.code)} v${desk.order.plan.version}`],
   ]);
   showSms();
-  const resends = resendsOf(order);
+  const resends = resendsOf(desk.order);
   say(byId("resends"), word("desk.resends", { used: resends, most: PAGE.resend_max }));
-  byId("resend").disabled = !WAITING.includes(order.state) || resends >= PAGE.resend_max;
-  for (const element of byId("cancel").elements) element.disabled = !CANCELLABLE.includes(order.state);
-  byId("acts").hidden = SETTLED.includes(order.state);
-  const news = order.timeline.slice(before);
-  if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${order.state}`)].join(word("ops.between")));
+  byId("resend").disabled = !WAITING.includes(desk.order.state) || resends >= PAGE.resend_max;
+  for (const element of byId("cancel").elements) element.disabled = !CANCELLABLE.includes(desk.order.state);
+  byId("acts").hidden = SETTLED.includes(desk.order.state);
+  const news = desk.order.timeline.slice(before);
+  if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${desk.order.state}`)].join(word("ops.between")));
   countDown();
 }
 
@@ -66,14 +69,14 @@ function sayingOf({ state, timeline }) {
   const [last] = timeline.filter(({ detail }) => detail.keyword).slice(-1);
   if (last?.trigger === "replied_suspect") return "say.prove";
   if (last?.detail.rule === "ambiguous") return "say.which_one";
-  return current?.id ? "say.hang_up" : `say.${state}`;
+  return desk.call?.id ? "say.hang_up" : `say.${state}`;
 }
 
 /** The sentence to say now. While the call is up the subscriber is let go first: a yes during the call counts for little. */
-function showNext() {
-  if (!order) return;
-  say(byId("say-next"), word(sayingOf(order)));
-  byId("next").hidden = Boolean(current?.id); // the call is ended first, above
+export function showNext() {
+  if (!desk.order) return;
+  say(byId("say-next"), word(sayingOf(desk.order)));
+  byId("next").hidden = Boolean(desk.call?.id); // the call is ended first, above
 }
 
 const isLate = (each) => each.why && each.attempts > 0;
@@ -86,26 +89,26 @@ function showTries() {
 
 /** The SMS as they went to and fro, word for word. */
 function showSms() {
-  const soon = { ours: true, soon: true, text: word("desk.asked_soon"), at: order.created_at, who: word("desk.us"), more: [] };
-  const bubbles = bubblesOf(order, beside.line_sms);
+  const soon = { ours: true, soon: true, text: word("desk.asked_soon"), at: desk.order.created_at, who: word("desk.us"), more: [] };
+  const bubbles = bubblesOf(desk.order, beside.line_sms);
   showBubbles(byId("sms"), bubbles.length ? bubbles : [soon]);
 }
 
 function countDown() {
-  const waits = WAITING.includes(order?.state) && order.reply_by;
-  const left = waits ? Date.parse(order.reply_by) - now().getTime() : 0;
-  say(byId("reply-by"), waits ? word("desk.reply_by", { at: dateAndClock(order.reply_by), left: span(left) }) : "");
+  const waits = WAITING.includes(desk.order?.state) && desk.order.reply_by;
+  const left = waits ? Date.parse(desk.order.reply_by) - now().getTime() : 0;
+  say(byId("reply-by"), waits ? word("desk.reply_by", { at: dateAndClock(desk.order.reply_by), left: span(left) }) : "");
 }
 
 async function act(path, body, done) {
-  const answer = await call("POST", `/v1/orders/${order.id}/${path}`, body);
+  const answer = await call("POST", `/v1/orders/${desk.order.id}/${path}`, body);
   byId("acted").className = answer.ok ? "good" : "bad";
   say(byId("acted"), answer.ok ? done(answer.body) : wrongField(answer));
   if (answer.ok) show(answer.body);
 }
 
 byId("resend").addEventListener("click", () => {
-  const before = resendsOf(order);
+  const before = resendsOf(desk.order);
   act("resend", undefined, (after) => word(resendsOf(after) > before ? "desk.resent" : "desk.still_sending"));
 });
 byId("cancel").addEventListener("submit", (event) => {
@@ -114,14 +117,62 @@ byId("cancel").addEventListener("submit", (event) => {
   else byId("reason").focus();
 });
 /** Away from the order: to the form. */
-function leave() {
-  if (order) hear("/news", {});
-  order = null;
+export function leave() {
+  if (desk.order) hear("/news", {});
+  desk.order = null;
   kept.write("watching", null);
   byId("watching").hidden = true;
   byId("asking").hidden = false;
   primary();
 }
 
-byId("next").addEventListener("click", () => nextCall());
+
+// -- orders of today
+
+const names = new Map(); // of plans, by their codes
+const planName = (code) => names.get(code) ?? code;
+
+export async function learnNames() {
+  const answer = await call("GET", "/v1/plans");
+  for (const { code, name } of answer.ok ? answer.body.items : []) names.set(code, name);
+  byId("mine-list").replaceChildren();
+  showMine();
+}
+
+const MOST_MINE = 50;
+
+export function keepOrder(placed) {
+  const mine = (kept.read("mine") ?? []).filter((each) => each.id !== placed.id);
+  kept.write("mine", [{ id: placed.id, created_at: placed.created_at, plan: placed.plan.code, msisdn: placed.msisdn, state: placed.state }, ...mine].slice(0, MOST_MINE));
+  kept.write("watching", placed.id);
+  showMine();
+}
+
+export function showMine() {
+  const mine = kept.read("mine") ?? [];
+  byId("mine").hidden = mine.length === 0;
+  const label = (each) => `${clock(each.created_at)} · ${planName(each.plan)} · ${word("desk.tail", { digits: each.msisdn.slice(-4) })} · `;
+  fit(byId("mine-list"), mine, (each) => each.id,
+    (each) => make("li", {}, label(each), make("button", { type: "button", className: "link", title: each.id }, `…${each.id.slice(-6)}`), " ", make("span", { className: "badge" })),
+    (item, each) => showState(item.querySelector(".badge"), each.state));
+}
+
+/** What this key placed today, also from another window; a step of the order that is watched stands there at once. */
+export async function loadMine() {
+  const answer = await call("GET", "/desk/mine");
+  if (!answer.ok) return;
+  const known = new Map([...(kept.read("mine") ?? []), ...answer.body.orders].map((each) => [each.id, each]));
+  kept.write("mine", [...known.values()].filter((each) => each.created_at >= answer.body.since).sort((a, b) => b.created_at.localeCompare(a.created_at)).slice(0, MOST_MINE));
+  say(byId("mine-cut"), answer.body.cut ? word("desk.mine_cut") : "");
+  showMine();
+}
+
+function noteState({ id, state }) {
+  const mine = kept.read("mine") ?? [];
+  if (!mine.some((each) => each.id === id && each.state !== state)) return;
+  kept.write("mine", mine.map((each) => (each.id === id ? { ...each, state } : each)));
+  showMine();
+}
+
+byId("mine-list").addEventListener("click", ({ target }) => target.matches("button") && look(target.title));
 setInterval(countDown, 1000);

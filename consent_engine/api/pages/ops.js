@@ -1,11 +1,13 @@
-"use strict";
 // /ops: the board refreshes itself; what has the focus, and where the page was scrolled to, stays.
+import { BROKEN, FAILED, SETTLED, byId, call, clock, dateAndClock, every, fit, isShown, make, say, sayAsOf, span, word } from "./common.js";
+import { lagOf, showTrouble } from "./causes.js";
+import { listAgain } from "./find.js";
+import { pauseButton, showPaused } from "./pauses.js";
+import "./flow.js";
+import "./held.js";
+import "./tables.js";
+
 const EVERY_S = 3;
-const LISTED_EVERY_S = 15;
-const A_PAGE = 20;
-const FRESH = 200; // so long a list is read again and again; a longer one is only continued
-const A_STEP = 100;
-const MOST_PIECES = 50; // of one look: a piece may be short or empty and still not be the last
 
 function showFunnel(board) {
   sayAsOf(byId("funnel"), board.funnel ? board : {});
@@ -28,9 +30,6 @@ function showFunnel(board) {
       row.querySelector(".before").style.width = `${(100 * before) / most}%`;
     });
 }
-
-/** How far SQL is behind, in ms: the scribe's lag; NaN where it is not known. */
-const lagOf = (board) => Date.parse(board.at) - Date.parse(board.as_of);
 
 /** What a worker says of itself, in the page's words. */
 function workerTold({ lanes: served, in_flight: flying, troubles }) {
@@ -89,54 +88,5 @@ async function refresh() {
   await listed;
 }
 
-/** A list that is read in pieces, without end. ask: (cursor, limit) => answer · of: the rows of an answer's body */
-function endless(ask, of, show) {
-  let rows = [];
-  let cursor = "";
-  let turn = 0;
-  let busy = false;
-  async function read(from, least) {
-    const mine = (turn += 1);
-    const found = from ? [...rows] : [];
-    let [next, answer, first] = [from, null, null];
-    busy = true;
-    for (let n = 0; n < MOST_PIECES && (n === 0 || (next && found.length < least)); n += 1) {
-      answer = await ask(next, Math.min(A_STEP, least - found.length));
-      if (mine !== turn) return;
-      if (!answer.ok) break;
-      first ??= answer;
-      found.push(...of(answer.body));
-      next = answer.body.cursor;
-    }
-    busy = false;
-    if (answer.ok) [rows, cursor] = [found, next];
-    show(answer.ok && !from ? first : answer, rows, cursor);
-  }
-  return {
-    again: () => (busy || rows.length > FRESH ? null : read("", Math.max(A_PAGE, rows.length))),
-    more: () => read(cursor, rows.length + A_STEP),
-    anew: () => ((rows = []), read("", A_PAGE)),
-  };
-}
-
-const shownOf = (rows) => (rows.length > A_PAGE ? word(rows.length > FRESH ? "list.shown_still" : "list.shown", { n: rows.length }) : "");
-
-/** A table that is looked up again and again: the newest rows, and more on request. */
-function tableOf(name, path, inside, create, update) {
-  const list = endless((cursor, limit) => call("GET", `${path}&limit=${limit}&cursor=${cursor}`), (body) => body[inside], (answer, rows, cursor) => {
-    byId(`${name}-wrong`).hidden = answer.ok;
-    say(byId(`${name}-wrong`), answer.ok ? "" : wrong(answer));
-    if (!answer.ok) return;
-    byId(`no-${name}`).hidden = rows.length > 0;
-    byId(`${name}-region`).hidden = rows.length === 0;
-    byId(`more-${name}`).hidden = cursor === "";
-    say(byId(`shown-${name}`), shownOf(rows));
-    fit(byId(name), rows, (each) => each.id, create, update);
-    sayAsOf(byId(name), answer.body);
-  });
-  byId(`more-${name}`).addEventListener("click", list.more);
-  firstShown.then(() => every(LISTED_EVERY_S, list.again));
-}
-
-// Board and list, once all scripts are read.
-firstShown = firstShown.then(() => every(EVERY_S, refresh));
+document.addEventListener("acted", refresh);
+every(EVERY_S, refresh).then(isShown);

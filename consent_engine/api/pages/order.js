@@ -1,5 +1,7 @@
-"use strict";
 // One order at its own address: what it waits for, the SMS word for word, its call, and all that happened.
+import { PAGE, WAITING, announce, byId, call, dateAndClock, fit, hear, isShown, isWord, make, now, orderLink, say, showFacts, showRoad, showState, span, tail, why, word, wrong } from "./common.js";
+import { BRIEF, HELD, briefValue, bubblesOf, detailOf, showBubbles, showMarks, showTimeline } from "./timeline.js";
+
 let shown = PAGE.life;
 let revealed = null;
 
@@ -42,7 +44,7 @@ function isPlain(name, value, { detail }, id) {
 }
 
 function facts(entry, id) {
-  const by = `by.${entry.by}` in WORDS ? word(`by.${entry.by}`) : entry.by;
+  const by = isWord(`by.${entry.by}`) ? word(`by.${entry.by}`) : entry.by;
   const ref = entry.trigger === "placed" ? "recording" : "ref";
   const told = detailOf(entry).filter(([name, value]) => !UNTOLD.includes(name) && !isPlain(name, value, entry, id)).map(([name, value]) => fact(name, value, entry));
   return [by && [word("detail.by"), by], ...told, entry.ref && [word(`detail.${ref}`), entry.ref]].filter(Boolean);
@@ -72,7 +74,7 @@ function endingRow({ state, attempts, why: text }) {
 
 function showWaiting() {
   const at = now().getTime();
-  const bars = shown.barred.filter(({ kind }) => `bar_next.${kind}` in WORDS);
+  const bars = shown.barred.filter(({ kind }) => isWord(`bar_next.${kind}`));
   const isHeld = bars.some(({ kind }) => HELD.includes(kind));
   const own = shown.waiting.filter(({ effect }) => !(isHeld && effect === "wake.reminder")).sort((a, b) => (a.at ?? "").localeCompare(b.at ?? ""));
   const ending = shown.ending && !shown.ending.ended_at ? [shown.ending] : [];
@@ -98,7 +100,7 @@ byId("retry")?.addEventListener("click", async () => {
 });
 
 /** What was read to the subscriber, by the name that the page has for it. */
-const readName = (id) => [`read.${id}`, `tariffs.${id}`].map((name) => WORDS[name]).find(Boolean) ?? id;
+const readName = (id) => [`read.${id}`, `tariffs.${id}`].filter(isWord).map((name) => word(name))[0] ?? id;
 
 function callFacts(call, permit) {
   const outcome = call.outcome ? word(`outcome.${call.outcome}`) : word(`call.${call.state}`);
@@ -128,7 +130,7 @@ function endingFacts(ending) {
 
 /** What its call, the call's reviews, its ending and its subscriber's reports add to an order's history. */
 function besideOf({ call: made, ending, complaints }) {
-  const by = (name) => [word("detail.by"), `by.${name}` in WORDS ? word(`by.${name}`) : name];
+  const by = (name) => [word("detail.by"), isWord(`by.${name}`) ? word(`by.${name}`) : name];
   const rows = [];
   const add = (at, name, kind, ...facts) => at && rows.push({ at, name, kind, facts: facts.filter(([, text]) => text) });
   if (made) {
@@ -144,7 +146,7 @@ function besideOf({ call: made, ending, complaints }) {
   if (ending) {
     add(ending.asked_at, "evidence.ending.asked_to_end", "alarm", [word("order.ending_cause"), word(`cause.${ending.cause}`)], [word("detail.reason"), ending.reason], by(ending.by));
     for (const { at, event, ref, why: text, by: who } of ending.timeline) {
-      add(at, `evidence.ending.${event}`, event === "told" ? "" : "alarm", [word("detail.reason"), `notice.${text}` in WORDS ? word(`notice.${text}`) : why(text)], by(who), [word("detail.ref"), event === "told" ? "" : ref]);
+      add(at, `evidence.ending.${event}`, event === "told" ? "" : "alarm", [word("detail.reason"), isWord(`notice.${text}`) ? word(`notice.${text}`) : why(text)], by(who), [word("detail.ref"), event === "told" ? "" : ref]);
     }
   }
   for (const { at, number, found, decided_at: decided, by: who } of complaints ?? []) {
@@ -194,6 +196,30 @@ byId("copy").addEventListener("click", async () => {
   say(byId("copy"), word("order.copied"));
 });
 
+byId("reveal")?.addEventListener("click", () => {
+  byId("reveal-wrong").replaceChildren();
+  byId("revealing").showModal();
+  byId("reveal-reason").focus();
+});
+byId("reveal-back")?.addEventListener("click", () => byId("revealing").close());
+byId("reveal-form")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const reason = byId("reveal-reason").value.trim();
+  if (!reason) return byId("reveal-reason").focus();
+  byId("reveal-do").disabled = true;
+  const answer = await call("POST", `/v1/orders/${shown.order.id}/reveal`, { reason });
+  byId("reveal-do").disabled = false;
+  if (!answer.ok) {
+    const errors = (answer.body.errors ?? []).map((each) => word(`problem.${each.code}`));
+    return byId("reveal-wrong").replaceChildren(wrong(answer), ...errors.map((text) => make("p", {}, text)));
+  }
+  revealed = answer.body;
+  byId("revealing").close();
+  byId("reveal").hidden = true;
+  say(byId("revealed"), word("order.revealed"));
+  show(shown);
+});
+
 show(PAGE.life);
 setInterval(showWaiting, 1000);
 hear(`/orders/${shown.order.id}/news`, { life: (life) => {
@@ -202,3 +228,4 @@ hear(`/orders/${shown.order.id}/news`, { life: (life) => {
   const news = shown.order.timeline.slice(before);
   if (news.length) announce(news.map((entry) => word(`trigger.${entry.trigger}`)).join(word("ops.between")));
 } });
+isShown();

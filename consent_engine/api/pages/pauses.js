@@ -1,14 +1,18 @@
-"use strict";
 // /ops, stopped lanes and gateways: stopped and let go on here, with a reason that is kept.
+import { PAGE, announce, byId, call, hear, make, say, word, wrongField } from "./common.js";
+
 const mayStop = ["ops", "admin"].includes(PAGE.role);
 const stoppedName = (each) => (each.to === "lane" ? word(`lane.${each.name}`) : each.name);
 let stopped = []; // what stands still, as the board said last
 let whenSaid = null; // what is done with the reason once it was given
 
-const stands = (to, name) => stopped.some((each) => each.to === to && each.name === name);
+export const stands = (to, name) => stopped.some((each) => each.to === to && each.name === name);
+
+/** What was done is to be seen at once: the board asks again. */
+export const acted = () => document.dispatchEvent(new Event("acted"));
 
 /** Ask for a reason, then act: `act` is given it, and answers with what is wrong, or with nothing. undoable: can be taken back */
-function askWhy(title, hint, button, act, undoable = true) {
+export function askWhy(title, hint, button, act, undoable = true) {
   whenSaid = act;
   byId("why-do").className = undoable ? "main" : "danger";
   for (const [id, text] of [["why-title", title], ["why-hint", hint], ["why-do", button], ["why-wrong", ""]]) say(byId(id), text);
@@ -30,7 +34,7 @@ function stopOrGo(to, name, go) {
 }
 
 /** The button beside a lane or a gateway: it stops it, or lets it go on. */
-function pauseButton(to, name) {
+export function pauseButton(to, name) {
   if (!mayStop) return "";
   const button = make("button", { type: "button", className: "quiet stop" });
   button.dataset.stop = `${to} ${name}`;
@@ -51,7 +55,7 @@ function offerResume(lines) {
 }
 hear("/news", { banner: offerResume });
 
-function showPaused(board) {
+export function showPaused(board) {
   stopped = board.paused;
   for (const button of document.querySelectorAll("[data-stop]")) {
     const [to, ...rest] = button.dataset.stop.split(" ");
@@ -69,5 +73,5 @@ byId("asking-why").addEventListener("submit", async (event) => {
   byId("why-do").disabled = false;
   if (trouble) return say(byId("why-wrong"), trouble);
   byId("why").close();
-  await refresh();
+  acted();
 });

@@ -1,58 +1,65 @@
-"use strict";
 // The call itself: made known when it begins, ended with how it ended, its recording, and what was read when.
 // It is kept in this window's session storage until it has ended, so that a reload goes on with it.
-let current = kept.read("call");
+import { announce, blame, byId, call, isWord, labelOf, make, now, say, span, word, wrong } from "./common.js";
+import { carrier, instantOf, kept, newKey } from "./fields.js";
+import { desk, primary } from "./steps.js";
+
 let unrecorded = false;
 
-function keepCall(call) {
-  current = call;
+export function keepCall(call) {
+  desk.call = call;
   kept.write("call", call);
   showCall();
 }
 
-function showCall() {
-  byId("call-bar").hidden = !current?.id;
+export function showCall() {
+  byId("call-bar").hidden = !desk.call?.id;
   primary();
-  if (!current?.id) return;
-  const facts = { for: span(now().getTime() - Date.parse(current.body.started_at)), digits: current.body.to.slice(-4), carrier: word(`carrier.${current.body.carrier}`) };
+  if (!desk.call?.id) return;
+  const facts = { for: span(now().getTime() - Date.parse(desk.call.body.started_at)), digits: desk.call.body.to.slice(-4), carrier: word(`carrier.${desk.call.body.carrier}`) };
   say(byId("call-now"), word("desk.call_up", facts));
-  say(byId("call-wrong"), current.violations.length ? word("desk.call_wrong", { what: current.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")) }) : "");
+  say(byId("call-wrong"), desk.call.violations.length ? word("desk.call_wrong", { what: desk.call.violations.map((code) => word(`violation.${code}`)).join(word("ops.between")) }) : "");
 }
 
-/** Make the call known. The same request keeps its key: asked again, it is the same call. */
-async function beginCall(event) {
-  event?.preventDefault();
-  if (current?.id || byId("begin").disabled) return;
+/** Make the call known; return whether it is. The same request keeps its key: asked again, it is the same call. */
+export async function beginCall() {
+  if (desk.call?.id || byId("begin").disabled) return false;
   const missing = ["agent", "started"].filter((id) => !byId(id).value.trim());
   for (const id of ["agent", "started"]) blame(byId(id), missing.includes(id) ? word("desk.fill", { name: labelOf(byId(id)) }) : "");
-  if (missing.length) return byId(missing[0]).focus();
+  if (missing.length) {
+    byId(missing[0]).focus();
+    return false;
+  }
   localStorage.setItem("agent", byId("agent").value.trim());
   localStorage.setItem("carrier", carrier());
   const body = { from: byId("caller").value, to: byId("msisdn").value.trim(), carrier: carrier(), agent: byId("agent").value.trim(), started_at: instantOf("started") };
-  if (permit) body.permit = permit;
-  const same = current && JSON.stringify(current.body) === JSON.stringify(body);
-  keepCall(same ? current : { key: `call-${crypto.randomUUID?.() ?? random()}`, body, stamps: [], violations: [], plan: "" });
+  if (desk.permit) body.permit = desk.permit;
+  const same = desk.call && JSON.stringify(desk.call.body) === JSON.stringify(body);
+  keepCall(same ? desk.call : { key: newKey("call"), body, stamps: [], violations: [], plan: "" });
   byId("begin").disabled = true;
-  const answer = await call("POST", "/v1/calls", body, { "Idempotency-Key": current.key });
+  const answer = await call("POST", "/v1/calls", body, { "Idempotency-Key": desk.call.key });
   byId("begin").disabled = false;
   say(byId("begin-wrong"), answer.ok ? "" : [wrong(answer), ...(answer.body.errors ?? []).map(problemOf)].join(" "));
-  if (!answer.ok) return byId("begin").focus();
-  keepCall({ ...current, id: answer.body.id, violations: answer.body.violations });
-  await openPlans();
+  if (answer.ok) keepCall({ ...desk.call, id: answer.body.id, violations: answer.body.violations });
+  else byId("begin").focus();
+  return answer.ok;
 }
 
-const problemOf = (each) => (`problem.${each.code}` in WORDS ? word(`problem.${each.code}`) : each.message);
+const problemOf = (each) => (isWord(`problem.${each.code}`) ? word(`problem.${each.code}`) : each.message);
+
+/** This call is done. stays: its order is watched on, instead of the form for the next call */
+export const goOn = (stays) => document.dispatchEvent(new CustomEvent("done", { detail: stays }));
 
 /** How the call ended, as far as this page knows. */
 function outcomeNow() {
-  if (current.order) return "agreed";
-  if (current.refused) return "refused";
+  if (desk.call.order) return "agreed";
+  if (desk.call.refused) return "refused";
   return byId("plan").value ? "declined" : "no_answer";
 }
 
-function askEnding() {
+export function askEnding() {
   const dialog = byId("ending");
-  if (!current?.id || document.querySelector("dialog[open]")) return;
+  if (!desk.call?.id || document.querySelector("dialog[open]")) return;
   unrecorded = false;
   byId("outcome").value = outcomeNow();
   byId("ending-wrong").replaceChildren();
@@ -63,21 +70,21 @@ function askEnding() {
 
 /** The stamps lie within the call, also where the softphone's clock is a little ahead of the page's. */
 function disclosuresUntil(ended) {
-  const within = (at) => new Date(Math.min(Math.max(Date.parse(at), Date.parse(current.body.started_at)), Date.parse(ended))).toISOString();
-  return current.stamps.map(({ id, at }) => ({ id, at: within(at) }));
+  const within = (at) => new Date(Math.min(Math.max(Date.parse(at), Date.parse(desk.call.body.started_at)), Date.parse(ended))).toISOString();
+  return desk.call.stamps.map(({ id, at }) => ({ id, at: within(at) }));
 }
 
 function endingBody(ended) {
   const body = { ended_at: ended, outcome: byId("outcome").value, disclosures: disclosuresUntil(ended) };
-  const plan = current.plan || byId("plan").value;
+  const plan = desk.call.plan || byId("plan").value;
   if (plan && body.outcome !== "no_answer") body.plan = plan;
   const ref = byId("recording").value.trim();
-  const seconds = Math.max(0, Math.round((Date.parse(ended) - Date.parse(current.body.started_at)) / 1000));
-  if (ref) body.recording = { ref, seconds, ...(current.sha256 ? { sha256: current.sha256 } : {}) };
+  const seconds = Math.max(0, Math.round((Date.parse(ended) - Date.parse(desk.call.body.started_at)) / 1000));
+  if (ref) body.recording = { ref, seconds, ...(desk.call.sha256 ? { sha256: desk.call.sha256 } : {}) };
   return body;
 }
 
-async function endCall(event) {
+export async function endCall(event) {
   event?.preventDefault();
   if (byId("end-do").disabled) return;
   const noRecording = !byId("recording").value.trim() && byId("outcome").value !== "no_answer";
@@ -86,24 +93,24 @@ async function endCall(event) {
     blame(byId("recording"), word("desk.no_recording"));
     return byId("recording").focus();
   }
-  const over = new Date(Math.max(now(), Date.parse(current.body.started_at))); // where the clock was set back since
-  const body = endingBody(current.ended ?? over.toISOString());
+  const over = new Date(Math.max(now(), Date.parse(desk.call.body.started_at))); // where the clock was set back since
+  const body = endingBody(desk.call.ended ?? over.toISOString());
   // The instant stays as it was first said: an end that is sent again is the same end.
-  keepCall({ ...current, ended: body.ended_at });
+  keepCall({ ...desk.call, ended: body.ended_at });
   byId("end-do").disabled = true;
-  const answer = await call("POST", `/v1/calls/${current.id}/end`, body);
+  const answer = await call("POST", `/v1/calls/${desk.call.id}/end`, body);
   byId("end-do").disabled = false;
   if (answer.ok) return ended(answer.body);
   const kept = answer.body.refusals_kept ? [make("p", { className: "good" }, word("desk.refusal_kept"))] : [];
   const wrongs = (answer.body.errors ?? []).map((each) => make("p", {}, problemOf(each)));
   byId("ending-wrong").replaceChildren(...kept, wrong(answer), ...wrongs);
-  if (answer.status >= 400 && answer.status < 500) keepCall({ ...current, ended: undefined });
+  if (answer.status >= 400 && answer.status < 500) keepCall({ ...desk.call, ended: undefined });
   // It is over all the same: nothing that the page can say will change it.
   if (["already_ended", "call_abandoned", "call_not_found"].includes(answer.body.code)) keepCall(null);
 }
 
 function ended(view) {
-  const { order } = current;
+  const stays = Boolean(desk.call.order);
   keepCall(null);
   if (byId("ending").open) byId("ending").close();
   const wrongs = view.violations.map((code) => word(`violation.${code}`)).join(word("ops.between"));
@@ -111,11 +118,9 @@ function ended(view) {
   byId("call-said").className = wrongs ? "bad" : "good";
   say(byId("call-said"), told);
   announce(told);
-  if (order) showNext();
-  else nextCall();
+  goOn(stays);
 }
 
-byId("begin").addEventListener("click", beginCall);
 byId("end-call").addEventListener("click", askEnding);
 byId("ending-form").addEventListener("submit", endCall);
 byId("ending-back").addEventListener("click", () => byId("ending").close());

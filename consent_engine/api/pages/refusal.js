@@ -1,10 +1,14 @@
-"use strict";
 // A refusal said on the phone, at two keys from anywhere on /desk: F8, Enter.
+import { blame, byId, call, say, word, wrong, wrongField } from "./common.js";
+import { numberTrouble } from "./fields.js";
+import { askEnding, goOn, keepCall } from "./phone.js";
+import { desk } from "./steps.js";
+
 function askRefusal() {
   const dialog = byId("refusal");
   if (document.querySelector("dialog[open]")) return;
-  byId("refused-number").value = order ? order.msisdn : (current?.body.to ?? byId("msisdn").value.trim());
-  byId("refused-carrier").value = order ? order.carrier : byId("carrier").value;
+  byId("refused-number").value = desk.order ? desk.order.msisdn : (desk.call?.body.to ?? byId("msisdn").value.trim());
+  byId("refused-carrier").value = desk.order ? desk.order.carrier : byId("carrier").value;
   say(byId("refused"), "");
   blame(byId("refused-number"), "");
   byId("refusal-wrong").replaceChildren();
@@ -28,12 +32,11 @@ async function refuse(event) {
   if (answer.ok) {
     byId("refusal").close();
     say(byId("refused"), word("desk.refused"));
-    if (current?.id) { // what is left of the call is its end
-      keepCall({ ...current, refused: true });
+    if (desk.call?.id) { // what is left of the call is its end
+      keepCall({ ...desk.call, refused: true });
       return askEnding();
     }
-    if (!order) nextCall();
-    return;
+    return goOn(Boolean(desk.order));
   }
   const atNumber = answer.status === 422 && (answer.body.errors ?? []).some((each) => each.field === "msisdn");
   blame(number, atNumber ? numberTrouble(number.value, wrong(answer)) : "");

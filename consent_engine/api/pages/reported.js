@@ -1,14 +1,14 @@
-"use strict";
 // /reports: the list, the next due first; a decision by two keys: the class, then Enter. What a reporter reads stands there before it is sent.
+import { PAGE, announce, byId, call, every, fit, isShown, make, say, sayAsOf, word, wrong, wrongField } from "./common.js";
+import { chosen, nextReward, one, showAnswer, showOne } from "./around.js";
+
 const DUE_EVERY_S = 15;
 const SHOWN = {
   due: ["/reports/due?"], rewards: ["/v1/reports?state=decided&reward=granted&limit=50&", "/v1/reports?state=decided&reward=eligible&limit=50&"],
   decided: ["/v1/reports?state=decided&limit=50&"],
 };
-const DECIDES = ["ops", "admin"].includes(PAGE.role);
 let shown = "due"; // which list
 let listed = []; // as it was told
-let one = null; // the report that is looked at, with all around it
 let asked = 0; // the newest request: an answer to an older one is not shown any more
 
 function dueRow(each) {
@@ -59,9 +59,8 @@ async function open(id) {
   if (turn !== asked) return;
   if (!answer.ok) return say(byId("wrong"), wrong(answer));
   say(byId("wrong"), "");
-  one = answer.body;
   history.replaceState(null, "", `#${id}`);
-  showOne(one);
+  showOne(answer.body);
   for (const row of byId("due").children) mark(row, row.dataset.key === id);
 }
 
@@ -69,7 +68,7 @@ async function look(which) {
   shown = which;
   await load(true);
   if (listed.length) await open(listed[0].id);
-  else one = null, byId("one").hidden = byId("act").hidden = true;
+  else showOne(null);
 }
 
 function move(by) {
@@ -123,11 +122,10 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// Once all scripts are read: what shows a report stands in the next one.
-firstShown = firstShown.then(async () => {
-  await load(true);
+addEventListener("hashchange", () => location.hash.slice(1) !== one?.report.id && open(location.hash.slice(1)));
+load(true).then(async () => {
   const wanted = location.hash.slice(1) || listed[0]?.id;
   if (wanted) await open(wanted);
+  isShown();
   setTimeout(every, DUE_EVERY_S * 1000, DUE_EVERY_S, load);
 });
-addEventListener("hashchange", () => location.hash.slice(1) !== one?.report.id && open(location.hash.slice(1)));

@@ -1,5 +1,7 @@
-"use strict";
 // /review: the queue oldest first, one call at a time, a verdict by keys. What is heard stays until it is decided or left.
+import { CANCELLABLE, FAILED, PAGE, announce, byId, call, dateAndClock, every, fit, isShown, make, now, say, sayAsOf, showFacts, span, word, wrong, wrongField } from "./common.js";
+import { coverage, covered } from "./coverage.js";
+
 const QUEUE_EVERY_S = 10;
 const QUEUE_PAGE = 25;
 const SEEK_S = 5;
@@ -328,3 +330,4 @@ setTimeout(every, QUEUE_EVERY_S * 1000, QUEUE_EVERY_S, () => {
   if (!(covered >= judged)) coverage(true);
   return inTurn(loadQueue);
 });
+isShown();

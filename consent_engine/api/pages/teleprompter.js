@@ -1,14 +1,12 @@
-"use strict";
 // The script, line by line: each disclosure is stamped as it is read (Space), and the stamps are kept with the call.
-let lines = [];
-let stamps = [];
-
-const unread = () => lines.slice(stamps.length);
+import { PAGE, announce, byId, clock, fit, isWord, make, now, say, word } from "./common.js";
+import { keepCall } from "./phone.js";
+import { desk, primary, unread } from "./steps.js";
 
 /** What is to be read of a plan before its subscriber is asked: every disclosure, how it goes on, how to end such calls. */
 function linesOf(plan) {
   const facts = { ...PAGE.carriers[plan.carrier], carrier: PAGE.carriers[plan.carrier].called, name: plan.name, agent: byId("agent").value.trim() };
-  const told = Object.entries(plan.reads.zh).filter(([field]) => `script.${field}` in WORDS)
+  const told = Object.entries(plan.reads.zh).filter(([field]) => isWord(`script.${field}`))
     .map(([id, words]) => ({ id, text: word(`script.${id}`, { told: words.replace(/。$/, "") }), labelled: true }));
   const says = (id) => ({ id, text: word(`script.${id}`, facts) });
   return [says("hello"), ...told, says("then"), says("end"), says("ask")];
@@ -20,17 +18,17 @@ function lineElement({ text, labelled }) {
 }
 
 /** Show a plan's script; before: the stamps of a call that a reload brought back. */
-function showScript(plan, before = []) {
-  lines = plan ? linesOf(plan) : [];
-  stamps = lines.slice(0, before.length).every(({ id }, n) => before[n]?.id === id) ? before.slice(0, lines.length) : [];
+export function showScript(plan, before = []) {
+  desk.lines = plan ? linesOf(plan) : [];
+  desk.stamps = desk.lines.slice(0, before.length).every(({ id }, n) => before[n]?.id === id) ? before.slice(0, desk.lines.length) : [];
   byId("script-step").hidden = !plan;
   byId("script").replaceChildren();
   showStamps();
 }
 
 function showStamps() {
-  fit(byId("script"), lines, ({ id }) => id, lineElement, (item, { id }) => {
-    const at = stamps.find((each) => each.id === id)?.at;
+  fit(byId("script"), desk.lines, ({ id }) => id, lineElement, (item, { id }) => {
+    const at = desk.stamps.find((each) => each.id === id)?.at;
     const isNext = id === unread()[0]?.id;
     item.className = at ? "read" : isNext ? "now" : "";
     if (isNext) item.setAttribute("aria-current", "step");
@@ -38,8 +36,8 @@ function showStamps() {
     say(item.querySelector("time"), at ? word("desk.read_at", { at: clock(at) }) : "");
   });
   byId("stamp").disabled = !unread().length;
-  byId("unstamp").disabled = !stamps.length;
-  say(byId("stamped"), word("desk.stamped", { n: stamps.length, of: lines.length }));
+  byId("unstamp").disabled = !desk.stamps.length;
+  say(byId("stamped"), word("desk.stamped", { n: desk.stamps.length, of: desk.lines.length }));
   const told = byId("unread"); // what was said of unread lines goes when they are read
   if (told && unread().length) say(told, word("desk.unread", { n: unread().length }));
   else told?.remove();
@@ -48,17 +46,17 @@ function showStamps() {
 
 function stamp() {
   const [next] = unread();
-  if (!next || !current) return;
-  stamps = [...stamps, { id: next.id, at: now().toISOString() }];
+  if (!next || !desk.call) return;
+  desk.stamps = [...desk.stamps, { id: next.id, at: now().toISOString() }];
   keepStamps();
   const [after] = unread();
   announce(after ? after.text : word("desk.all_read"));
-  const shown = byId("script").children[stamps.length] ?? byId("script").lastElementChild;
+  const shown = byId("script").children[desk.stamps.length] ?? byId("script").lastElementChild;
   shown.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
 function keepStamps() {
-  if (current) keepCall({ ...current, stamps });
+  if (desk.call) keepCall({ ...desk.call, stamps: desk.stamps });
   showStamps();
 }
 
@@ -70,7 +68,7 @@ function isTyping(target) {
 
 byId("stamp").addEventListener("click", stamp);
 byId("unstamp").addEventListener("click", () => {
-  stamps = stamps.slice(0, -1);
+  desk.stamps = desk.stamps.slice(0, -1);
   keepStamps();
 });
 document.addEventListener("keydown", (event) => {

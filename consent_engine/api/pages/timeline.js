@@ -1,20 +1,20 @@
-"use strict";
 // What happened to an order, in people's words: its history, and its SMS as they were handed over.
+import { ALARMS, byId, clock, dateAndClock, fit, isWord, make, orderLink, say, why, word } from "./common.js";
 
 /** Of an entry's detail, what an agent needs; the page of an order tells all of it. */
-const BRIEF = ["purpose", "reason", "seen", "status", "error", "old", "new"];
+export const BRIEF = ["purpose", "reason", "seen", "status", "error", "old", "new"];
 const KINDS = { status: "delivery.", purpose: "purpose." };
 
 /** The value of such a fact, in words. */
-function briefValue(name, value) {
+export function briefValue(name, value) {
   if (KINDS[name]) return word(`${KINDS[name]}${value}`);
   if (name === "seen") return word(`seen.${value.rule}`, value);
   if (name === "old" || name === "new") return orderLink(value);
-  return name === "reason" && `reason.${value}` in WORDS ? word(`reason.${value}`) : why(String(value));
+  return name === "reason" && isWord(`reason.${value}`) ? word(`reason.${value}`) : why(String(value));
 }
 
 /** What is told of an entry: what is empty says nothing, nor does the SMS beside the effect that sent it. */
-const detailOf = ({ detail }) => Object.entries(detail).filter(([name, value]) => value !== 0 && value !== null && String(value) !== "" && !(name === "purpose" && "effect" in detail));
+export const detailOf = ({ detail }) => Object.entries(detail).filter(([name, value]) => value !== 0 && value !== null && String(value) !== "" && !(name === "purpose" && "effect" in detail));
 const briefFacts = (entry) => detailOf(entry).filter(([name]) => BRIEF.includes(name)).map(([name, value]) => [briefValue(name, value)]);
 
 const factOf = ([name, ...values]) =>
@@ -25,7 +25,7 @@ function timelineRow(at, kind, trigger, words, told) {
 }
 
 /** Everything that happened, oldest first. beside: rows of what is no event of the order: {at, name, kind, facts} */
-function showTimeline(list, order, factsOf = briefFacts, beside = []) {
+export function showTimeline(list, order, factsOf = briefFacts, beside = []) {
   const own = order.timeline.map((entry, n) => ({ key: n, at: entry.at, entry }));
   const others = beside.map((row, n) => ({ key: `${row.name} ${n}`, at: row.at, row }));
   const rows = [...own, ...others].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
@@ -38,11 +38,11 @@ function showTimeline(list, order, factsOf = briefFacts, beside = []) {
 }
 
 /** What bars an order while a person must read a reply first. */
-const HELD = ["suspected", "doubtful"];
+export const HELD = ["suspected", "doubtful"];
 
 /** What stands beside an order's state: what bars it now, and the end of its service. */
-function showMarks(list, { barred, ending }) {
-  const marks = barred.filter(({ kind }) => `bar.${kind}` in WORDS).map(({ kind }) => [kind, word(`bar.${kind}`), "failed"]);
+export function showMarks(list, { barred, ending }) {
+  const marks = barred.filter(({ kind }) => isWord(`bar.${kind}`)).map(({ kind }) => [kind, word(`bar.${kind}`), "failed"]);
   if (ending) marks.push(["ending", word(`ending.${ending.state}`), ending.ended_at ? "off" : "failed"]);
   fit(list, marks, ([key]) => key, () => make("span"), (mark, [, text, kind]) => {
     mark.className = `badge ${kind}`;
@@ -53,7 +53,7 @@ function showMarks(list, { barred, ending }) {
 const THEIRS = ["said_yes", "said_no", "opted_out", "unclear", "replied_early", "replied_late", "replied_before", "replied_barred", "suspected", "asked_help"];
 
 /** The SMS to and fro: ours as the gateway was handed them, the subscriber's where the reader may see them. */
-function bubblesOf(order, lineSms = []) {
+export function bubblesOf(order, lineSms = []) {
   const ofLine = lineSms.map(({ at, sms, waits, stuck }) => {
     const more = [word(`purpose.${sms.purpose}`), word("desk.segments", { n: sms.segments }), stuck ? word("notice.stuck") : waits ? word("notice.waits") : ""];
     return { ours: true, text: sms.text, soon: waits, at, who: `${word("desk.us")} ${sms.sender}`, more };
@@ -72,7 +72,7 @@ function bubblesOf(order, lineSms = []) {
   return [...ofOrder, ...ofLine].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
 }
 
-function showBubbles(list, rows) {
+export function showBubbles(list, rows) {
   fit(list, rows, (row, n) => `${n}:${row.at}`,
     () => make("li", {}, make("span", { className: "text", dir: "auto" }), make("small")),
     (item, row) => {

@@ -37,7 +37,7 @@ async def printed(request: Request, order_id: str) -> Response:
     page, made = await _shown(request, order_id)
     if press is None or not made:
         return page
-    files = {each: (KINDS[each.rpartition(".")[2]], asset(each)[0]) for each in ("pages.css", "icon.svg")}
+    files = {each: (KINDS[each.rpartition(".")[2]], asset(each)) for each in ("pages.css", "icon.svg")}
     pdf = await press(bytes(page.body).decode(), files, (f"evidence-{order_id}.json", made))
     name = {"Content-Disposition": f'attachment; filename="evidence-{order_id}.pdf"', "Cache-Control": "no-store"}
     return Response(pdf, headers=name, media_type="application/pdf")

@@ -114,9 +114,9 @@ async def desk(request: Request) -> Response:
     )
 
 
-@operations.add("GET", "/assets/{name}", PUBLIC)
-async def assets(request: Request, name: str) -> Response:
-    return served(name, request.query_params.get("v", ""))
+@operations.add("GET", "/assets/{folder}/{name}", PUBLIC)
+async def assets(request: Request, folder: str, name: str) -> Response:
+    return served(request, folder, name)
 
 
 async def behind_sign_in(

@@ -1,9 +1,9 @@
 // The handset: shows the messages of a number and the life of its orders, sends what is written. Texts are set as text.
-"use strict";
 const EVERY_MS = 1000;
-const LOST = "[[连接已断开，正在重试…|The connection is lost, trying again…]]";
 const at = (id) => document.getElementById(id);
 const STOP = "TD";
+const { lost: LOST, notSent: NOT_SENT, open: OPEN } = at("wrong").dataset; // words of the page
+const LANGUAGE = document.documentElement.lang.slice(0, 2);
 let phones = [], chosen = "", shown = "", lived = "", lastState = "";
 
 const made = (tag, text, more = {}) => Object.assign(document.createElement(tag), { textContent: text, ...more });
@@ -49,7 +49,7 @@ function orderRow(order, page) {
   row.append(made("h3", order.plan), told);
   if (order.waits) row.append(made("p", order.waits, { className: "waits" }));
   row.append(steps);
-  if (page) row.append(made("a", "[[打开订单页（须登录）|Open the order's page (sign-in needed)]]", { href: page, target: "_blank", rel: "noopener" }));
+  if (page) row.append(made("a", OPEN, { href: page, target: "_blank", rel: "noopener" }));
   return row;
 }
 
@@ -79,7 +79,7 @@ async function look() {
     phones = await (await json("phones.json")).json();
     show();
     const open = phone();
-    const answer = open && await json("life", { number: open.number, language: "[[zh|en]]" });
+    const answer = open && await json("life", { number: open.number, language: LANGUAGE });
     if (answer && open.number === chosen) answer.ok ? live(await answer.json()) : say(at("wrong"), LOST);
     if (at("wrong").textContent === LOST && (!answer || answer.ok)) say(at("wrong"), "");
   } catch { say(at("wrong"), LOST); }
@@ -90,7 +90,7 @@ async function send(text) {
   say(at("wrong"), "");
   const answer = await json("write", { from: open.number, to: last.other, text });
   if (answer.ok) at("text").value = "";
-  else say(at("wrong"), "[[未发送，请再试。|Not sent. Try again.]]");
+  else say(at("wrong"), NOT_SENT);
   await look();
 }
 

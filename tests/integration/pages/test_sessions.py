@@ -6,6 +6,7 @@ import pytest
 
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.sessions import MOST_FAILURES, Failures, TooManySignIns
+from consent_engine.api.web.rendering import version
 from consent_engine.domain.effects import Accepted, Unavailable
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
@@ -328,8 +329,8 @@ def test_a_page_runs_only_our_files_and_needs_no_internet(door, path, who):
 
 def test_files_that_are_not_ours_are_not_there(door):
     for name in ("words.yaml", "base.html", "docs.html", "..%2Fsessions.py", "pages.css.bak"):
-        assert door.stranger().get(f"/assets/{name}").status_code == 404
-    assert door.stranger().get("/assets/pages.css?v=old").headers["cache-control"] == "no-cache"
+        assert door.stranger().get(f"/assets/{version()}/{name}").status_code == 404
+    assert door.stranger().get("/assets/old/pages.css").headers["cache-control"] == "no-cache"
 
 
 def test_a_name_cannot_be_markup(door):
