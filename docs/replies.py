@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from consent_engine.domain.carriers import CARRIERS
@@ -16,6 +16,9 @@ OF_ONE = "- **YES to one carrier alone**: "
 REPLIES_A_DAY, UNLISTED, REFUSING = 650_000, 0.03, 0.25
 """Assumed, of a million orders a day: the replies, the share in no closed list, and the share of those that refuses."""
 MOST_FALSE = 1 / 50
+
+SHOWN = 12
+"""Of the refusals: the page shows what they are like; the data have all."""
 
 
 def measured() -> str:
@@ -46,15 +49,20 @@ def listed(all_of: Iterable[str]) -> str:
     return " · ".join(f"`{each}`" for each in all_of)
 
 
+def begun(all_of: Sequence[str]) -> str:
+    """How many they are, and the first of them: no list has every refusal, and `consent read` tells of each text."""
+    return f"{len(all_of)} texts: {listed(all_of[:SHOWN])} …"
+
+
 def drawn(page: str) -> str:
     """The page with the words and the edition of today; what stands behind a list after `; ` stays."""
     lists = {
-        "YES": words.YES, "NO": words.NO, "STOP": words.STOP, "HELP": words.HELP,
-        "Registers marketing-free, too": words.MARKETING_FREE, "Never a code": sorted(words.NEVER_CODES),
+        "YES": listed(words.YES), "NO": begun(words.NO), "STOP": begun(words.STOP), "HELP": listed(words.HELP),
+        "Registers marketing-free, too": listed(words.MARKETING_FREE),
+        "Never a code": listed(sorted(words.NEVER_CODES)),
     }  # fmt: skip
-    for head, all_of in lists.items():
-        before = rf"(?m)^(- \*\*{re.escape(head)}\*\*: )[^;\n]*"
-        page = re.sub(before, rf"\g<1>{listed(all_of)}", page)
+    for head, told in lists.items():
+        page = re.sub(rf"(?m)^(- \*\*{re.escape(head)}\*\*: )[^;\n]*", rf"\g<1>{told}", page)
     page = re.sub("(?s)(<!-- doubt -->\n).*(<!-- /doubt -->)", lambda ends: f"{ends[1]}{measured()}\n{ends[2]}", page)
     page = re.sub(rf"(?m)^{re.escape(OF_ONE)}.*\n", "", page)
     own = "; ".join(f"{CARRIERS[carrier].english} {listed(all_of)}" for carrier, all_of in words.YES_OF.items())
