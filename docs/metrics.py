@@ -54,7 +54,6 @@ def reference(told: Iterable[Metric]) -> str:
             "",
             "All metrics of APIs and workers, but for `process_*` (memory, CPU, file descriptors of a process). What",
             "to do about them: the alerts of `deploy/prometheus/alerts.yml`, and their [runbook](runbook.md).",
-            "Made by `python docs/metrics.py --write`; a test compares.",
             "",
             "Of one API process (add up over `instance`): `consent_http_*`, `consent_defects_total`,",
             "`consent_replies_repeated_total`, `consent_messages_rejected_total`, `consent_posts_refused_total`,",

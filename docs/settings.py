@@ -31,10 +31,10 @@ MEANS = {
     "data_dir": "The folder of the embedded server's files and of the generated secret",
     "archive_url": "Where settled orders go, `sqlite:////PATH` or `postgresql://...`; else a file in the data folder",
     "keep_service": "How long after settling the person parts of orders that led to a service are kept; 153d at least",
-    "keep_no_service": "The same for orders that led to none: questions and answers; 153d at least",
+    "keep_no_service": "The same for orders that led to none; 153d at least",
     "keep_records": "How long the history without its person parts is kept; 1096d at least",
     "secret": "Key of the hashes by which numbers are found. Generated in the data folder; required with a Redis URL",
-    "durability": "`strict`: answers come once the data are on disk. `everysec`: a power loss may lose the last second",
+    "durability": "`strict`: an answer once it is on disk. `everysec`: a power loss may lose the last second",
     "replicas": "On how many replicas a write must be proven as well",
     "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX`. `simulated` on the embedded server, else required",
     **{f"gateway_{name}": f"Another gateway, for {each.english}" for name, each in CARRIERS.items()},
@@ -44,8 +44,8 @@ MEANS = {
         f"sender_{name}": f"The number that sends SMS of {each.english}; begins with {each.outbound} or {each.hotline}"
         for name, each in CARRIERS.items()
     },
-    "plans": "YAML file of plans, loaded at start; a code that differs from its current version stops the start. "
-    "`sample`: the bundled ones, on sale by default on the embedded server and where a gateway or the BSS is simulated",
+    "plans": "YAML file of plans, loaded at start; a plan that differs from its current version stops the start. "
+    "`sample`: the bundled ones, the default on the embedded server and where a gateway or the BSS is simulated",
     "plan_approval": "`on`: a plan that an admin puts on sale is a proposal until another admin approves it",
     "publication": "`checked`: a plan is sold while each channel's page carries its hash and all its fields. `stated`: "
     "its admin's word is enough",
@@ -56,20 +56,17 @@ MEANS = {
     "reminder_after": "Hand-over to reminder; `off` for none. Default: the smaller of 12h and half the window",
     "resend_max": "How often the question may be sent again on request",
     "cool_off": "How long a plan is not offered again to subscribers who declined it: a duration; unset: for ever",
-    "free_exit": "Cooling-off: how long after its activation a service may be ended without the plan's early fee, by "
-    "SMS (退订 with its code, or the plan's word) or by a desk; a duration; off, unless set",
-    "suspect_replies": "The reaction to a yes that no person can have written. `code`: one SMS asks for YES with the "
-    "order's code; a yes that had it is held for a person. `hold`: a person decides. `off`: it is taken, and the "
-    "history says so",
+    "free_exit": "Cooling-off: how long after its activation a service may be ended without the plan's early fee; "
+    "unset: never",
+    "suspect_replies": "A yes that no person can have written. `code`: one SMS asks for YES with the order's code. "
+    "`hold`: a person decides. `off`: it is taken ([replies.md](replies.md))",
     "reading_speed": "The most characters a second that a person can read: a yes that comes sooner is suspect",
     "cadence": "How many other numbers of one agent must have answered in the same rhythm to make a yes suspect; 0: "
-    "off. Not checked where CONSENT_READING_SPEED is above 500: no person answers there",
+    "off, as where CONSENT_READING_SPEED is above 500",
     "review": "`before`: no activation before its call has passed its review. `after`: only a failed review bars it",
-    "review_command": "A command that reviews each recorded call first, JSON in and out: docs/reviews.md. People hear "
-    "the calls that it fails, disputed ones, and a sample",
-    "review_sample": "The share of calls passed by that command that people still hear, drawn by a seed of the day",
-    "recording_url": "Where `/review` plays a recording, like `https://recordings.example.com/{ref}.mp3`: the page "
-    "loads sound from that host only. Unset: reviewers play recordings where these are stored",
+    "review_command": "A command that reviews each recorded call first ([reviews.md](reviews.md))",
+    "review_sample": "The share of calls passed by that command that people still hear",
+    "recording_url": "Where `/review` plays a recording, like `https://recordings.example.com/{ref}.mp3`",
     "permits": "`required`: a call without a permit is a violation. `checked`: a call is judged as a permit request is",
     "permit_lasts": "How long a permit to dial is valid; 24h at most, and never into quiet hours",
     "call_age": "How old the subscriber's yes on the telephone may be when its order is placed",
@@ -97,9 +94,8 @@ MEANS = {
     "log_level": "The lowest level logged: `debug`, `info`, `warning`, `error`. `info` has one line for each event",
     "public_url": "The address at which gateways and browsers reach the engine",
     "metrics_addr": "A separate HOST:PORT for `/metrics`; each worker serves its own at the first free port behind it",
-    "log_key": "The Ed25519 keys of the public log, `PRIVATE+KEY+NAME+ID+KEY`, the present one first, "
-    "former ones behind it with blanks between. Generated in the data folder; where several machines "
-    "publish, all have the same",
+    "log_key": "The Ed25519 keys of the public log (`consent log key`), the present one first, former ones behind it. "
+    "Generated in the data folder; where several machines publish, all have the same",
     "log_dir": "The folder of the log's files (C2SP tlog-tiles), which any web server can serve; else `log` in "
     "the data folder",
     "witnesses": "Witnesses that cosign the log, `URL KEY`, with commas between; more than half must sign in time",
@@ -143,16 +139,12 @@ SUFFIXES = {
         "gateways",
         (
             "`true` only for one that reports for *every* SMS when it is on the handset: the reply window begins then, "
-            "a yes before is suspect ([replies.md](replies.md)), and a question without a report waits for two days"
+            "and a yes before is suspect ([replies.md](replies.md))"
         ),
     ),
     "SEGMENTS": (
         "gateways",
-        (
-            "How many segments of one text it carries whole (255). A plan whose question takes more, or more than 6, "
-            "or whose notification takes more, or more than 4, is not loaded; an order whose question does is refused "
-            "(422 `confirmation_too_long`): a question that arrives cut could get a yes"
-        ),
+        ("How many segments of one text it carries whole (255); a plan or an order with a longer one is refused"),
     ),
     "CAN_ASK": (
         "the BSS `http`",
@@ -208,9 +200,8 @@ def reference() -> str:
             "From the environment, else from `.env`. A wrong or missing value stops the start with one line naming it.",
             "A value may stand in a file that `NAME_FILE` names: `CONSENT_SECRET_FILE=/run/secrets/consent`; under",
             "systemd `LoadCredential=secret:/etc/consent/secret` and `CONSENT_SECRET_FILE=%d/secret`.",
-            "Durations: `500ms` `90s` `2.5s` `15m` `2h` `1d`. Made from the code by `python docs/settings.py --write`.",
-            "`consent settings` prints the current values with their sources. Most installations need the first",
-            f"{len(GROUPS['For everybody'].split())} and those of their gateway and BSS.",
+            "Durations: `500ms` `90s` `2.5s` `15m` `2h` `1d`. `consent settings` prints the values and their sources.",
+            f"Most installations need the first {len(GROUPS['For everybody'].split())}, and their gateway's and BSS'.",
             "",
             *tables,
             "## For each gateway and BSS",

@@ -7,7 +7,7 @@ from tests.pages import ROOT, WRITTEN, named, rows
 MATRIX = (ROOT / "docs" / "failure-matrix.md").read_text("utf-8")
 TESTS = (ROOT / "tests" / "failures.md").read_text("utf-8")
 SHOWN_BY = dict(re.findall(r"^- (\w+): (.+)$", TESTS, re.M))
-PITFALLS = (ROOT / "docs" / "rq-redis-pitfalls.md").read_text("utf-8")
+PITFALLS = (ROOT / "tests" / "pitfalls.md").read_text("utf-8")
 CONVERSATIONS = {path.stem.replace("_", " ") for path in (ROOT / "tests" / "scenarios").glob("*.txt")}
 
 # Part 9 of the design, with its combined scenarios taken apart.
