@@ -40,7 +40,7 @@ def opened() -> Iterator["Engine"]:
     print_by(days_in(settings.time_zone))
     new = settings.embedded and is_new(settings.data_dir)
     with ExitStack() as stack:
-        with nullcontext() if settings.embedded else announced("the store has not answered yet: waiting"):
+        with nullcontext() if settings.embedded else announced("still opening: Redis, or this machine, is slow"):
             found = stack.enter_context(installation(settings, tell, stocked=False))
         if new:
             tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")

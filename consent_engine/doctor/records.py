@@ -128,30 +128,35 @@ class Walk:
             self.found[fault.damage].append(fault.of)
 
     def _refusals(self) -> None:
-        """Note lines whose refusal is gone and was not lifted; put it back if this mends."""
+        """Note lines whose refusal is gone and was not lifted; or put it back, if this mends and it can be."""
         store, log = self.store, self.by_log
         lost = {*refusals.off_their_lines(store), *refusals.named(log.lost, self.plans)}
         lost |= {*refusals.not_lifted(store, self.survey, self.refused, log.refusals)}
-        for some in pieces(sorted(lost), PIECE):
-            self.found["unrefused"] += [line for line, _ in some]
-            if self.wanted.mend and (back := [each for each in some if each[1]]):
-                store.inbox.receive([refusals.put_back(*each) for each in back])
-                self.mended += [f"{line} refusal" for line, _ in back]
+        back = sorted(each for each in lost if each[1]) if self.wanted.mend else []
+        for some in pieces(back, PIECE):
+            store.inbox.receive([refusals.put_back(*each) for each in some])
+            self.mended += [f"{line} refusal" for line, _ in some]
+        self.found["unrefused"] = [line for line, _ in sorted(lost.difference(back))]
 
     def _unlogged(self, size: int) -> None:
-        """Note refusals and liftings that the log lacks; have them noted there if this mends. size: how many entries
-        the log had before it was replayed
+        """Note refusals and liftings that the log lacks; or have them noted there, if this mends. size: how many
+        entries the log had before it was replayed
         """
         store, known, mends = self.store, self.by_log.refusals, self.wanted.mend
         for acts in pieces(known.lifted, PIECE):
             lacking = refusals.unlifted(store, acts)
-            self.found["unlifted"] += [leaf.record for _, leaf in lacking]
-            if mends and lacking and note_lifted(store, lacking):
-                self.mended += [f"{leaf.record} log entry" for _, leaf in lacking]
+            noted = mends and lacking and note_lifted(store, lacking)
+            self._note("unlifted", [leaf.record for _, leaf in lacking], noted=bool(noted))
         for some in pieces(refusals.unlogged(store, self.lasting, size, known), PIECE):
-            self.found["unlogged"] += [line for line, _ in some]
-            if mends and note_standing(store, some):
-                self.mended += [f"{line} log entry" for line, _ in some]
+            noted = mends and note_standing(store, some)
+            self._note("unlogged", [line for line, _ in some], noted=bool(noted))
+
+    def _note(self, rule: str, lines: Sequence[str], *, noted: bool) -> None:
+        """Note lines of which the log lacks something, or had it noted there."""
+        if noted:
+            self.mended += [f"{line} log entry" for line in lines]
+        else:
+            self.found[rule] += lines
 
     def _all_of(self, owner: Owner, sql: OrderQueries | CallQueries | None) -> None:
         """Look at the records that SQL has as present, newest first; then at all others that Redis has; or at some, up
@@ -190,12 +195,14 @@ class Walk:
             record: (found.record.version, rules) for record, found in there.items() if (rules := broken_by(found))
         }
         for found in self._read(owner, list(broken)) if broken else ():
-            version, rules = broken[found.record.id]
+            record = found.record.id
+            version, rules = broken[record]
             if found.record.version == version and (both := [rule for rule in broken_by(found) if rule in rules]):
-                for rule in both:
-                    self.found[rule].append(found.name)
                 if self.wanted.mend:
                     self._mend(found)
+                    both = [rule for now in self._read(owner, [record]) for rule in broken_by(now) if rule in both]
+                for rule in both:
+                    self.found[rule].append(found.name)
 
     def _absent(self, owner: Owner, ids: Sequence[str]) -> None:
         """Note records that cannot be read, or that SQL has as present and Redis has not."""

@@ -90,7 +90,7 @@ def test_a_refusal_that_the_data_lack_is_named_and_put_back(small, way, name):
     assert "consent doctor --all --mend" in told.do
     [found] = unrefused(small)
     assert line in found.what
-    doctor(small, mend=True)
+    assert doctor(small, mend=True) == [], "what is put back is no fault any more"
     assert not small.engine.dial(NUMBER, "mobile", PLAN).callable
     stands = small.engine.line(NUMBER).named(name)
     assert isinstance(stands, Restriction)
@@ -174,7 +174,7 @@ def test_a_refusal_that_the_log_never_had_is_told_and_noted_there_and_then_misse
     [found] = told_unlogged(small)
     line = small.engine.line(NUMBER).id
     assert (found.level, line in found.what) == (Level.WARN, True)
-    assert told_unlogged(small, mend=True)
+    assert told_unlogged(small, mend=True) == [], "it is noted by now"
     sealed(small)
     assert (told_unlogged(small), unrefused(small)) == ([], [])
     behind_our_back(small, name)
@@ -193,7 +193,7 @@ def test_a_refusal_that_a_backup_brought_back_after_its_lifting_is_noted_again(s
         small.client.restore(key, 0, kept)
     by_sms(small)
     sealed(small)
-    assert told_unlogged(small, mend=True)
+    assert told_unlogged(small, mend=True) == [], "it is noted by now"
     assert of_refusals(small) == [(STANDS, head_of("mobile")), (LIFTED, head_of("mobile")), (STANDS, head_of("mobile"))]
 
 

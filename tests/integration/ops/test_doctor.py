@@ -605,6 +605,7 @@ def test_what_is_surely_missing_is_put_back_and_said(world, make):
     named = make(world)
     told = look(world, Wanted(all=True, mend=True))
     assert any(each.what.startswith("put back") and named in each.what for each in told), told
+    assert [each for each in told if each.level is not Level.GOOD] == [], "what is put back is no fault any more"
     assert wrong(world) == []
     again = look(world, Wanted(all=True, mend=True))
     assert not any(each.what.startswith("put back") for each in again), "once"
@@ -777,7 +778,7 @@ def test_what_the_second_look_alone_finds_is_not_noted(world):
         write_line(world, order.line, fields={f"o:{order.id}": ""})
 
     walk = walked(world, Owner.ORDER, order.id, *[nothing] * READS, forgotten)
-    assert (walk.found["undue"], walk.found["unheard"]) == ([order.id], [])
+    assert (walk.mended, walk.found["unheard"]) == ([f"{order.id} {ACTIVATE}"], [])
 
 
 def test_what_changes_in_each_of_two_looks_is_not_noted(world):
