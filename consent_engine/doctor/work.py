@@ -8,7 +8,7 @@ from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.hitch import in_words
-from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, lately
+from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, lately, latest
 from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.engine.undeliverable import Unreached
@@ -47,9 +47,8 @@ def work(
     paused = registry.pauses.standing()
     yield from _paused(paused, registry.now())
     health = health_of(registry, targets, registry.now())
-    away = [each for each, name in routes.items() if any(h.target == (GATEWAY, name) and h.is_away for h in health)]
     stopped = [each for each, name in routes.items() if Endpoint(GATEWAY, name) in paused]
-    depths = by_lane(store.lanes.depths_of_all(), away, stopped)
+    depths = by_lane(store.lanes.depths_of_all(), latest(health, routes), stopped)
     yield from _lanes(depths, heard.values(), {name for to, name in paused if to == LANE})
     yield from outside(health, registry.now())
     yield from slow(lately(registry, targets, call_ms))

@@ -35,7 +35,7 @@ from consent_engine.engine.held_replies import Decided, Decision, HeldText, Susp
 from consent_engine.engine.inspection import InspectionFiles
 from consent_engine.engine.inspector import Inspector, Revealer
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
-from consent_engine.engine.metrics import Measures, gateways_away
+from consent_engine.engine.metrics import Measures, gateways_away, health_of, latest, targets_of
 from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
@@ -115,13 +115,13 @@ class Engine:
 
     def depths(self) -> dict[Lane, LaneDepth]:
         """Return how full each lane is. SMS of a gateway that is paused are not due; those of one that is away wait for
-        its first answer, and are not late.
+        its first answer, and are late from then on.
         """
         gate, routes = self.performer.gate, {each: self.outside.route(each) for each in Carrier}
         gate.look()
-        away = [carrier for carrier, route in routes.items() if gate.is_away(route)]
+        late = latest(health_of(self.registry, targets_of(self.outside), self.registry.now()), self.outside.routes)
         paused = [carrier for carrier, route in routes.items() if gate.gateway(route)]
-        return by_lane(self.lanes.depths_of_all(), away, paused)
+        return by_lane(self.lanes.depths_of_all(), late, paused)
 
     # -- place ---------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Endpoint, Outside, Registry
-from consent_engine.ports.endpoints import BSS, GATEWAY, HALF_MS, EndpointKnown
+from consent_engine.ports.endpoints import AWAY_AFTER_MS, BSS, GATEWAY, HALF_MS, EndpointKnown
 from consent_engine.ports.registry import LANE, FlowStep
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -200,8 +200,6 @@ LEAST_LOST = 3
 """Fewest failures in a row that make an outage: one call that timed out in a quiet night makes none."""
 DOWN_AFTER_MS = 30_000
 """How long a target may give no answer before that is an outage. A refusal of our account is one at once."""
-AWAY_AFTER_MS = 5_000
-"""How long a target may give no answer before only a call now and then tries it, until the first answer."""
 ASKED_WITHIN_MS = 20 * 60_000
 """Every effect is retried more often than this. If a target was not called for longer, nothing is known: no outage."""
 FEW_CALLS = 10
@@ -246,6 +244,11 @@ class Health:
         return self.failing >= AWAY_AFTER_MS or self.refusing
 
     @property
+    def late(self) -> Millis:
+        """How late what waits for it can be (ms): nothing could begin while it was away."""
+        return 0 if self.is_away else self.now - self.known.returned
+
+    @property
     def calls(self) -> float:
         """How many calls ended lately, weighted by their age."""
         half_lives = max(0, self.now - self.known.at) / HALF_MS
@@ -271,6 +274,12 @@ def gateways_away(registry: Registry, outside: Outside) -> frozenset[str]:
     """Return the names of the gateways that are away. Raises StoreUnavailable."""
     health = health_of(registry, targets_of(outside), registry.now())
     return frozenset(each.target.name for each in health if each.target.to == GATEWAY and each.is_away)
+
+
+def latest(health: Iterable[Health], routes: Mapping[str, str]) -> dict[str, Millis]:
+    """Return how late the SMS of each carrier can be (ms). routes: each carrier's gateway"""
+    late = {each.target.name: each.late for each in health if each.target.to == GATEWAY}
+    return {carrier: late[name] for carrier, name in routes.items()}
 
 
 def health_of(registry: Registry, targets: Iterable[Endpoint], now: Millis) -> list[Health]:

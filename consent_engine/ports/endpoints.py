@@ -10,6 +10,8 @@ from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, U
 GATEWAY, BSS = "gateway", "bss"
 HALF_MS = 60_000
 """The half-life (ms) of a call in the share of failed calls, which so describes about the last two minutes."""
+AWAY_AFTER_MS = 5_000
+"""How long a target may give no answer before only a call now and then tries it, until the first answer."""
 
 
 class Endpoint(NamedTuple):
@@ -27,7 +29,8 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
     lost: how many there are · refused: the last refusal of our account, which is a failed call · calls, failures: how
     many calls ended, and how many of them failed, weighted by their age at the instant `at` · logged, refusal_logged:
     since when the outage was that a worker logged, and the refusal of our account · stalled, back: since when its calls
-    failed in a row, and when it answered again, until its doubts are seen to · op: of the last change
+    failed in a row, and when it answered again, until its doubts are seen to · returned: its first answer after it was
+    away · op: of the last change
     """
 
     accepted: Millis = 0
@@ -43,6 +46,7 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
     refusal_logged: Millis = 0
     stalled: Millis = 0
     back: Millis = 0
+    returned: Millis = 0
     op: str = ""
 
     def after(self, outcome: Outcome, at: Millis) -> "EndpointKnown":
@@ -50,6 +54,7 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
         took = isinstance(outcome, (Accepted, Rejected, Untaken))
         answered, failed = max(self.answered, at if took else 0), max(self.failed, 0 if took else at)
         since, lost = self.since, self.lost
+        ends = took and at > since > self.answered and at - since >= AWAY_AFTER_MS
         if since <= answered < failed:
             since, lost = answered + 1 if took else at, 1
         elif not took and at > answered:
@@ -63,6 +68,7 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
             failed=failed,
             since=since,
             lost=lost,
+            returned=at if ends else self.returned,
             refused=max(self.refused, at if isinstance(outcome, Unavailable) and outcome.refusing else 0),
             calls=self.calls * less + 1,
             failures=self.failures * less + (not took),

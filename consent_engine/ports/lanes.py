@@ -127,12 +127,13 @@ class LaneDepth(Struct, frozen=True):
 
 
 def by_lane(
-    parts: Mapping[str, LaneDepth], away: Collection[str] = (), paused: Collection[str] = ()
+    parts: Mapping[str, LaneDepth], latest: Mapping[str, Millis] | None = None, paused: Collection[str] = ()
 ) -> dict[Lane, LaneDepth]:
-    """Return how full each lane is, from its parts. away: carriers whose SMS are tried now and then, and are not late ·
-    paused: those whose SMS are not due
+    """Return how full each lane is, from its parts. latest: how late SMS of a carrier can be at most (ms), of all where
+    it is left out · paused: carriers whose SMS are not due
     """
-    shown = {**parts, **{each: replace(parts[each], late=0) for each in away}}
+    late = {each: min(parts[each].late, most) for each, most in (latest or {}).items()}
+    shown = {**parts, **{each: replace(parts[each], late=most) for each, most in late.items()}}
     sms = LaneDepth.of(replace(parts[each], due=0, late=0) if each in paused else shown[each] for each in Carrier)
     return {lane: sms if lane is Lane.SMS else parts[lane] for lane in Lane}
 

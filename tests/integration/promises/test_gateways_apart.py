@@ -145,6 +145,26 @@ def test_a_gateway_that_is_away_is_tried_by_a_call_a_second_until_it_answers(apa
     assert {apart.state(each) for each in late} == {"awaiting_reply"}
 
 
+def test_what_waited_for_a_gateway_that_was_away_is_late_from_its_first_answer_on(apart):
+    """An outage of an hour is followed by no alarm for more workers, and by no order that is turned away."""
+    mobile = apart.gateways["mobile"]
+    mobile.answers = [Unavailable("connection refused")] * 100
+    crowd(apart, 3)
+    slices(apart, 1 + AWAY_AFTER_MS // 1000 * 2)
+    crowd(apart, PLACES, "1380014")
+    for _ in range(6):
+        apart.clock.forward(seconds=600)
+        slices(apart)
+    mobile.answers.clear()
+    slices(apart)  # one of them is tried
+    waiting = apart.engine.lanes.depths_of_all()["mobile"]
+    assert waiting.due > PLACES // 2
+    assert waiting.late > 3_000_000
+    assert apart.engine.depths()[Lane.SMS].late < 1_000
+    apart.clock.forward(seconds=60)
+    assert 60_000 <= apart.engine.depths()[Lane.SMS].late < 61_000, "by now workers are missing"
+
+
 def test_a_gateway_that_hangs_while_it_is_away_holds_one_call_of_a_process(apart):
     mobile = apart.gateways["mobile"]
     mobile.answers = [Uncertain("no_answer:")] * 100
