@@ -13,6 +13,7 @@ from uuid import UUID
 
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.gateways import registry as gateways
+from consent_engine.adapters.gateways.shared_settings import prefix_of, rate
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.outbound import certificate_ends, event_poster, poster, stamper
 from consent_engine.adapters.redis.client import PATIENCE_S, Wire, connect
@@ -349,7 +350,8 @@ def _kept(
         return Wire(client, proves=settings.durability == "strict", replicas=settings.replicas)
 
     clustered = is_cluster(redis_url)
-    cells = [Cell(n, alone=not clustered, days=days_in(settings.time_zone)) for n in range(settings.cells)]
+    many, days = settings.cells, days_in(settings.time_zone)
+    cells = [Cell(n, alone=not clustered, days=days, share=many) for n in range(many)]
     wires = [wire(cell) for cell in cells]
     lease = millis(settings.lease)
     registry = RedisRegistry(wires[0], prefix=cells[0].shared)
@@ -372,7 +374,19 @@ def outside(settings: Settings, secret: str) -> Outside:
         senders=settings.senders(),
         bss=bss.build(settings.bss_name(), settings.of, settings.call_timeout),
         subscribers=bss.look_up(settings.bss_name(), settings.of, settings.call_timeout),
+        rates=_rates(settings),
     )
+
+
+def _rates(settings: Settings) -> dict[str, int]:
+    """Return the rate of each gateway that has one; each cell has its share. Raises SettingsError."""
+    found = {}
+    for name in set(settings.routes().values()):
+        prefix = prefix_of(name)
+        found[name] = most = rate(prefix, settings.of(name.replace(":", "_").upper()))
+        if 0 < most < settings.cells:
+            raise SettingsError(f"{prefix}RATE must be at least CONSENT_CELLS: each cell has its share of it")
+    return {name: most for name, most in found.items() if most}
 
 
 def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:

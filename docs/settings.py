@@ -146,6 +146,14 @@ SUFFIXES = {
         "gateways",
         ("How many segments of one text it carries whole (255); a plan or an order with a longer one is refused"),
     ),
+    "RATE": (
+        "gateways",
+        (
+            "How many SMS a second it may get at most, from all workers together (no limit): a whole number; a long "
+            "text counts once. No second has more; while more is due, 97 % of it. What exceeds it waits. At least "
+            "`CONSENT_CELLS`: each cell has its share"
+        ),
+    ),
     "CAN_ASK": (
         "the BSS `http`",
         "`true` where it answers `GET URL/activations/{order_id}`: it is asked after a doubt",

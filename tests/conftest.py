@@ -249,6 +249,7 @@ class World:
         self.clock = clock or Clock()
         self.gateway, self.bss, self.queue = FakeGateway(), FakeBss(), FakeQueue()
         self.gateways: dict[str, FakeGateway] = {}  # further ones, each of the carrier that it is named after
+        self.rates: dict[str, int] = {}
         self.client = client
         self.policy = policy or Policy(retry_base=1_000)
         self.engine = self.another()
@@ -270,6 +271,7 @@ class World:
                 SENDERS,
                 self.bss,
                 self.subscribers,
+                rates=self.rates,
             ),
             Terms(
                 self.policy,

@@ -106,18 +106,24 @@ class Town:
             said = json.load(answer)
         return said["read"], said["open"]
 
-    def crowd(self, due: int) -> None:
-        """Make so many questions due at the gateway that hangs, all at one moment, with no other work left of them."""
-        lane = Endpoint(LANE, Lane.SMS)
+    def due(self, carrier: str, count: int) -> list[str]:
+        """Make so many questions due, all at one moment, with no other work left of them; return their orders."""
+        lane, ids = Endpoint(LANE, Lane.SMS), list[str]()
         self.engine.pauses.pause(lane, "ops", "they are placed first")
-        for _ in range(0, due, BATCH):
-            self.place(HANGS, BATCH)
+        for _ in range(0, count, BATCH):
+            ids += self.place(carrier, BATCH)
         end = time.monotonic() + BOUND_S
         while self.engine.store.journal.waiting().count:
             if time.monotonic() > end:
                 sys.exit("SQL never had all of them")
             time.sleep(0.2)
         self.engine.pauses.resume(lane, "ops", "they are due")
+        return ids
+
+    def crowd(self, due: int) -> None:
+        """Make so many questions due at the gateway that hangs."""
+        self.due(HANGS, due)
+        end = time.monotonic() + BOUND_S
         while self.seen()[1] == 0:
             if time.monotonic() > end:
                 sys.exit("the gateway that hangs was never asked")
@@ -148,8 +154,8 @@ def _until_it_listens(port: int) -> None:
 
 
 @contextmanager
-def town(workers: int) -> Iterator[Town]:
-    """Run an installation with its workers and its stub."""
+def town(workers: int, **settings: str) -> Iterator[Town]:
+    """Run an installation with its workers and its stub. settings: further ones"""
     port = free_port()
     playing = multiprocessing.get_context("spawn").Process(target=stub, args=(port,), daemon=True)
     playing.start()
@@ -163,6 +169,7 @@ def town(workers: int) -> Iterator[Town]:
             environ[f"CONSENT_GATEWAY_{carrier.upper()}"] = f"http_json:{carrier}"
             environ[f"CONSENT_HTTP_JSON_{carrier.upper()}__URL"] = f"http://127.0.0.1:{port}/{carrier}"
             environ[f"CONSENT_HTTP_JSON_{carrier.upper()}__SECRET"] = secrets.token_urlsafe(24)
+        environ |= settings
         with installation(Settings.load(environ, env_file=None), own=True) as found, open(f"{folder}/log", "wb") as log:
             command = [sys.executable, "-m", "workers"]
             env = environ | found.environ() | {"PYTHONPATH": str(Path(__file__).parents[2])}

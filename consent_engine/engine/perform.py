@@ -42,6 +42,8 @@ KEPT = Retention()
 FOR_A_PERSON = "the subscriber's last reply may be a refusal: a person decides first"
 AGAIN_MS = 60_000
 """Delay before a question that waits for a person is looked at again."""
+MISSED_S, MOST_MISSED = 0.02, 2
+"""How much later a process comes back that found a rate used up; twice as much each time, so often at most."""
 LINGER_S = 0.02
 """How long a slice with nothing left to lease waits for its calls, so that its job can report their outcomes. Other
 jobs wait for the worker meanwhile, so this is short."""
@@ -72,6 +74,8 @@ class Performer:
             lane: list(dict.fromkeys(map(outside.route, Carrier))) if lane is Lane.SMS else [lane] for lane in Lane
         }
         self._behind: set[Work] = set()
+        self._again: dict[Work, asyncio.TimerHandle] = {}
+        self._missed: Counter[Work] = Counter()
         self._mover = Mover(store, self._left)
         self.measures = measures or Measures(targets_of(outside), pace.call_ms / 1000)
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
@@ -113,7 +117,7 @@ class Performer:
         """
         came = self._store.lanes.lease(Lane.INBOUND, self._places(Lane.INBOUND) if Lane.INBOUND in lanes else 0)
         self._record([(Lane.INBOUND, self._reading(each, self._watch())) for each in came])
-        begun = self._begin([lane for lane in lanes if lane is not Lane.INBOUND])
+        begun = self._begin([work for lane in lanes if lane is not Lane.INBOUND for work in self._works[lane]])
         return len(came) + begun + self._carry.begun()
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
@@ -129,19 +133,20 @@ class Performer:
         return [work for work in self._works[lane] if self._places(work) <= 0]
 
     def _stays(self, work: Work) -> bool:
-        """Whether what is due stays where it is, though it had a place: it is paused, or its gateway is away."""
-        return self.gate.is_paused(work) or self.gate.is_away(work)
+        """Whether what is due stays though there are places: it is paused, its gateway is away, or its rate used up."""
+        return self.gate.is_paused(work) or self.gate.is_away(work) or work in self._again
 
     def _places(self, work: Work) -> int:
         """Return how many more effects can be leased at once."""
-        free = BATCH if work in WITHOUT_CALLS else min(self._flights.free(work), BATCH)
+        free = BATCH if work in WITHOUT_CALLS else min(self._flights.free(work), BATCH) * (work not in self._again)
         return self.gate.places(work, free, self._flights.flying(work))
 
     def _room(self, work: Work) -> int:
         """Return how many more calls may begin as soon as they are due: only in a lane that is looked at anyway, and
-        where no effect waits that was due before.
+        where no effect waits that was due before, nor a rate is counted at the lease.
         """
-        return self._places(work) if kind_of(work) in self.awake and work not in self._behind else 0
+        goes = kind_of(work) in self.awake and work not in self._behind and not (isinstance(work, Route) and work.rate)
+        return self._places(work) if goes else 0
 
     def drained(self) -> dict[Lane, Counter[str]]:
         """Return the counts of work since a slice last returned them, lane by lane."""
@@ -150,7 +155,11 @@ class Performer:
         return done
 
     async def land(self, seconds: float) -> int:
-        """Wait for calls in flight to end and be recorded; return the number in flight after `seconds`."""
+        """Wait for calls in flight to end and be recorded; return the number in flight after `seconds`. None begins
+        because a rate allows it.
+        """
+        while self._again:
+            self._again.popitem()[1].cancel()
         return await self._flights.finish(monotonic() + seconds)
 
     def in_flight(self) -> int:
@@ -193,7 +202,8 @@ class Performer:
         A slice does not stay for the sake of a gateway that is slow: `_finish` has its places filled again.
         """
         while not one.is_over:
-            leased, full, works = self._begin([one.lane]), self._full(one.lane), self._works[one.lane]
+            works = self._works[one.lane]
+            leased, full = self._begin(works), self._full(one.lane)
             if leased and len(full) < len(works):  # another part of the store may have more, or another gateway
                 await asyncio.sleep(0)
             elif len(full) == len(works) and not any(map(self._stays, works)):
@@ -204,15 +214,17 @@ class Performer:
                 return False
         return True
 
-    def _begin(self, lanes: Collection[Lane]) -> int:
-        """Lease once, in one round trip, and start the calls; return how many were leased. lanes: with calls"""
-        works = [work for lane in lanes for work in self._works[lane]]
+    def _begin(self, works: Collection[Work]) -> int:
+        """Lease once, in one round trip, and start the calls; return how many were leased. works: calls"""
         free = {work: places for work in works if (places := self._places(work)) > 0}
         asked = self._watch()
         leased = self._store.lanes.lease_each(free)
         since = self._watch()
         self._behind -= free.keys()
-        self._behind |= {each for each in works if len(leased.get(each, ())) >= free.get(each, 0)}  # more may be due
+        for of, wait in leased.waits.items():
+            self._rest(of, wait, missed=not leased[of])
+        full = {each for each in works if len(leased.get(each, ())) >= free.get(each, 0)}
+        self._behind |= full - self._again.keys()  # more may be due
         work: list[tuple[Lane, Step[str]]] = []
         for of, each in [(of, each) for of, some in leased.items() for each in some]:
             lane = kind_of(of)
@@ -229,6 +241,21 @@ class Performer:
         self._flights.begin()
         self._record(work)  # after the calls began: an unavailable store must not lose them
         return sum(map(len, leased.values()))
+
+    def _rest(self, work: Work, wait: Millis, *, missed: bool) -> None:
+        """Lease nothing of a gateway until its rate allows more; then no job need be there. A process that came too
+        late for any comes back later each time: so one keeps up with the rate, and the others hardly ask.
+        """
+        self._missed[work] = min(self._missed[work] + 1, MOST_MISSED) if missed else 0
+        later = wait / 1000 + MISSED_S * (2 ** self._missed[work] - 1)
+        self._again[work] = asyncio.get_running_loop().call_later(later, self._refill, work)
+
+    def _refill(self, work: Work) -> None:
+        del self._again[work]
+        try:
+            self._begin([work])
+        except StoreUnavailable as error:  # the clock finds what is due
+            log.error("%s: cannot be leased now: %s", kind_of(work), error)
 
     def _start(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         self._known.leased(leased, asked)

@@ -3,7 +3,7 @@
 from consent_engine.ports.archive import Archive, By, Expired, Kept, Retirement
 from consent_engine.ports.endpoints import Endpoint
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
-from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Route, ServerMemory, Stuck, Work, kind_of
+from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Leases, Route, ServerMemory, Stuck, Work, kind_of
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,

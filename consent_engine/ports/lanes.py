@@ -46,10 +46,13 @@ ASKED = ("INFO", "server", "memory", "persistence")
 
 
 class Route(NamedTuple):
-    """A gateway with the carriers whose SMS are handed to it now: a part of the SMS lane."""
+    """A gateway with the carriers whose SMS are handed to it now: a part of the SMS lane. rate: how many of all
+    processes it may get in a second; 0: no matter how many
+    """
 
     gateway: str
     carriers: tuple[str, ...]
+    rate: int = 0
 
 
 Work = Lane | Route
@@ -101,6 +104,14 @@ class Leased(Struct, frozen=True):
         return Held(record.id, self.effect, self.token, record.effects[self.effect].leased_at)
 
 
+class Leases(dict[Work, list[Leased]]):
+    """What was leased of each work. waits: of gateways whose rate is used up, for how long (ms) nothing is leased"""
+
+    def __init__(self, asked: Iterable[Work], waits: Mapping[Work, Millis] | None = None) -> None:
+        super().__init__((work, []) for work in asked)
+        self.waits = dict(waits or {})
+
+
 class Stuck(Struct, frozen=True):
     """An effect of a lane, as the stuck list and the list of the next due ones name it."""
 
@@ -145,8 +156,13 @@ class Lanes(Protocol):
         """Lease up to n due effects of a lane. Never sent again automatically: a lost answer is a lost lease."""
         return self.lease_each({lane: n})[lane]
 
-    def lease_each(self, wanted: Mapping[Work, int]) -> dict[Work, list[Leased]]:
-        """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway"""
+    def lease_each(self, wanted: Mapping[Work, int], throttled: Collection[Work] = ()) -> Leases:
+        """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway · throttled:
+        gateways that have just said that they get too many: their rate is halved, and rises again by and by
+        """
+
+    def rates(self, routes: Collection[Route]) -> dict[Route, int]:
+        """Return how many SMS a second are leased now for each of these gateways that have a rate."""
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         """Whether the outside call for each of these effects of orders, leased a while ago, may begin: the lease still

@@ -187,13 +187,16 @@ class Outside(Struct, frozen=True):
     bss: Bss | None = None
     subscribers: Subscribers | None = None
     """the look-up of subscribers, where the BSS offers one"""
+    rates: Mapping[str, int] = field(default_factory=dict)
+    """gateway name -> how many SMS a second it may get at most; without one, as many as there are"""
     code_of: Callable[[str, str], str] | None = None
     """makes the code that is sent to a line's reporter, from the line and the seed that is kept of the code"""
 
     def route(self, carrier: str) -> Route:
         """Return the gateway of a carrier, with all carriers that it serves; one without a route has the gateway ''."""
         gateway = self.routes.get(carrier, "")
-        return Route(gateway, tuple(each for each in Carrier if self.routes.get(each, "") == gateway))
+        carriers = tuple(each for each in Carrier if self.routes.get(each, "") == gateway)
+        return Route(gateway, carriers, self.rates.get(gateway, 0))
 
 
 class CommandFailed(ConsentError, code="command_failed"):

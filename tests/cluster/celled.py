@@ -41,7 +41,7 @@ class Celled(World):
         archive: Archive | None = None,
     ) -> None:  # fmt: skip
         self.archive = archive
-        self.names = [Cell(n, alone=alone) for n in range(count)]
+        self.names = [Cell(n, alone=alone, share=count) for n in range(count)]
         self.stores: list[Store] = []
         super().__init__(client, clock=clock)
 

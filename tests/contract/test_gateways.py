@@ -7,6 +7,7 @@ import pytest
 
 from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways import registry as gateways
+from consent_engine.adapters.gateways.shared_settings import rate
 from consent_engine.adapters.outbound import LONGEST_AFTER, Client
 from consent_engine.domain import hashing
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
@@ -236,6 +237,16 @@ def test_every_gateway_says_how_many_segments_it_carries(kind):
     for wrong in ("0", "256", "four", "-1", "4.0", "²", "9" * 5_000):
         with pytest.raises(SettingsError, match="SEGMENTS must be a whole number from 1 to 255"):
             carried(SEGMENTS=wrong)
+
+
+def test_a_rate_is_a_whole_number_above_nothing():
+    prefix = "CONSENT_KANNEL_BOX__"
+    assert [rate(prefix, {"RATE": said} if said else {}) for said in ("", " ", "1", "100", "10000")] == [
+        0, 0, 1, 100, 10_000,
+    ]  # fmt: skip
+    for wrong in ("0", "-1", "+1", "0.5", "1e3", "10001", "ten", "²", "9" * 5_000):
+        with pytest.raises(SettingsError, match=r"^CONSENT_KANNEL_BOX__RATE must be a whole number from 1 to 10000$"):
+            rate(prefix, {"RATE": wrong})
 
 
 @pytest.mark.parametrize("spec", ["", "cmpp", "http_json:", "http_json:A", "HTTP_JSON", "http_json:a:b", ":"])

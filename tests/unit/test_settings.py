@@ -18,7 +18,7 @@ from consent_engine.config.values import RedisUrl, duration
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.address import PLAIN
 from consent_engine.errors import SettingsError
-from consent_engine.wiring import installation
+from consent_engine.wiring import installation, outside
 from tests.waiting import HANGS_S
 
 SECRET = "a-secret-nobody-may-see-0123456789"
@@ -474,3 +474,13 @@ def test_templates_are_read_by_host(tmp_path):
     assert addresses.template_of("https://other/p") == PLAIN
     with pytest.raises(SettingsError, match="CONSENT_TARIFF_TEMPLATES"):
         Settings.load({"CONSENT_TARIFF_TEMPLATES": str(tmp_path / "none")}, env_file=None)
+
+
+def test_each_gateway_has_its_own_rate_and_in_a_cluster_one_that_can_be_shared_out():
+    two = {"GATEWAY": "simulated", "GATEWAY_UNICOM": "simulated:box", "SIMULATED_BOX__RATE": "8", "BSS": "simulated"}
+    cluster = {"REDIS_URL": "redis+cluster://redis.example:6379", "RQ_URL": "redis://redis.example:6380"}
+    assert outside(load(**two), SECRET).rates == {"simulated:box": 8}
+    routes = outside(load(**two, **cluster, CELLS="8", SECRET=SECRET), SECRET)
+    assert [routes.route(each).rate for each in ("mobile", "unicom")] == [0, 8]
+    with pytest.raises(SettingsError, match=r"^CONSENT_SIMULATED_BOX__RATE must be at least CONSENT_CELLS"):
+        outside(load(**two, **cluster, CELLS="9", SECRET=SECRET), SECRET)

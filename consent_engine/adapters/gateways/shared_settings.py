@@ -18,6 +18,8 @@ SKEW_MS = 5_000
 """How far a gateway's clock may be behind, by default. More would let a yes from before the question pass as its
 answer; less would discard real answers. No person reads a question and answers it within five seconds."""
 LONGEST_SKEW_MS = 600_000
+MOST_RATE = 10_000
+"""The largest rate (SMS a second): beyond it nothing is held back that the engine could do."""
 OLD = "OLD_SECRET"
 """The setting with the secret before SECRET: posts that prove it are taken, too, while both sides change it."""
 
@@ -45,10 +47,22 @@ def carried(prefix: str, raw: Mapping[str, str]) -> int:
 
     Raises SettingsError.
     """
-    value = raw.get("SEGMENTS", "").strip() or str(MOST_SEGMENTS)
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_SEGMENTS):
-        raise SettingsError(f"{prefix}SEGMENTS must be a whole number from 1 to {MOST_SEGMENTS}")
-    return int(value)
+    return _whole(prefix, raw, "SEGMENTS", MOST_SEGMENTS) or MOST_SEGMENTS
+
+
+def rate(prefix: str, raw: Mapping[str, str]) -> int:
+    """Return the setting RATE: how many SMS a second a gateway may get; 0 without it: as many as there are.
+
+    Raises SettingsError.
+    """
+    return _whole(prefix, raw, "RATE", MOST_RATE)
+
+
+def _whole(prefix: str, raw: Mapping[str, str], key: str, most: int) -> int:
+    value = raw.get(key, "").strip()
+    if value and not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most):
+        raise SettingsError(f"{prefix}{key} must be a whole number from 1 to {most}")
+    return int(value or 0)
 
 
 KEPT = "its refusal is kept"

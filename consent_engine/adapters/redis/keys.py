@@ -21,6 +21,8 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, the oldest first
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:due:sms:<carrier>      the same of SMS: its carrier never changes, while the gateway of a carrier may
+    ce:{0}:rates          hash    <gateway> -> the instant of its next SMS if they were evenly spaced, the rate it has
+                                  learnt (0: none), since when: of gateways with a rate
     ce:{0}:offers         hash    <hash> -> an offer that orders share: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: the key, the act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
@@ -92,16 +94,18 @@ _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.EN
 
 class Cell:
     """The names of a cell's keys. alone: it is the only cell, on a server where tags mean nothing · days: the days of
-    the business
+    the business · share: how many cells share the rates of gateways: a script reaches one of them
     """
 
-    def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA) -> None:
+    def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA, share: int = 1) -> None:
         self.days = days
         self.number = number
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"
         self.due: dict[str, str] = {each: f"{prefix}due:{name}" for each, name in _due_sets()}
         """The due-sets: one for each lane, of SMS for each carrier."""
+        self.rates = f"{prefix}rates"
+        self.share = share
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"

@@ -1,7 +1,7 @@
 """The lanes of one cell of Redis: due-sets by instant, and leases."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isinf
 
 from consent_engine.adapters.redis.client import Calls, Wire
@@ -15,10 +15,12 @@ from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck, Work, kind_of
+from consent_engine.ports import LaneDepth, Lanes, Leased, Leases, Owner, Route, ServerMemory, Stuck, Work, kind_of
 from consent_engine.ports.lanes import ASKED
 
 log = logging.getLogger(__name__)
+_HEAD = ("now", "wait", "rate")
+"""What the lease script answers before what is leased."""
 BROUGHT = 500
 """How many effects one script looks at to bring them forward: a few milliseconds."""
 
@@ -31,25 +33,25 @@ class RedisLanes(OfCell, Lanes):
         self._offers = offers
         self._lease_ms = lease_ms
 
-    def lease_each(self, wanted: Mapping[Work, int]) -> dict[Work, list[Leased]]:
+    def lease_each(self, wanted: Mapping[Work, int], throttled: Collection[Work] = ()) -> Leases:
         calls, asked = Calls(), [work for work, n in wanted.items() if n > 0]
         for work in asked:
-            bounds = (wanted[work], self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING))
-            together = "" if work not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
-            calls.script("lease", self._cell.dues(work), [self._clock.argument(), *bounds, together])
+            self._lease(calls, work, wanted[work], throttled=work in throttled)
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
         # A failed proof does not cost the other lanes their leases: these would be in doubt though nothing was called.
         proven = Lane.ACTIVATION in asked
         calls.alone = asked.index(Lane.ACTIVATION) if proven and len(asked) > 1 else None
         answers = self._wire.send(calls, prove=proven)
-        broken, leased = Calls(), {work: list[Leased]() for work in wanted}
+        broken, leased = Calls(), Leases(wanted)
         for work, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
-                if not any(len(each) > 1 for each in answers if not isinstance(each, Exception)):
+                if not any(len(each) > len(_HEAD) for each in answers if not isinstance(each, Exception)):
                     raise answer
                 log.error("%s: cannot be leased now: %s", kind_of(work), type(answer).__name__)
                 continue
-            now, *rows = answer
+            now, wait, _, *rows = answer
+            if wait:
+                leased.waits[work] = int(wait)
             for row in rows:
                 try:
                     leased[work].append(leased_of(self._offers, int(now), row, seal=self._seal))
@@ -58,6 +60,20 @@ class RedisLanes(OfCell, Lanes):
                     self._park(broken, work, row[0], row[1])
         self._wire.send(broken)
         return leased
+
+    def _lease(self, calls: Calls, work: Work, n: int, *, throttled: bool = False) -> None:
+        keys, rate = self._cell.dues(work), work.rate // self._cell.share if isinstance(work, Route) else 0
+        together = "" if work not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
+        bounds = (n, self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING), together)
+        limits = (work.gateway, rate, int(throttled)) if isinstance(work, Route) and rate else ()
+        calls.script("lease", [*keys, self._cell.rates] if rate else keys, [self._clock.argument(), *bounds, *limits])
+
+    def rates(self, routes: Collection[Route]) -> dict[Route, int]:
+        calls, asked = Calls(), [route for route in routes if route.rate]
+        for route in asked:
+            self._lease(calls, route, 0)
+        answers = self._wire.send(calls)
+        return {route: int(answer[2]) * self._cell.share for route, answer in zip(asked, answers, strict=True)}
 
     def _park(self, calls: Calls, work: Work, member: str, kept: str) -> None:
         """Put an effect on the stuck list, so that `retry` finds it when its record can be read again."""

@@ -1,7 +1,7 @@
 """A store of many cells: a record is found in the cell that its id names; a call about all records asks each cell."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
@@ -19,12 +19,14 @@ from consent_engine.ports import (
     LaneDepth,
     Lanes,
     Leased,
+    Leases,
     LiftResult,
     Owner,
     Posted,
     Records,
     Reservations,
     Retirement,
+    Route,
     ServerMemory,
     Snapshot,
     Store,
@@ -110,14 +112,23 @@ class ShardedLanes(OfCells, Lanes):
         super().__init__(cells)
         self._next: Counter[tuple[Work, ...]] = Counter()
 
-    def lease_each(self, wanted: Mapping[Work, int]) -> dict[Work, list[Leased]]:
+    def lease_each(self, wanted: Mapping[Work, int], throttled: Collection[Work] = ()) -> Leases:
         """Lease from one cell only, a different one each time: the failure of a cell does not affect the others."""
-        alike = tuple(wanted)
-        for number, leased in self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted)):
+        alike, none = tuple(wanted), Leases(wanted)
+        leases = self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted, throttled))
+        for number, leased in leases:
             if any(leased.values()):
                 self._next[alike] = (number + 1) % len(self._cells.stores)
+                leased.waits = dict.fromkeys(leased.waits, 1)  # another cell may have more at once
                 return leased
-        return {work: [] for work in wanted}
+            none.waits = {
+                work: min(wait, none.waits.get(work, wait)) for work, wait in (none.waits | leased.waits).items()
+            }
+        return none
+
+    def rates(self, routes: Collection[Route]) -> dict[Route, int]:
+        answers = self._cells.reached(lambda cell: cell.lanes.rates(routes))
+        return {route: min(rates[route] for rates in answers) for route in answers[0]}
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         return self._cells.each(leased, lambda each: each.held.record, lambda cell, some: cell.lanes.may_begin(some))

@@ -76,8 +76,8 @@ def leases(engine):
     """Collect what the engine leases from now on, by effect."""
     lease_each, found = engine.store.lanes.lease_each, []
 
-    def seen(wanted):
-        leased = lease_each(wanted)
+    def seen(wanted, *more):
+        leased = lease_each(wanted, *more)
         found.extend(each.effect for some in leased.values() for each in some)
         return leased
 

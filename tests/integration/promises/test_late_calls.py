@@ -31,8 +31,8 @@ class Standing:
     looks: int = 0
     at_a_look: object = None
 
-    def lease_each(self, wanted):
-        leased = self.inner.lease_each(wanted)
+    def lease_each(self, wanted, *more):
+        leased = self.inner.lease_each(wanted, *more)
         if leased.get(Lane.ACTIVATION) and self.meanwhile:
             happens, self.meanwhile = self.meanwhile, None
             happens()

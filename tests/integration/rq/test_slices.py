@@ -77,10 +77,10 @@ def test_what_was_done_is_told_though_the_store_fails_in_the_next_lane(world):
     asked(world)
     lease_each = world.engine.store.lanes.lease_each
 
-    def gone(wanted):
+    def gone(wanted, *more):
         if Lane.ACTIVATION in wanted:
             raise StoreUnavailable("gone")
-        return lease_each(wanted)
+        return lease_each(wanted, *more)
 
     world.engine.store.lanes.lease_each = gone
     tallies = slice_of(world, Lane.INBOUND)

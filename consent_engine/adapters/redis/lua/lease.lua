@@ -1,11 +1,14 @@
 -- Lease up to n due effects of one lane to a worker, the oldest of all its due-sets first.
 --
--- KEYS  due-sets: that of the lane; of SMS those of the carriers whose gateway has free places
+-- KEYS  due-sets: that of the lane; of SMS those of the carriers whose gateway has free places   the last one, for a
+--       gateway with a rate: the hash of the rates
 -- ARGV  1 now, '' = ask the server   2 n   3 length of the lease, ms   4 prefix of the records' names
 --       5 how many unread messages of a line to hand out
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>`
 --       for the order
 --       7 '' in a lane of calls; else names of the effects that are handed out together though their leases were lost
+--       8 a gateway that has a rate   9 its rate: SMS a second at most   10 '1' if it has just answered that these are
+--       too many
 -- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by
 -- key, any of them may be elsewhere, and reading it is an error. So everything of a member is read before its first
 -- write, and where one cannot be read, those before it are leased and it is left untouched; if it is the first, the
@@ -21,23 +24,50 @@
 -- minute, and handed out with the mark `barred` and the names of the restrictions. While the line has unread messages,
 -- which may bring more, it is not handed out, and due again in a second (in a minute where they are parked, and wait
 -- for a person).
--- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names, last_at before this
--- lease (none where it is barred)}, ...}
+-- A gateway's rate is kept as one instant: that at which its next SMS would go out if all were evenly spaced. An SMS may
+-- go out so much earlier (BURST_FOR) that a worker which comes late loses nothing; the spaces are longer by as much as
+-- that adds in a second, so no second has more SMS than the rate. An instant that is further ahead than a lease can have
+-- left it means that the clock was set back: then it counts as the furthest. Too many: the rate is halved, once a second
+-- at most, and every STEP_EVERY raised by a tenth of what it was set to.
+-- Returns {now, ms until more can be leased or 0, rate now, {member, effect as kept, '1' if lost or '2' if barred,
+-- record, unread or names, last_at before this lease (none where it is barred)}, ...}
 
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
+local BURST_FOR, LOOK_AFTER, HALVED_FOR, STEP_EVERY = 20, 5, 1000, 10000 -- ms
 
 local call, match = redis.call, string.match
 local now = ARGV[1]
+local exact = tonumber(now) -- in ms, with fractions
 if now == "" then
     local time = call("TIME")
-    now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
+    exact = time[1] * 1000 + time[2] / 1000
+    now = string.format("%d", math.floor(exact))
 end
 local at, prefix = tonumber(now), ARGV[4]
 local deadline = string.format("%d", at + tonumber(ARGV[3]))
-local leased, sets, from = { now }, {}, nil -- from: the due-set of the member at hand
+local NONE = 3 -- how long the answer is while nothing is leased
+local leased, sets, from = { now, 0, 0 }, {}, nil -- from: the due-set of the member at hand
+local most = tonumber(ARGV[2])
+local rates, next_at, cap, changed, space, moved = ARGV[8] and table.remove(KEYS), nil, nil, nil, nil, nil
+if rates then
+    local kept, set = call("HGET", rates, ARGV[8]) or "0 0 0", tonumber(ARGV[9])
+    next_at, cap, changed = match(kept, "^(%S+) (%S+) (%S+)$")
+    next_at, cap, changed = tonumber(next_at), tonumber(cap), math.min(tonumber(changed), exact)
+    if cap > 0 then -- it has learnt one
+        local steps = math.floor((exact - changed) / STEP_EVERY)
+        cap, changed = cap + steps * set / 10, changed + steps * STEP_EVERY
+    end
+    if cap <= 0 or cap >= set then cap, changed = set, 0 end
+    if ARGV[10] == "1" and exact - changed >= HALVED_FOR then cap, changed = math.max(cap / 2, 1), exact end
+    space = (1000 + BURST_FOR) / cap
+    moved = next_at > exact + BURST_FOR + space or ARGV[10] == "1"
+    next_at = math.max(exact, math.min(next_at, exact + BURST_FOR + space))
+    most = math.max(0, math.min(most, math.floor((exact + BURST_FOR - next_at) / space) + 1))
+    leased[3] = math.floor(cap)
+end
 for i, key in ipairs(KEYS) do
-    local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, ARGV[2])
+    local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, most)
     sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {} }
 end
 local function oldest() -- the next member of all due-sets
@@ -121,7 +151,7 @@ local function take(member)
         else
             local lost, more = stamp ~= "0", nothing
             local alone = lost and ARGV[7] ~= "" and not string.find(ARGV[7], " " .. effect .. " ", 1, true)
-            if alone and #leased > 1 then return "later" end
+            if alone and #leased > NONE then return "later" end
             local begun = lost or doubts ~= "0" and first_at ~= "0"
             local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, about, id) end
@@ -147,9 +177,11 @@ local function take(member)
         end
     end
 end
-for n = 1, tonumber(ARGV[2]) do
+local left = most
+for n = 1, most do
     local member = oldest()
     if not member then break end
+    left = left - 1
     local is_done, why = pcall(take, member)
     if not is_done then
         if n == 1 then return type(why) == "table" and why or redis.error_reply(tostring(why)) end
@@ -160,5 +192,15 @@ end
 for _, set in ipairs(sets) do
     if #set.scores > 0 then call("ZADD", set.key, unpack(set.scores)) end
     if #set.gone > 0 then call("ZREM", set.key, unpack(set.gone)) end
+end
+if rates then
+    local taken = #leased - NONE
+    next_at = next_at + taken * space
+    if taken > 0 or moved then
+        call("HSET", rates, ARGV[8], string.format("%.3f %.3f %.3f", next_at, cap < tonumber(ARGV[9]) and cap or 0, changed))
+    end
+    if left == 0 and most < tonumber(ARGV[2]) then -- more may be due
+        leased[2] = math.max(LOOK_AFTER, math.ceil(next_at - BURST_FOR - exact))
+    end
 end
 return leased

@@ -1,0 +1,175 @@
+"""The rate of a gateway: no second has more SMS than it allows, whoever leases them, and hardly fewer while more are
+due; and no job waits for it.
+"""
+
+import asyncio
+from bisect import bisect_left
+from random import Random
+
+import pytest
+
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.order.order import QUESTION
+from consent_engine.ports import Route
+from tests.cluster.celled import Celled
+from tests.memory import a_store
+
+SECOND = 1_000
+PLACES = 64
+
+
+class Town:
+    """Workers that lease from one gateway, whose SMS are always due. now: by a clock that is never set, beside the
+    server's
+    """
+
+    def __init__(self, world, rate, orders=PLACES):
+        self.world, self.route = world, Route("test", tuple(CARRIERS), rate)
+        self.lanes = [world.another().store.lanes for _ in range(2)]
+        self.taken, self.now, self.turn = list[int](), 0, 0
+        placed = [world.place(f"+861380013{n:04}").id for n in range(orders)]
+        self.lanes[0].postpone(QUESTION, dict.fromkeys(placed, 1))  # due whatever the clock is set to
+
+    def passes(self, ms):
+        self.now += ms
+        self.world.clock.forward(ms)
+
+    def leases(self, n=PLACES, *, throttled=False):
+        """Lease as the next worker; what it gets is due again at once. Return how long it is told to wait."""
+        self.turn += 1
+        leased = self.lanes[self.turn % 2].lease_each({self.route: n}, [self.route] if throttled else [])
+        for each in leased[self.route]:
+            self.taken.append(self.now)
+            self.lanes[0].postpone(each.effect, {each.record.id: 1})
+        return leased.waits.get(self.route, 0)
+
+    def busiest(self):
+        """Return the most SMS of any second."""
+        return max(n + 1 - bisect_left(self.taken, at - SECOND + 1) for n, at in enumerate(self.taken))
+
+    def between(self, since, until):
+        return bisect_left(self.taken, until) - bisect_left(self.taken, since)
+
+    def rate(self):
+        return self.lanes[0].rates([self.route])[self.route]
+
+
+@pytest.mark.parametrize("rate", [1, 7, 100])
+def test_no_second_has_more_than_the_rate_allows_and_none_much_fewer_for_whoever_waits_as_told(world, rate):
+    """With workers that come as told, a little late, and with others that come at random."""
+    draw, town = Random(rate), Town(world, rate)  # noqa: S311
+    while town.now < 6 * SECOND:
+        town.passes(town.leases() + draw.randint(0, 8))
+    even = town.between(SECOND, 6 * SECOND) / 5
+    assert 0.97 * rate <= even <= rate
+    while town.now < 16 * SECOND:
+        town.passes(draw.choice((0, 1, 3, 17, 40, 90, 1_100)))
+        town.leases(draw.choice((1, 5, PLACES)))
+    assert town.busiest() <= rate
+
+
+@pytest.mark.parametrize("rate", [1, 20])
+def test_a_clock_that_is_set_back_neither_stalls_a_gateway_nor_floods_it(world, rate):
+    draw, town = Random(rate), Town(world, rate)  # noqa: S311
+    for _ in range(12):
+        since = town.now
+        while town.now < since + 2 * SECOND:
+            town.passes(town.leases() + draw.randint(0, 8))
+        assert town.between(since + SECOND, town.now) >= 0.9 * rate
+        world.clock.now -= draw.choice((30, 5_000, 86_400_000))
+        at = town.now
+        while not town.taken or town.taken[-1] < at:
+            town.passes(max(1, town.leases()))
+        assert town.taken[-1] - at <= (SECOND + 20) / rate + 20
+    assert town.busiest() <= rate
+
+
+def test_who_finds_nothing_due_is_told_to_wait_for_nothing(world):
+    town = Town(world, 100, orders=1)
+    lanes = town.lanes[0]
+    first = lanes.lease_each({town.route: 9})
+    assert (len(first[town.route]), first.waits) == (1, {})
+    assert lanes.lease_each({town.route: 9}).waits == {}
+    assert lanes.lease_each({Route("test", tuple(CARRIERS)): 9, Lane.INBOUND: 9}).waits == {}
+
+
+def test_a_gateway_without_a_rate_has_no_bucket(world):
+    world.place()
+    world.run(Lane.SMS)
+    assert not world.client.exists(world.cell.rates)
+
+
+def test_cells_have_each_their_share_of_the_rate():
+    world = Celled(a_store(), 2)
+    draw, town = Random(2), Town(world, 10)  # noqa: S311
+    while town.now < 8 * SECOND:
+        town.passes(draw.randint(1, 30))
+        town.leases()
+    assert town.busiest() <= 10
+    assert town.between(SECOND, 8 * SECOND) / 7 >= 9.5
+    assert town.rate() == 10
+
+
+# -- a process -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(world):
+    """A world whose gateway takes one SMS a second."""
+    world.rates = {"test": 1}
+    world.engine = world.another()
+    return world
+
+
+def looks(engine):
+    """Note each lease of SMS: how many it got; and an event."""
+    lease_each, found, came = engine.store.lanes.lease_each, list[int](), asyncio.Event()
+
+    def seen(wanted, *more):
+        leased = lease_each(wanted, *more)
+        found.extend(len(some) for work, some in leased.items() if isinstance(work, Route))
+        came.set()
+        return leased
+
+    engine.store.lanes.lease_each = seen
+    return found, came
+
+
+def test_a_slice_ends_when_the_rate_is_used_up_and_what_is_left_goes_out_without_another(slow):
+    for n in range(3):
+        slow.place(f"+861380013800{n}")
+    found, came = looks(slow.engine)
+    performer = slow.engine.performer
+
+    async def story():
+        tally = await performer.perform(Lane.SMS, 60)
+        assert (tally.counts, tally.left, found) == ({"accepted": 1}, False, [1])
+        slow.queue.woken.clear()
+        slow.clock.forward(SECOND)
+        await performer.perform(Lane.SMS, 60)
+        performer.awake = frozenset(Lane)
+        assert (performer.look([Lane.SMS]), performer.full([Lane.SMS])) == (0, [])
+        assert found == [1], "nobody asks before it is time"
+        slow.clock.forward(20)
+        came.clear()
+        await asyncio.wait_for(came.wait(), 30)
+        assert (found, len(slow.gateway.sent), slow.queue.woken) == ([1, 1], 2, [])
+        await performer.land(5)
+        assert performer.look([Lane.SMS]) == 0
+        slow.clock.forward(2 * SECOND)
+        return len(slow.gateway.sent)
+
+    assert slow.runner.run(story()) == 2
+
+
+def test_a_notification_of_a_gateway_with_a_rate_is_leased_and_begins_with_no_commit(slow):
+    order = slow.place()
+    slow.run(Lane.SMS)
+    slow.clock.forward(seconds=2)
+    slow.say("是")
+    slow.engine.performer.awake = frozenset(Lane)
+    slow.run(Lane.INBOUND, Lane.ACTIVATION)
+    assert slow.state(order) == "activated"
+    slow.run(Lane.SMS)
+    assert slow.state(order) == "notified"
