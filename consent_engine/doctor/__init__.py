@@ -25,7 +25,7 @@ from consent_engine.config.data_folder import kept_name
 from consent_engine.config.settings import Settings
 from consent_engine.config.values import millis
 from consent_engine.config.yaml_files import days_in
-from consent_engine.doctor import findings, journal, records, reports, server, setup, work
+from consent_engine.doctor import findings, journal, records, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, failed, good, redis_cli, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.admit import limits
@@ -283,7 +283,7 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
         more = " or more" if known == MOST_COUNTED else ""
         yield good(f"the archive answers: {known:,} orders{more}")
         now, ask, first = patient.registry.now(), SqlQueries(archive), patient.settings.review == "before"
-        yield from reports.reviews(ask.restrictions.tally(Kind.REVIEW), ask.calls.waiting(), now, review_first=first)
+        yield from work.reviews(ask.restrictions.tally(Kind.REVIEW), ask.calls.waiting(), now, review_first=first)
         yield from work.backups(archive.last_backup(), now)
 
 
@@ -302,7 +302,7 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
 def _reports(patient: _Patient) -> Iterator[Finding]:
     with _archive_of(patient, patient.first.meta()) as archive:
         store = _with_sql(patient, archive)
-        yield from reports.reports(store, patient.settings.reporting(), patient.registry.now())
+        yield from work.reports(store, patient.settings.reporting(), patient.registry.now())
 
 
 def _dead(patient: _Patient) -> Iterator[Finding]:

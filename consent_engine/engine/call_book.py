@@ -8,12 +8,11 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call, CallNotFound
-from consent_engine.domain.call.call_counters import Covered, Summed, covered, summed
 from consent_engine.domain.call.review import CommandHeard, ReviewAwaited, Verdict
+from consent_engine.domain.call.sales_figures import Covered, SalesOutcomes, Summed, covered, sales_outcomes, summed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import slot
-from consent_engine.domain.order.sales_outcomes import SalesOutcomes, sales_outcomes
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.call_counters import covered, summed
+from consent_engine.domain.call.sales_figures import covered, summed
 from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.log.checkpoint import quorum

@@ -9,8 +9,8 @@ from enum import StrEnum
 from threading import Lock
 from time import monotonic
 
+from consent_engine.domain.call.sales_figures import Wronged, pressing, wronged_by_agent
 from consent_engine.domain.days import Days, later
-from consent_engine.domain.order.sales_outcomes import Wronged, pressing, wronged_by_agent
 from consent_engine.ports.queries import OrderQueries
 
 WEEK = 7

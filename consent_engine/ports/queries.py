@@ -10,16 +10,15 @@ from typing import Generic, NamedTuple, NoReturn, Protocol, TypeVar, cast
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.call_counters import Counted
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.call.sales_figures import Counted, Sold
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.errors import ArchiveUnavailable
 
 

@@ -16,7 +16,7 @@ from consent_engine.domain.call.call import (
     held,
     keys_held,
 )
-from consent_engine.domain.call.call_counters import Counted
+from consent_engine.domain.call.sales_figures import Counted
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord

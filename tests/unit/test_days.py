@@ -11,7 +11,7 @@ import pytest
 
 from consent_engine.config.settings import Settings
 from consent_engine.config.yaml_files import calendar_from
-from consent_engine.doctor.reports import reports
+from consent_engine.doctor.work import reports
 from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.days import CHINA, Days, later
 from consent_engine.errors import SettingsError

@@ -21,16 +21,15 @@ from consent_engine.adapters.sql.tables import (
     VIOLATING,
 )
 from consent_engine.domain.call.call import Call, CallState
-from consent_engine.domain.call.call_counters import Counted
 from consent_engine.domain.call.ending import EndingState
 from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
 from consent_engine.domain.call.review import UNDECIDED, Verdict
+from consent_engine.domain.call.sales_figures import Counted, Sold
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Evidence, Order
-from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.ports import Kept, Owner, R, ReportFilter, Tally
 from consent_engine.ports.queries import (
     ANY,

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from consent_engine.domain.call.sales_figures import outcomes_of
 from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Evidence, Order
-from consent_engine.domain.order.sales_outcomes import outcomes_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Recorded
 

@@ -10,14 +10,13 @@ from pydantic import Field
 from consent_engine.api.schemas.forms import Instant, Reasoned
 from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, View, instant
 from consent_engine.domain.call.call import Call, OrderRefused
-from consent_engine.domain.call.call_counters import Covered
 from consent_engine.domain.call.review import Reviewed, SecondLook
+from consent_engine.domain.call.sales_figures import Covered, SalesOutcomes, Sold
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.days import millis
 from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.invisible_characters import LINES, is_legible, visible
 from consent_engine.domain.msisdn import contains_number, hidden, mask
-from consent_engine.domain.order.sales_outcomes import SalesOutcomes, Sold
 from consent_engine.engine.call_book import CallPage, Waiting
 from consent_engine.errors import FieldError, Malformed
 

@@ -1,9 +1,9 @@
 """Pressure selling in figures: the outcomes of a day's orders, by agent and plan, counted as they happen."""
 
 from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.call.sales_figures import ENOUGH, SalesOutcomes, Sold
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.order.sales_outcomes import ENOUGH, SalesOutcomes, Sold
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.sales_outcomes import Over, PressureWatch
 from consent_engine.ports import CallFilter

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.doctor.reports import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
+from consent_engine.doctor.work import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import AlreadyReviewed, SameReviewer, Verdict
 from consent_engine.domain.days import CHINA

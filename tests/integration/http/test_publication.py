@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from consent_engine.adapters.tariff_pages import MOST_BYTES, HttpTariffPages
-from consent_engine.api.service.families import unshown
+from consent_engine.api.service.prometheus import unshown
 from consent_engine.api.web.board import MOST_PAGES
 from consent_engine.api.web.board import unshown as board
 from consent_engine.cli.plan_pages import look as look_before

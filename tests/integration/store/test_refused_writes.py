@@ -161,7 +161,7 @@ BY_ITS_CLOCK = {
     "adapters/bss/templated.py", "adapters/bss/subscriber_look_up.py",  # the instant of a signature
     "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
     "cli/bss.py",  # the instants of services that are switched on to try a BSS
-    "doctor/setup.py", "api/service/families.py",  # compare the two clocks
+    "doctor/setup.py", "api/service/prometheus.py",  # compare the two clocks
     "config/values.py",  # today's offset of a zone
     "adapters/traces.py",  # begin and end of an outside call, for the collector
     "doctor/__init__.py", "adapters/signed_pdf.py",  # the validity of certificates
