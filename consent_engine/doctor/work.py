@@ -9,7 +9,15 @@ from shlex import quote
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.config.yaml_files import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.domain.call.report import ANSWERED_IN, OWN_DAYS, TOLD_IN, Report, ReportState, ReportTerms, Reward
+from consent_engine.domain.call.report import (
+    ANSWERED_IN,
+    INFORMED_IN,
+    OWN_DAYS,
+    Report,
+    ReportState,
+    ReportTerms,
+    Reward,
+)
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import DAY_MS, later
 from consent_engine.domain.effects import Lane, Millis
@@ -180,7 +188,7 @@ def _unmatched(survey: RedisSurvey, now: Millis) -> Iterator[Finding]:
         yield good(f"{many} messages of the last hour matched no order or SMS")
 
 
-AHEAD = max(60, 2 * (ANSWERED_IN + TOLD_IN))
+AHEAD = max(60, 2 * (ANSWERED_IN + INFORMED_IN))
 """How many days ahead the calendar must reach. Reports of today are due no later; the State Council announces next
 year's days in November, which leaves time to add them.
 """

@@ -27,7 +27,7 @@ from consent_engine.errors import BrokenRecord, OrderNotFound, Refused
 LASTS_MS: Millis = 731 * DAY_MS
 """For how long a receipt can be had: 24 months after its matter began."""
 SCHEMA = "ISO/IEC TS 27560:2023"
-_TOLD = frozenset({
+_NAMED = frozenset({
     Trigger.DELIVERED, Trigger.UNCLEAR, Trigger.REPLIED_EARLY, Trigger.REPLIED_LATE, Trigger.REPLIED_BEFORE,
     Trigger.REPLIED_BARRED, Trigger.REPLIED_SUSPECT, Trigger.SUSPECTED, Trigger.RESUMED, Trigger.ASKED_HELP,
     Trigger.REMINDED, Trigger.INFORMED,
@@ -157,7 +157,7 @@ class Writer(Struct, frozen=True):
         yield Step(self._at(order.doc.placed_at), "order.placed", "dpv:ConsentUnknown", facts=facts)
         texts = _sent(order)
         for n, event in enumerate(order.events):
-            if event.trigger in _TOLD or event.trigger not in NOTES:
+            if event.trigger in _NAMED or event.trigger not in NOTES:
                 text = texts[n].text if n in texts else ""
                 yield Step(self._at(event.at), f"order.{event.trigger}", _STATES.get(event.trigger, ""), text)
 

@@ -12,7 +12,7 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, caller_of
 from consent_engine.api.http.bodies import bounds_of
 from consent_engine.api.schemas.views import timeline
-from consent_engine.api.service.callers import AGENT_OR_OPS, sees_whole, visible
+from consent_engine.api.service.callers import AGENT_OR_OPS, is_own, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.watches import RETRY, EventStream, Streams, TooManyStreams
 from consent_engine.domain.order.order import Order
@@ -100,7 +100,7 @@ class Telling:
 
     def _news(self, order: Order) -> bytes:
         """Return the entries not sent yet, as server-sent events."""
-        entries = timeline(order, whole=sees_whole(order, self._caller), after=self._seen)
+        entries = timeline(order, whole=is_own(order, self._caller), after=self._seen)
         events = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
         self._seen += len(entries)
         self._sent_at = monotonic() if entries else self._sent_at

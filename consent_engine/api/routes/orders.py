@@ -20,7 +20,7 @@ from consent_engine.api.service.callers import (
     OPS,
     OPS_OR_AUDITOR,
     ORDER_READER,
-    sees_whole,
+    is_own,
     visible,
 )
 from consent_engine.api.service.door import Busy
@@ -80,7 +80,7 @@ async def place(request: Request, caller: ApiKey) -> Response:
     check_agent(caller.agent, wanted.agent)
     placed = await front_of(request).place(Placing(caller.name, key, wanted))
     request.scope["order"] = placed.order.id
-    view = OrderView.of(placed.order, whole=sees_whole(placed.order, caller))
+    view = OrderView.of(placed.order, whole=is_own(placed.order, caller))
     return answered(view, 201 if placed.created else 200, {"Location": f"/v1/orders/{placed.order.id}"})
 
 
@@ -166,7 +166,7 @@ async def give_up(request: Request, caller: ApiKey, form: GiveUp, order_id: str)
 async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> OrderView:
     """Apply `act` to an order that this caller may see, and return the result."""
     order = await front_of(request).ask(lambda engine: act(engine, visible(engine, order_id, caller)))
-    return OrderView.of(order, whole=sees_whole(order, caller))
+    return OrderView.of(order, whole=is_own(order, caller))
 
 
 def idempotency_key(request: Request) -> str:

@@ -88,16 +88,13 @@ class PlanView(View):
 
 def _published(publication: Publication, seen: PageSeen | None) -> _Fields:
     """The optional fields of a publication, and the last look at it."""
-    fields: _Fields = {name: _offset(at) for name, at in _spans(publication) if at is not None}
+    span = ("since", publication.since), ("until", publication.until)
+    fields: _Fields = {name: _offset(at) for name, at in span if at is not None}
     fields |= {"api": publication.api} if publication.api else {}
     if seen is not None and seen != OURS:
         looked = {"looked_at": instant(seen.at)} if seen.at else {}
         fields |= {"public": bool(seen.public), "why": seen.why, "seen": seen.hash, **looked}
     return fields
-
-
-def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:
-    return ("since", publication.since), ("until", publication.until)
 
 
 def _offset(at: datetime) -> str:

@@ -227,16 +227,12 @@ def _seen(entry: TimelineEntry, *, whole: bool, looks: bool) -> TimelineEntry:
     built of; our own SMS stays as it was handed over: no number is in it.
     """
     if whole:
-        hides = _is_look(entry) and not looks  # a look may concern this very reader
+        hides = entry.trigger == Trigger.REVEALED and not looks  # a look may concern this very reader
         return TimelineEntry(at=entry.at, trigger=entry.trigger, by="", ref="", detail={}) if hides else entry
     shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply", "sms"}}
     if entry.sms:
         shown["sms"] = entry.sms
     return TimelineEntry(**shown)
-
-
-def _is_look(entry: TimelineEntry) -> bool:
-    return entry.trigger == Trigger.REVEALED
 
 
 def veiled(json: Any) -> Any:  # noqa: ANN401 - JSON

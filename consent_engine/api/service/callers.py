@@ -73,10 +73,7 @@ def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:
 
 
 def is_own(order: Order, caller: ApiKey) -> bool:
-    """Whether the order was placed with this very key: under its name, and since the key was created."""
+    """Whether the order was placed with this very key: under its name, and since the key was created. Nobody else sees
+    its full number and the subscriber's words.
+    """
     return order.doc.placed_by == caller.name and order.doc.placed_at >= caller.created_at
-
-
-def sees_whole(order: Order, caller: ApiKey) -> bool:
-    """Whether this caller sees the order's full number and the subscriber's words: only the key that placed it does."""
-    return is_own(order, caller)

@@ -13,7 +13,7 @@ from consent_engine.api.schemas.calls import CallView
 from consent_engine.api.schemas.endings import EndingView
 from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import At, OrderView, SmsView, View, instant
-from consent_engine.api.service.callers import AUDITOR, OPS, ORDER_READER, is_own, sees_whole, visible
+from consent_engine.api.service.callers import AUDITOR, OPS, ORDER_READER, is_own, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.news import stream
@@ -173,7 +173,7 @@ def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
     call's other orders. Raises OrderNotFound.
     """
     order = visible(engine, order_id, caller)
-    whole, is_agent = sees_whole(order, caller), caller.role == Role.AGENT
+    whole, is_agent = is_own(order, caller), caller.role == Role.AGENT
     dues = engine.lanes.dues(Owner.ORDER, order.id, list(order.effects))
     try:
         call = engine.calls.show(order.doc.call_id)

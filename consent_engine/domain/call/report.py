@@ -210,7 +210,7 @@ def number_of(report: str) -> str:
 
 OWN_DAYS = 15
 """Days within which a report that came through our own doors is answered."""
-FORWARDED_IN, ANSWERED_IN, TOLD_IN = 3, 15, 3
+FORWARDED_IN, ANSWERED_IN, INFORMED_IN = 3, 15, 3
 """Working days: for 12321 to forward a report, for us to answer it, and to notify the reporter."""
 
 
@@ -250,7 +250,7 @@ class ReportTerms(Struct, frozen=True):
     def tell_by(self, report: Report, decided_at: Millis) -> Millis:
         """The deadline for telling the reporter the decision."""
         if report.received.door is ReportDoor.CENTRE:
-            return self.days.ends(self.calendar.after(self.days.of(decided_at), TOLD_IN))
+            return self.days.ends(self.calendar.after(self.days.of(decided_at), INFORMED_IN))
         return max(report.received.answer_by, self.days.ends(self.days.of(decided_at)))
 
     def not_rewarded(self, report: Report, found: ReportClass, reported: Sequence[ReportedCall], now: Millis) -> str:

@@ -1,7 +1,7 @@
 """The meaning of a reply. Consent only in a closed list of whole texts, a refusal in any words a person would use; the
 words are data with an edition.
 
-`words` and `patterns` hold the data, `fold` folds a text, `doubt` finds refusals; `read` finds the meaning.
+`words` and `patterns` hold the data, `folding` folds a text, `doubt` finds refusals; `read` finds the meaning.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from consent_engine.domain.grammar import words as w
 from consent_engine.domain.grammar.doubt import doubts, kind_of, kinds_of
-from consent_engine.domain.grammar.fold import Folded, fold, folded, hesitates, once, peeled, plain
+from consent_engine.domain.grammar.folding import Folded, fold, folded, hesitates, once, peeled, plain
 from consent_engine.domain.grammar.meaning import Keyword, Read, Reason, counted, of_a_fragment
 from consent_engine.domain.grammar.patterns import (
     HELD,

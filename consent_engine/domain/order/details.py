@@ -406,13 +406,13 @@ def _kinds(of: type[Detail]) -> list[type[Detail]]:
     return [of, *(kind for each in of.__subclasses__() for kind in _kinds(each))]
 
 
-_TOLD = {kind.trigger: kind for kind in _kinds(Detail) if hasattr(kind, "trigger")}
+_WITH_FIELDS = {kind.trigger: kind for kind in _kinds(Detail) if hasattr(kind, "trigger")}
 _BARE: dict[Trigger, Any] = {
     each: defstruct(each.title().replace("_", ""), (), bases=(Detail,), namespace={"trigger": each}, frozen=True)
     for each in Trigger
-    if each not in _TOLD
+    if each not in _WITH_FIELDS
 }
-KINDS: dict[Trigger, type[Detail]] = _TOLD | _BARE
+KINDS: dict[Trigger, type[Detail]] = _WITH_FIELDS | _BARE
 """The Struct of each trigger."""
 
 

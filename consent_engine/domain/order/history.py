@@ -10,38 +10,13 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import ENGAGED, WAITING, State, Trigger
 from consent_engine.domain.msisdn import hidden
-from consent_engine.domain.order.details import (
-    OF_LINE,
-    OF_PLAN,
-    AskedAgain,
-    Cancelled,
-    ConfirmationAccepted,
-    ConfirmationFailed,
-    Delivered,
-    Detail,
-    EndedLate,
-    Informed,
-    MayBeAsked,
-    NotInformed,
-    RepliedBarred,
-    RepliedBefore,
-    RepliedEarly,
-    RepliedLate,
-    RepliedSuspect,
-    Reported,
-    SaidYes,
-    ServiceActivated,
-    SmsAccepted,
-    TooLateToAsk,
-    Unclear,
-    Words,
-)
+from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Rule
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 
-D = TypeVar("D", bound=Detail)
+D = TypeVar("D", bound=details.Detail)
 
 
 _NAMING = frozenset({Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER})
@@ -63,9 +38,9 @@ def last_of(order: Order, kind: type[D]) -> D | None:
 # -- the question -----------------------------------------------------------------------------------------------------
 
 
-def asked(order: Order) -> ConfirmationAccepted | None:
+def asked(order: Order) -> details.ConfirmationAccepted | None:
     """Return how the question was handed over; None while it was not."""
-    return last_of(order, ConfirmationAccepted)
+    return last_of(order, details.ConfirmationAccepted)
 
 
 def asking_since(order: Order) -> Millis:
@@ -81,14 +56,14 @@ def may_be_asked(order: Order) -> bool:
     if order.asked_at:
         return True
     if order.state.settled:
-        return any(isinstance(e.detail, MayBeAsked) and e.detail.may_be_asked for e in order.events)
+        return any(isinstance(e.detail, details.MayBeAsked) and e.detail.may_be_asked for e in order.events)
     return order.question is not None and order.question.last_at > 0
 
 
 def clarified(order: Order, op: str = "") -> bool:
     """Whether a clarification was asked: one an order. op: the message being read, which does not count."""
     notes = (e.detail for e in order.events if e.op != op)
-    return any(isinstance(note, Unclear | RepliedBefore) and note.clarified for note in notes)
+    return any(isinstance(note, details.Unclear | details.RepliedBefore) and note.clarified for note in notes)
 
 
 def proves_reading(order: Order, rule: Rule) -> bool:
@@ -100,9 +75,9 @@ def proves_reading(order: Order, rule: Rule) -> bool:
     return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and bool(order.doc.asks_code) and not asked_elsewhere)
 
 
-def early_yes(order: Order) -> RepliedEarly | None:
+def early_yes(order: Order) -> details.RepliedEarly | None:
     """Return the newest yes that came before the hand-over was recorded, if it can have answered the newest attempt."""
-    early = last_of(order, RepliedEarly)
+    early = last_of(order, details.RepliedEarly)
     last = order.question.last_at if order.question else 0
     return early if early is not None and early.last == last else None
 
@@ -117,7 +92,7 @@ def which_asked(order: Order, op: str, at: Millis, others: Iterable[Order] = ())
     """
     unclear = [
         (event.at, each.clarified, each.which)
-        for event, each in all_of(order, Unclear) if each.which and event.op != op and event.at <= at
+        for event, each in all_of(order, details.Unclear) if each.which and event.op != op and event.at <= at
     ]  # fmt: skip
     if not any(asks for _, asks, _ in unclear):
         return None
@@ -128,13 +103,17 @@ def which_asked(order: Order, op: str, at: Millis, others: Iterable[Order] = ())
     return Keyword(str(unclear[-1][2]))
 
 
-def _names(detail: Detail) -> bool:
-    return isinstance(detail, Words | RepliedLate) and detail.rule in _NAMING and detail.keyword is not Keyword.UNKNOWN
+def _names(detail: details.Detail) -> bool:
+    return (
+        isinstance(detail, details.Words | details.RepliedLate)
+        and detail.rule in _NAMING
+        and detail.keyword is not Keyword.UNKNOWN
+    )
 
 
-def ambiguous_before(orders: Iterable[Order], op: str) -> Unclear | None:
+def ambiguous_before(orders: Iterable[Order], op: str) -> details.Unclear | None:
     """Return the note of an ambiguous message that was committed only in part before its reader died."""
-    notes = (unclear for order in orders for event, unclear in all_of(order, Unclear) if event.op == op)
+    notes = (unclear for order in orders for event, unclear in all_of(order, details.Unclear) if event.op == op)
     return next((each for each in notes if each.rule is Rule.AMBIGUOUS), None)
 
 
@@ -143,18 +122,21 @@ def ambiguous_before(orders: Iterable[Order], op: str) -> Unclear | None:
 
 def stops(order: Order) -> int:
     """Count the STOPs that this order has received."""
-    return sum(isinstance(e.detail, Words | RepliedLate) and e.detail.keyword is Keyword.STOP for e in order.events)
+    return sum(
+        isinstance(e.detail, details.Words | details.RepliedLate) and e.detail.keyword is Keyword.STOP
+        for e in order.events
+    )
 
 
 def answered_late(order: Order) -> bool:
     """Whether the subscriber got an SMS saying that a yes changes nothing."""
-    kinds = RepliedLate | TooLateToAsk | ConfirmationFailed
+    kinds = details.RepliedLate | details.TooLateToAsk | details.ConfirmationFailed
     return any(isinstance(e.detail, kinds) and e.detail.answered for e in order.events)
 
 
 def early_in_vain(order: Order) -> bool:
     """Whether a yes came before the hand-over was known, for an order whose question was never handed over."""
-    return order.state is State.AGREED and last_of(order, RepliedEarly) is not None
+    return order.state is State.AGREED and last_of(order, details.RepliedEarly) is not None
 
 
 def yes_in_vain(order: Order) -> Event | None:
@@ -168,26 +150,28 @@ def yes_in_vain(order: Order) -> Event | None:
 
 def said_yes(order: Order) -> bool:
     """Whether the subscriber said yes to this very order, however it ended."""
-    kinds = SaidYes | RepliedEarly | RepliedBarred | RepliedSuspect
+    kinds = details.SaidYes | details.RepliedEarly | details.RepliedBarred | details.RepliedSuspect
     return any(isinstance(event.detail, kinds) for event in order.events)
 
 
 def _is_yes(event: Event) -> bool:
     """Whether an event is a yes; one that a refusal outweighed is a cancellation that keeps the yes's words."""
-    if isinstance(event.detail, Words | RepliedLate):
+    if isinstance(event.detail, details.Words | details.RepliedLate):
         return event.detail.keyword is Keyword.YES
-    return isinstance(event.detail, Cancelled) and bool(event.person)
+    return isinstance(event.detail, details.Cancelled) and bool(event.person)
 
 
-def late_refusal(order: Order) -> tuple[Event, RepliedLate] | None:
+def late_refusal(order: Order) -> tuple[Event, details.RepliedLate] | None:
     """Return the first no or STOP that came too late to end the order."""
-    words = (each for each in all_of(order, RepliedLate) if each[1].keyword in {Keyword.NO, Keyword.STOP})
+    words = (each for each in all_of(order, details.RepliedLate) if each[1].keyword in {Keyword.NO, Keyword.STOP})
     return next(words, None)
 
 
 def revoked_late(order: Order) -> str:
     """Return why the plan was revoked while the activation was under way, or in doubt; '' where it was not."""
-    return next((late.reason or "" for _, late in all_of(order, RepliedLate) if late.door == OF_PLAN), "")
+    return next(
+        (late.reason or "" for _, late in all_of(order, details.RepliedLate) if late.door == details.OF_PLAN), ""
+    )
 
 
 NUMBER_CHANGED = "number_changed"
@@ -198,8 +182,8 @@ MINOR = "minor"
 def number_changed(order: Order) -> bool:
     """Whether the number went to another holder since the order was asked: then nothing more is sent."""
     return any(
-        e.detail.door == OF_LINE and e.detail.reason == NUMBER_CHANGED
-        for e in order.events if isinstance(e.detail, (Cancelled, RepliedLate))
+        e.detail.door == details.OF_LINE and e.detail.reason == NUMBER_CHANGED
+        for e in order.events if isinstance(e.detail, (details.Cancelled, details.RepliedLate))
     )  # fmt: skip
 
 
@@ -216,14 +200,14 @@ def asks(effect: str) -> bool:
 
 def active_from(order: Order) -> str:
     """Return from when the service is on, as the BSS said; '' where it did not."""
-    activated = last_of(order, ServiceActivated)
+    activated = last_of(order, details.ServiceActivated)
     return activated.note if activated is not None else ""
 
 
 def failure_of(order: Order) -> str:
     """Return why the question of an order could not be delivered, without numbers; '' where it was."""
     failed = order.last(Trigger.CONFIRMATION_FAILED)
-    return hidden(failed.detail.reason) if failed and isinstance(failed.detail, ConfirmationFailed) else ""
+    return hidden(failed.detail.reason) if failed and isinstance(failed.detail, details.ConfirmationFailed) else ""
 
 
 ANSWER_MS = 120_000
@@ -241,20 +225,20 @@ class PartOf(NamedTuple):
 
 def parts_known(order: Order) -> Mapping[str, PartOf]:
     """Map each id that a gateway gave a part of one of our SMS to its attempt, and to its number among the parts."""
-    kinds = ConfirmationAccepted | SmsAccepted | EndedLate
+    kinds = details.ConfirmationAccepted | details.SmsAccepted | details.EndedLate
     part_ids = [e.detail.parts for e in order.events if isinstance(e.detail, kinds) and e.detail.parts]
     return {part: PartOf(parts[0], n, len(parts)) for parts in part_ids for n, part in enumerate(parts, 1)}
 
 
 def was_reported(order: Order) -> bool:
     """Whether any of the order's SMS has a report yet: few reports overtake the answer to the hand-over."""
-    return last_of(order, Reported) is not None
+    return last_of(order, details.Reported) is not None
 
 
-def reported(order: Order) -> Iterator[tuple[PartOf, Reported]]:
+def reported(order: Order) -> Iterator[tuple[PartOf, details.Reported]]:
     """Yield every report with the attempt and the part that it is about, oldest first."""
     known = parts_known(order)
-    for event, each in all_of(order, Reported):
+    for event, each in all_of(order, details.Reported):
         yield known.get(event.ref) or PartOf(event.ref, each.segment, each.segments), each
 
 
@@ -265,7 +249,7 @@ def unanswered(order: Order, effect: str, now: Millis) -> bool:
         return pending.leased_at > 0
     if not asks(effect) or accepted is None or accepted.how != "report" or accepted.may_have <= (accepted.doubts or 0):
         return False
-    over = any(late.effect == effect for _, late in all_of(order, EndedLate))
+    over = any(late.effect == effect for _, late in all_of(order, details.EndedLate))
     return not over and now < accepted.last + ANSWER_MS
 
 
@@ -298,17 +282,17 @@ def delivered(order: Order, effect: str) -> bool:
 
 def noted_delivered(order: Order, effect: str) -> bool:
     """Whether the history records that all of an SMS is on the handset."""
-    return any(each.effect == effect for _, each in all_of(order, Delivered))
+    return any(each.effect == effect for _, each in all_of(order, details.Delivered))
 
 
-def last_failure(order: Order) -> tuple[Event, Reported]:
+def last_failure(order: Order) -> tuple[Event, details.Reported]:
     """Return the newest report of a failure; there must be one."""
-    failures = (each for each in all_of(order, Reported) if each[1].status is Delivery.FAILED)
+    failures = (each for each in all_of(order, details.Reported) if each[1].status is Delivery.FAILED)
     *_, newest = failures
     return newest
 
 
-def why_lost(report: Reported) -> str:
+def why_lost(report: details.Reported) -> str:
     """Return the reason that a failure report gives, and the part it is about."""
     why = report.error or Hitch.NOT_DELIVERED.of()
     return why if report.segments == 1 else Hitch.PART.of(report.segment, report.segments, why)
@@ -329,9 +313,9 @@ def _copies_again(order: Order) -> int | None:
     """Return how many copies of the repeated question may have been taken; None while it is asked, or where the end of
     one is not known: a subscriber whose words may be a refusal is asked no more, whatever is in flight.
     """
-    accepted = [each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION]
-    refused = [each for _, each in all_of(order, NotInformed) if each.purpose is Purpose.CONFIRMATION]
+    accepted = [each for _, each in all_of(order, details.Informed) if each.purpose is Purpose.CONFIRMATION]
+    refused = [each for _, each in all_of(order, details.NotInformed) if each.purpose is Purpose.CONFIRMATION]
     known = len(accepted) + sum(not each.believed for each in refused)  # a believed refusal followed a doubt
-    if any(map(asks, order.effects)) or known < len(all_of(order, AskedAgain)):
+    if any(map(asks, order.effects)) or known < len(all_of(order, details.AskedAgain)):
         return None
     return sum(each.doubts + 1 for each in accepted)

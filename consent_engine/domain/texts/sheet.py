@@ -9,26 +9,8 @@ from consent_engine.domain.effects import UNSETTLED, Millis, Purpose, Restored, 
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.sms import segments
+from consent_engine.domain.texts import render
 from consent_engine.domain.texts.confirmation_fields import elements, has_early_fee, leaving
-from consent_engine.domain.texts.render import (
-    AMOUNT,
-    GROUND,
-    REWARD_GRANTED,
-    Subject,
-    asked_again,
-    confirmation,
-    ended,
-    held,
-    helped,
-    named,
-    of_report,
-    registered,
-    stopped,
-    tariff_in,
-    which_one,
-    withdraw_ask,
-    write,
-)
 from consent_engine.domain.texts.words import (
     ALLOWED,
     CHINESE,
@@ -50,8 +32,7 @@ MOST: Mapping[str, int] = {Purpose.CONFIRMATION: 6, Purpose.NOTIFICATION: 4}
 MOST_OF_OTHERS = 3
 """As many as the other texts should take: a plan with a long name is not refused for it."""
 
-_CODE, _RECEIPT, _SOME_DAY = "888", "00000000", "2025-12-27 23:59"
-_RECEIPT = "7QK2M9RT"
+_CODE, _RECEIPT, _SOME_DAY = "888", "7QK2M9RT", "2025-12-27 23:59"
 _AT: Millis = 1_766_851_199_000
 """27 December, 23:59 in China: no instant of a year takes more characters."""
 _DAYS: Millis = 90 * 86_400_000
@@ -60,20 +41,20 @@ _SETTLED = Settlement("960.00", "199.00", "2025-12-31", Restored.YES)
 EXAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "zh": {
         RECEIVED: ("7K3M9Q2P", "12月31日16:00", "12月31日24时"),
-        FORBIDDEN: ("7K3M9Q2P", "12月31日10:00", "10085", REWARD_GRANTED["zh"].format("200")),
-        ALLOWED: ("7K3M9Q2P", "12月31日10:00", "10085", GROUND["zh"]),
+        FORBIDDEN: ("7K3M9Q2P", "12月31日10:00", "10085", render.REWARD_GRANTED["zh"].format("200")),
+        ALLOWED: ("7K3M9Q2P", "12月31日10:00", "10085", render.GROUND["zh"]),
         NOT_OURS: ("7K3M9Q2P", "+8613800138000", "12321"),
         SPOOFED: ("7K3M9Q2P", "12月31日10:00", "10085", "12321"),
-        PAID: ("7K3M9Q2P", AMOUNT["zh"].format("200")),
+        PAID: ("7K3M9Q2P", render.AMOUNT["zh"].format("200")),
         CODE: ("482913", "10"),
     },
     "en": {
         RECEIVED: ("7K3M9Q2P", "31 Dec 16:00", "31 Dec"),
-        FORBIDDEN: ("7K3M9Q2P", "31 Dec 10:00", "10085", REWARD_GRANTED["en"].format("200")),
-        ALLOWED: ("7K3M9Q2P", "31 Dec 10:00", "10085", GROUND["en"]),
+        FORBIDDEN: ("7K3M9Q2P", "31 Dec 10:00", "10085", render.REWARD_GRANTED["en"].format("200")),
+        ALLOWED: ("7K3M9Q2P", "31 Dec 10:00", "10085", render.GROUND["en"]),
         NOT_OURS: ("7K3M9Q2P", "+8613800138000", "12321"),
         SPOOFED: ("7K3M9Q2P", "31 Dec 10:00", "10085", "12321"),
-        PAID: ("7K3M9Q2P", AMOUNT["en"].format("200")),
+        PAID: ("7K3M9Q2P", render.AMOUNT["en"].format("200")),
         CODE: ("482913", "10"),
     },
 }  # fmt: skip
@@ -102,8 +83,8 @@ def languages(plan: Plan) -> list[str]:
 def longest(plan: Plan, language: str, window: Millis, free_exit: Millis = 0) -> dict[Purpose, str]:
     """Return the texts about a plan that have a bound of their own, with a code, and an instant when it begins."""
     subject = _subject(plan, language, State.ACTIVATED, free_exit=free_exit)
-    note = write(Purpose.NOTIFICATION, subject, needs_code=True, active_from=_SOME_DAY, language=language)
-    return {Purpose.CONFIRMATION: confirmation(plan, _CODE, window, language, _AT), Purpose.NOTIFICATION: note}
+    note = render.write(Purpose.NOTIFICATION, subject, needs_code=True, active_from=_SOME_DAY, language=language)
+    return {Purpose.CONFIRMATION: render.confirmation(plan, _CODE, window, language, _AT), Purpose.NOTIFICATION: note}
 
 
 def of_plan(plan: Plan, window: Millis, free_exit: Millis = 0) -> Iterator[Shown]:
@@ -118,12 +99,12 @@ def of_plan(plan: Plan, window: Millis, free_exit: Millis = 0) -> Iterator[Shown
 def of_carrier(carrier: str) -> Iterator[Shown]:
     """Yield every text that names no plan, in both languages."""
     for language in (CHINESE, ENGLISH):
-        yield Shown("opted_out, no order", language, stopped(carrier, language, _RECEIPT))
-        yield Shown("held, no order", language, held(carrier, language, _AT))
-        yield Shown("help, no order", language, helped(carrier, language))
-        yield Shown("marketing_free", language, registered(carrier, language, _RECEIPT))
+        yield Shown("opted_out, no order", language, render.stopped(carrier, language, _RECEIPT))
+        yield Shown("held, no order", language, render.held(carrier, language, _AT))
+        yield Shown("help, no order", language, render.helped(carrier, language))
+        yield Shown("marketing_free", language, render.registered(carrier, language, _RECEIPT))
         for name, values in EXAMPLES[language].items():
-            yield Shown(name, language, of_report(carrier, (named(name, language), *values)))
+            yield Shown(name, language, render.of_report(carrier, (render.named(name, language), *values)))
 
 
 def which_ones(plans: list[Plan]) -> Iterator[Shown]:
@@ -131,9 +112,9 @@ def which_ones(plans: list[Plan]) -> Iterator[Shown]:
     for language in (CHINESE, ENGLISH):
         spoken = [plan for plan in plans if language in languages(plan)]
         if len(spoken) > 1:
-            first, other = (elements(e.carrier, tariff_in(e, language), language).name for e in spoken[:2])
+            first, other = (elements(e.carrier, render.tariff_in(e, language), language).name for e in spoken[:2])
             choices = (f"{_CODE} {first}", f"999 {other}")
-            yield Shown("which_one", language, which_one(spoken[0].carrier, language, choices))
+            yield Shown("which_one", language, render.which_one(spoken[0].carrier, language, choices))
 
 
 def _purpose_of(name: str) -> str:
@@ -149,10 +130,10 @@ def _subject(
     free_exit: Millis = 0,
     *,
     doubtful: bool = False,
-) -> Subject:
-    return Subject(
+) -> render.Subject:
+    return render.Subject(
         plan.carrier.value,
-        tariff_in(plan, language),
+        render.tariff_in(plan, language),
         _CODE,
         state,
         because,
@@ -174,7 +155,7 @@ def _of_order(plan: Plan, language: str) -> Mapping[str, str]:
         since = _SOME_DAY if more.pop("since", 1) else ""
         doubtful = bool(more.pop("doubtful", 0))
         subject = _subject(plan, language, state, because, more.pop("cool_off", 0), doubtful=doubtful)
-        return write(purpose, subject, needs_code=True, active_from=since, until=_AT, language=language, **more)
+        return render.write(purpose, subject, needs_code=True, active_from=since, until=_AT, language=language, **more)
 
     asking = (Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.HELD, Purpose.RESUMED, Purpose.FAILURE)
     over = {
@@ -201,7 +182,7 @@ def _of_order(plan: Plan, language: str) -> Mapping[str, str]:
 
 def _of_ending(plan: Plan, language: str) -> Mapping[str, str]:
     """Return the texts about the end of a service, by name and case."""
-    tariff, carrier = tariff_in(plan, language), plan.carrier.value
+    tariff, carrier = render.tariff_in(plan, language), plan.carrier.value
     name = elements(carrier, tariff, language).name
     cost = {"": leaving(tariff, language)}
     if has_early_fee(tariff):
@@ -212,11 +193,11 @@ def _of_ending(plan: Plan, language: str) -> Mapping[str, str]:
         "no fee": (_SOME_DAY, _RECEIPT, "0.00", "", "", ""),
     }
     found = {
-        f"withdraw_ask{case}{also}": withdraw_ask((carrier, language, _CODE, name, words, refused))
+        f"withdraw_ask{case}{also}": render.withdraw_ask((carrier, language, _CODE, name, words, refused))
         for case, words in cost.items() for also, refused in ((", refused", "refused"), ("", ""))
     }  # fmt: skip
     for cause in (WITHDRAWAL, REVERSAL):
         for case, settlement in about.items():
-            found[f"ended, {cause}, {case}"] = ended((carrier, language, cause, name, *settlement))
-    again = asked_again((carrier, language, WITHDRAWAL, name, *about["no answer"]))
-    return found | {"ended, asked again": ended(again)}
+            found[f"ended, {cause}, {case}"] = render.ended((carrier, language, cause, name, *settlement))
+    again = render.asked_again((carrier, language, WITHDRAWAL, name, *about["no answer"]))
+    return found | {"ended, asked again": render.ended(again)}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.grammar import EDITION, Keyword, Reason, counted, folded, patterns, read, usable_code, words
-from consent_engine.domain.grammar.fold import plain
+from consent_engine.domain.grammar.folding import plain
 from tests.unit.replies.corpus import labelled
 from tests.unit.replies.oracle import says
 
