@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from consent_engine.domain.decide.decision import Put
-from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, WITHOUT_CALLS, Lane, Millis, lane_of
+from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, WITHOUT_CALLS, Millis, lane_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.round_trips import Save, Step, T, answered, resumed
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Change, CommitResult, How, Leased, Work, saved
+from consent_engine.ports.records import EVERY_MESSAGE
 
 
 class Carried(NamedTuple):
@@ -73,8 +74,9 @@ class LeaseOnCommit:
                 answer = yield from answered(save)
             finally:
                 self._asked_for[work] -= 1
-            # Not for a repeat: the lease may be another worker's.
-            if answer is CommitResult.OK:
+            if answer is CommitResult.GUARDED:  # a message behind the YES may take it back: the call waits in its lane
+                answer = yield from answered(ask)
+            elif answer is CommitResult.OK:  # not for a repeat: the lease may be another worker's
                 self._begun += 1
                 self._start(work, leased, min(asked, since + (leased.at - at) / 1000), asked)
 
@@ -95,8 +97,10 @@ class LeaseOnCommit:
         lease = Put(put.effect, at + self._lease_ms, begun)
         change = structs.replace(change, put=tuple(lease if each is put else each for each in change.put))
         leased = Leased(put.effect, begun.attempts, lost=False, at=at, record=saved(order, change))
-        commit, proven = structs.replace(commit, records=(change, *others)), work is Lane.ACTIVATION  # as a lease is
-        return Carried(Save(commit, ask.prove or proven), work, leased)
+        activates = put.effect == ACTIVATE  # proven, and while nothing is unread: as a lease is
+        guard = EVERY_MESSAGE if activates else commit.guard
+        commit = structs.replace(commit, records=(change, *others), guard=guard)
+        return Carried(Save(commit, ask.prove or activates), work, leased)
 
 
 def _goes(put: Put, at: Millis, others: Sequence[Change]) -> bool:

@@ -242,11 +242,14 @@ def test_a_yes_that_a_no_stands_behind_is_not_begun(world, words, state):
 
 
 @pytest.mark.parametrize("lanes", [LOOKED_AT, []])
-def test_a_stop_that_was_acknowledged_before_the_commit_bars_it_as_it_does_where_nothing_is_carried_on(world, lanes):
+@pytest.mark.parametrize("word", ["TD", "不"])
+def test_a_stop_that_was_acknowledged_before_the_commit_bars_it_as_it_does_where_nothing_is_carried_on(
+    world, lanes, word
+):
     [order] = asked(world)
     world.say("是")
     engine = awake(world, lanes)
-    meanwhile(engine, lambda: world.say("TD"))
+    meanwhile(engine, lambda: world.say(word))
     reads(world, engine)
     assert (world.state(order), world.bss.asked) == ("declined", [])
 
@@ -260,13 +263,14 @@ def test_what_stands_on_the_line_bars_it_in_the_commit(world):
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(LOOK_AGAIN_S + 0.1, 0), (0.1, 1)])
-def test_who_stood_still_after_the_commit_looks_again_before_the_call(world, seconds, calls):
+@pytest.mark.parametrize("word", ["TD", "不"])
+def test_who_stood_still_after_the_commit_looks_again_before_the_call(world, seconds, calls, word):
     asked(world)
     world.say("是")
     engine = awake(world)
 
     def stops():
-        world.say("TD")
+        world.say(word)
         world.clock.forward(seconds=seconds)
 
     meanwhile(engine, stops, after=True)

@@ -48,16 +48,17 @@ def lift(world, act_at=None):
     return world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now if act_at is None else act_at)
 
 
-def test_a_stop_bars_an_activation_that_waits_before_anybody_reads_it(world):
+@pytest.mark.parametrize(("word", "end"), [("TD", "opted_out"), ("不", "said_no")])
+def test_a_stop_bars_an_activation_that_waits_before_anybody_reads_it(world, word, end):
     order = confirmed(world)
-    world.say("TD")
+    world.say(word)
     for _ in range(3):
         world.run(Lane.ACTIVATION)
         world.clock.forward(seconds=2)
     assert world.bss.asked == []
     assert world.engine.show(order.id).effects[ACTIVATE].attempts == 0, "that is no attempt"
     world.run(Lane.INBOUND)
-    assert (world.state(order), world.triggers(order)[-1]) == ("declined", "opted_out")
+    assert (world.state(order), world.triggers(order)[-1]) == ("declined", end)
 
 
 def about(world, order, kept):
@@ -70,7 +71,7 @@ def about(world, order, kept):
 @pytest.mark.parametrize("kept", [',["telecom"]]', ',[""]]', ',["nobody"]]'])
 def test_an_activation_that_names_another_carrier_than_its_order_passes_no_gate(world, kept):
     order = confirmed(world)
-    world.say("TD")
+    world.client.hset(world.cell.line(order.line), "r:mobile", '[1,"sms","m"]')
     about(world, order, kept)
     world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
     world.run(Lane.ACTIVATION)
@@ -214,6 +215,9 @@ def test_what_is_barred_is_looked_at_every_second_only_while_somebody_may_read_w
     assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1) == []
     due = world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
     assert due == world.clock.now + again_after
+    world.client.hdel(world.cell.line(line), "r:mobile")
+    world.clock.forward(1_000 * 60)
+    assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1) == [], "any unread message may take it back"
 
 
 def test_what_has_begun_goes_on_under_a_restriction(world):

@@ -19,11 +19,10 @@
 -- An effect whose stamp is still set lost its lease: its worker died or was too slow. It is handed out with the mark
 -- `lost`, and its last_at and first_at stay those of the call that may have been made. In a lane without calls it is
 -- handed out alone: if it is what its worker died of, no other effect is lost with it again.
--- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. (One
--- in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.) It is due again in a
--- minute, and handed out with the mark `barred` and the names of the restrictions. While the line has unread messages,
--- which may bring more, it is not handed out, and due again in a second (in a minute where they are parked, and wait
--- for a person).
+-- An activation that has not begun is not leased while its line has unread messages, any of which may take it back: it
+-- is due again in a second (in a minute where they are parked, and wait for a person). Nor is one that a restriction on
+-- its line bars: that is no attempt; it is due again in a minute, and handed out with the mark `barred` and the names
+-- of the restrictions. (One in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.)
 -- A gateway's rate is kept as one instant: that at which its next SMS would go out if all were evenly spaced. An SMS may
 -- go out so much earlier (BURST_FOR) that a worker which comes late loses nothing; the spaces are longer by as much as
 -- that adds in a second, so no second has more SMS than the rate. An instant that is further ahead than a lease can have
@@ -155,8 +154,8 @@ local function take(member)
             local begun = lost or doubts ~= "0" and first_at ~= "0"
             local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, about, id) end
-            if #more > 0 then
-                local unread = call("HGET", line, "f:read")
+            local unread = line and call("HGET", line, "f:read")
+            if #more > 0 or unread then
                 local soon = unread and not match(unread, '",1[,%]]') -- a parked read waits for a person
                 scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end

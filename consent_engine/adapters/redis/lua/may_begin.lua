@@ -1,10 +1,10 @@
 -- Check whether a call may begin now whose effect was leased a while ago: the effect is still held, its order is as it
--- was leased, and nothing bars it. A no, or the end of its plan, is only noted in an order whose activation is under
--- way, and bars nothing: the process that gives the lease back reads it.
+-- was leased, nothing bars it, and no message is unread that may take it back. A no, or the end of its plan, is only
+-- noted in an order whose activation is under way: the process that gives the lease back reads it.
 --
 -- KEYS  1 order   2 its line
 -- ARGV  1 the effect's field   2 its lease: `<attempt>,<since when>`   3 the order's version, as leased
---       4 now, '' = ask the server   5.. fields of the restrictions that bar it
+--       4 now, '' = ask the server   5.. fields of its line that bar it: restrictions, unread messages
 -- Returns 1 or 0
 
 local kept = redis.call("HGET", KEYS[1], ARGV[1])
