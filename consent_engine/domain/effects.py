@@ -280,6 +280,10 @@ class Unavailable(Struct, frozen=True):
     refusing: bool = False
 
 
+class Throttled(Unavailable, frozen=True):
+    """Surely not taken, because these were too many at once: the other side answers, and gets fewer for a while."""
+
+
 class Uncertain(Struct, frozen=True):
     """May have been taken: a timeout after the request left, a reset, an unreadable answer, a lost lease."""
 

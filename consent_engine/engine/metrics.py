@@ -14,7 +14,17 @@ import prometheus_client
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Histogram
 
-from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
+from consent_engine.domain.effects import (
+    Accepted,
+    Lane,
+    Millis,
+    Outcome,
+    Rejected,
+    Throttled,
+    Unavailable,
+    Uncertain,
+    Untaken,
+)
 from consent_engine.ports import Endpoint, Outside, Registry
 from consent_engine.ports.endpoints import AWAY_AFTER_MS, BSS, GATEWAY, HALF_MS, EndpointKnown
 from consent_engine.ports.registry import LANE, FlowStep
@@ -24,7 +34,7 @@ PROMPT_S = 300.0
 """Longest delay of a prompt notification after the activation, in seconds."""
 MOST_HEARD, MOST_STALE = 1_000, 5
 """Most calls to a target that are reported at a time, and how often that is tried where other processes come first."""
-_WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain, Untaken)}
+_WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Throttled, Unavailable, Uncertain, Untaken)}
 _FAILED = frozenset({Unavailable, Uncertain})
 OUTCOMES = tuple(_WORDS.values())
 # Without this, every series gets another one that says when it began.

@@ -13,7 +13,7 @@ from time import monotonic
 
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.effects import NOTIFICATION, WITHOUT_CALLS, Lane, Millis, Outcome, lane_of
+from consent_engine.domain.effects import NOTIFICATION, WITHOUT_CALLS, Lane, Millis, Outcome, Throttled, lane_of
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.offer import Policy
@@ -76,6 +76,7 @@ class Performer:
         self._behind: set[Work] = set()
         self._again: dict[Work, asyncio.TimerHandle] = {}
         self._missed: Counter[Work] = Counter()
+        self._throttled: set[Work] = set()
         self._mover = Mover(store, self._left)
         self.measures = measures or Measures(targets_of(outside), pace.call_ms / 1000)
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
@@ -218,7 +219,8 @@ class Performer:
         """Lease once, in one round trip, and start the calls; return how many were leased. works: calls"""
         free = {work: places for work in works if (places := self._places(work)) > 0}
         asked = self._watch()
-        leased = self._store.lanes.lease_each(free)
+        leased = self._store.lanes.lease_each(free, self._throttled)
+        self._throttled -= free.keys()
         since = self._watch()
         self._behind -= free.keys()
         for of, wait in leased.waits.items():
@@ -263,6 +265,9 @@ class Performer:
         self._flights.start(work, leased, since, asked)
 
     def _finish(self, landed: Sequence[Landed]) -> None:
+        self._throttled |= {
+            self._work(of.effect, of.carrier) for of, _, said, _ in landed if isinstance(said, Throttled)
+        }
         self._record([(each.lane, self._finishing(*each)) for each in landed])
         freed = {self._work(each.leased.effect, each.leased.carrier) for each in landed} & self._behind
         own = self._under_way and self._under_way.lane

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Untaken
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Throttled, Unavailable, Untaken
 
 GATEWAY, BSS = "gateway", "bss"
 HALF_MS = 60_000
@@ -24,8 +24,8 @@ class Endpoint(NamedTuple):
 class EndpointKnown(Struct, frozen=True, array_like=True):
     """The results of all processes with a target; instants by the store's clock, 0 for never.
 
-    accepted: the last acceptance · answered: the last answer (accepted, rejected or untaken) · failed: the last call in
-    doubt or without an answer · since: when the failures after the last answer began, or those before it did ·
+    accepted: the last acceptance · answered: the last answer, whatever it was · failed: the last call in doubt or
+    without one · since: when the failures after the last answer began, or those before it did ·
     lost: how many there are · refused: the last refusal of our account, which is a failed call · calls, failures: how
     many calls ended, and how many of them failed, weighted by their age at the instant `at` · logged, refusal_logged:
     since when the outage was that a worker logged, and the refusal of our account · stalled, back: since when its calls
@@ -51,7 +51,7 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
 
     def after(self, outcome: Outcome, at: Millis) -> "EndpointKnown":
         """Return this with one more call, which ended at `at`. One that comes late changes nothing that is newer."""
-        took = isinstance(outcome, (Accepted, Rejected, Untaken))
+        took = isinstance(outcome, (Accepted, Rejected, Throttled, Untaken))
         answered, failed = max(self.answered, at if took else 0), max(self.failed, 0 if took else at)
         since, lost = self.since, self.lost
         ends = took and at > since > self.answered and at - since >= AWAY_AFTER_MS

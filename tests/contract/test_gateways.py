@@ -10,7 +10,7 @@ from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.gateways.shared_settings import rate
 from consent_engine.adapters.outbound import LONGEST_AFTER, Client
 from consent_engine.domain import hashing
-from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Purpose, Rejected, Throttled, Unavailable, Uncertain
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Sms
 from tests.contract import (
@@ -120,7 +120,7 @@ def test_rejected_for_good(status):
     assert send(answers(status, {"error": TEXT}))[0] == Rejected(f"gateway:{status}")
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("status", "meant"), [(429, Throttled), (503, Unavailable)])
 @pytest.mark.parametrize(
     ("header", "after"),
     {
@@ -132,9 +132,9 @@ def test_rejected_for_good(status):
         **dict.fromkeys(["soon", "-3", "²", ""], 0),
     }.items(),
 )
-def test_told_to_come_again(status, header, after):
+def test_told_to_come_again(status, meant, header, after):
     outcome, _ = send(says(f"HTTP/1.1 {status} No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()))
-    assert outcome == Unavailable(f"gateway:{status}", after)
+    assert outcome == meant(f"gateway:{status}", after)
 
 
 def test_whatever_may_have_been_taken_is_in_doubt():

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from consent_engine.adapters.gateways import kannel
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.gateways.sms_parts import Header, reference, together
-from consent_engine.domain.effects import OF_ORDERS, Accepted, Purpose, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import OF_ORDERS, Accepted, Purpose, Rejected, Throttled, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, SettingsError, Unauthenticated
@@ -148,7 +148,7 @@ YES, QUEUED = Accepted(ATTEMPT), Accepted(ATTEMPT, "queued at the gateway")
         ([YES, REFUSED, DOUBT], Uncertain("parts:2:3:no_answer:")),
         ([NOT_NOW, DOUBT], DOUBT),
         ([REFUSED, DOUBT], DOUBT),
-        ([Unavailable("gateway:429"), NOT_NOW, REFUSED], NOT_NOW),
+        ([NOT_NOW, Throttled("gateway:429"), REFUSED], Throttled("gateway:429")),
         ([REFUSED, REFUSED], REFUSED),
     ],
 )
@@ -184,7 +184,7 @@ ANSWERS = {
     "a proxy's password": (401, ECHO, Unavailable(kannel.NOT_NOW[401], refusing=True)),
     "no route": (403, b"Not routable. Do not try again.", Unavailable("gateway_no_route:403")),
     "wrong path": (404, b"Unknown request.", Unavailable(kannel.NOT_NOW[404])),
-    "throttled": (429, ECHO, Unavailable("gateway:429")),
+    "throttled": (429, ECHO, Throttled("gateway:429")),
     "not now": (503, b"Temporal failure, try again later.", Unavailable("gateway:503")),
     "broke": (500, b"Sending failed.", Uncertain("gateway:500")),
     "no sendsms at all": (200, b"0: Accepted for delivery", Uncertain("gateway:200")),

@@ -37,7 +37,7 @@ from consent_engine.adapters.outbound import (
 )
 from consent_engine.domain import hashing, msisdn
 from consent_engine.domain.days import millis as millis_at
-from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Throttled, Unavailable, Uncertain
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryReport, Part, Reply, heard
 from consent_engine.errors import FieldError, Malformed
@@ -46,7 +46,7 @@ from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webh
 # The gateway's answer to a hand-over -> our outcome. Any other status, like no answer at all, leaves it in doubt.
 TAKEN = frozenset({200, 201, 202})
 REFUSED = frozenset({400, 404, 422})
-NOT_NOW = frozenset({429, 503})
+TOO_MANY, NOT_NOW = 429, 503
 
 # The gateway's status of a report -> our Delivery. Any other word means its format has changed: the item is rejected.
 DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "failed": Delivery.FAILED}
@@ -193,7 +193,9 @@ def _outcome(answer: Answer) -> Outcome:
         return Accepted(parts[0], parts=parts if len(parts) > 1 else ())
     if answer.status in REFUSED:
         return Rejected(Hitch.GATEWAY.of(answer.status))
-    if answer.status in NOT_NOW or answer.refuses_us:
+    if answer.status == TOO_MANY:
+        return Throttled(Hitch.GATEWAY.of(answer.status), answer.after)
+    if answer.status == NOT_NOW or answer.refuses_us:
         return Unavailable(Hitch.GATEWAY.of(answer.status), answer.after, answer.refuses_us)
     return Uncertain(Hitch.GATEWAY.of(answer.status))
 

@@ -35,7 +35,7 @@ from consent_engine.adapters.gateways.sms_parts import (
 )
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
-from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Throttled, Unavailable, Uncertain
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Encoding, Reply, encoding, heard, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
@@ -45,11 +45,11 @@ from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webh
 # is surely not taken, an operator mends it, and the order's age raises an alarm until then. Any other answer is doubt.
 ACCEPTED = 202
 TAKEN = {b"0": "", b"3": "queued at the gateway"}
+TOO_MANY = 429
 NOT_NOW = {
     401: Hitch.GATEWAY_ACCOUNT.of(401),
     403: Hitch.GATEWAY_ACCOUNT.of(403),
     404: Hitch.GATEWAY_ADDRESS.of(404),
-    429: Hitch.GATEWAY.of(429),
     503: Hitch.GATEWAY.of(503),
 }
 NO_ROUTE = b"Not routable"  # said with 403 of one number or sender: our account is not refused
@@ -281,6 +281,8 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
         return Rejected(why) if why else Unavailable(Hitch.GATEWAY_ODD.of(REFUSED), answer.after)
     if answer.refuses_us and NO_ROUTE in answer.body:
         return Unavailable(Hitch.GATEWAY_NO_ROUTE.of(answer.status), answer.after)
+    if answer.status == TOO_MANY:
+        return Throttled(Hitch.GATEWAY.of(answer.status), answer.after)
     if answer.status in NOT_NOW:
         return Unavailable(NOT_NOW[answer.status], answer.after, answer.refuses_us)
     return Uncertain(Hitch.GATEWAY.of(answer.status))

@@ -9,7 +9,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from consent_engine.adapters.gateways.shared_settings import refuses
-from consent_engine.domain.effects import OF_ORDERS, Accepted, Outcome, Purpose, Unavailable, Uncertain
+from consent_engine.domain.effects import OF_ORDERS, Accepted, Outcome, Purpose, Throttled, Unavailable, Uncertain
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.sms import Part
 
@@ -151,4 +151,4 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
     if doubtful is not None:
         return doubtful
     later = [each for each in missing if isinstance(each, Unavailable)]
-    return max(later, key=lambda each: (each.refusing, each.after), default=missing[0])
+    return max(later, key=lambda each: (each.refusing, isinstance(each, Throttled), each.after), default=missing[0])

@@ -9,8 +9,9 @@ from random import Random
 import pytest
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Throttled
 from consent_engine.domain.order.order import QUESTION
+from consent_engine.engine.metrics import gateways_away, health_of, targets_of
 from consent_engine.ports import Route
 from tests.cluster.celled import Celled
 from tests.memory import a_store
@@ -111,6 +112,32 @@ def test_cells_have_each_their_share_of_the_rate():
     assert town.rate() == 10
 
 
+def test_too_many_halves_the_rate_once_a_second_and_it_rises_again_by_a_tenth_every_ten_seconds(world):
+    town = Town(world, 100)
+    seen = [town.rate()]
+    for passed in (0, 300, 900, 1_000, 9_999, 1, 10_000, 30_000):
+        town.passes(passed)
+        town.leases(1, throttled=passed < 9_999)
+        seen.append(town.rate())
+    assert seen == [100, 50, 50, 25, 12, 12, 22, 32, 62]
+    for _ in range(20):
+        town.passes(SECOND)
+        town.leases(throttled=True)
+        assert 1 <= town.rate() < 62
+    since = town.now
+    assert town.rate() == 1
+    while town.now < since + 9 * SECOND:
+        town.passes(town.leases() or 1)
+    assert 7 <= town.between(since, town.now) <= 10
+    world.clock.now -= 86_400_000
+    town.leases()
+    town.passes(99 * SECOND)
+    assert town.rate() < 100
+    town.passes(SECOND)
+    assert town.rate() == 100
+    assert town.busiest() <= 100
+
+
 # -- a process -----------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +188,25 @@ def test_a_slice_ends_when_the_rate_is_used_up_and_what_is_left_goes_out_without
         return len(slow.gateway.sent)
 
     assert slow.runner.run(story()) == 2
+
+
+def test_a_gateway_that_gets_too_many_is_no_gateway_that_fails_and_gets_fewer_of_all_processes(world):
+    world.rates = {"test": 100}
+    engine, other = world.another(), world.another()
+    world.gateway.answers = [Throttled("gateway:429", 20_000)] * 9
+    orders = [world.place(f"+861380013800{n}") for n in range(3)]
+    for _ in range(3):
+        world.run(Lane.SMS, engine=engine)
+        world.clock.forward(seconds=700)
+        engine.performer.measures.report(engine.registry)
+        health, *_ = health_of(engine.registry, targets_of(engine.outside), world.clock())
+        assert (health.failing, health.failed_share, gateways_away(engine.registry, engine.outside)) == (0, 0.0, set())
+    assert len(world.gateway.sent) == 9
+    route = engine.outside.route("mobile")
+    assert other.store.lanes.rates([route]) == {route: 100}, "long ago"
+    world.run(Lane.SMS, engine=engine)
+    assert other.store.lanes.rates([route]) == {route: 50}
+    assert {world.state(each) for each in orders} == {"awaiting_reply"}
 
 
 def test_a_notification_of_a_gateway_with_a_rate_is_leased_and_begins_with_no_commit(slow):
