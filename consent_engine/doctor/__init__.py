@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from shlex import quote
 from time import monotonic
@@ -61,6 +61,8 @@ class _Patient:
     wanted: Wanted
     tell: Callable[[str], None]
     cells: Sequence[tuple[Wire, Cell]]
+    archive: SqlArchive
+    """one for all looks: a database that does not answer is waited for once"""
 
     @property
     def registry(self) -> RedisRegistry:
@@ -112,7 +114,14 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
             except SettingsError as error:
                 yield bad(str(error), f"tail {quote(str(settings.data_dir / 'redis.log'))}")
                 return
-        patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
+        try:
+            archive = stack.enter_context(closing(SqlArchive(settings.archive_address())))
+        except SettingsError as error:
+            yield bad(str(error), "set it, then start again")
+            return
+        archive.seal = Seal(secret)
+        cells = _cells(settings, url, wanted)
+        patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, cells, archive)
         yield from _looks(patient)
 
 
@@ -242,73 +251,71 @@ def _catalogue(patient: _Patient) -> Iterator[Finding]:
     yield from setup.catalogue(registry, keys, registry.now(), wrong, patient.settings.addresses(), days)
 
 
-@contextmanager
-def _archive_of(patient: _Patient, meta: Mapping[str, str]) -> Iterator[SqlArchive]:
-    """Open the archive; none is created where the data name the archive they belong to."""
-    with closing(SqlArchive(patient.settings.archive_address())) as archive:
-        archive.must_stand = "archive" in meta
-        archive.seal = patient.seal
-        yield archive
+def _archive_of(patient: _Patient, meta: Mapping[str, str]) -> SqlArchive:
+    """Return the archive; none is created where the data name the archive they belong to."""
+    patient.archive.must_stand = "archive" in meta
+    return patient.archive
 
 
 def _archive(patient: _Patient) -> Iterator[Finding]:
     """Check that the archive answers, and that it is the one these data belong to."""
     meta = patient.first.meta()
-    with _archive_of(patient, meta) as archive:
-        try:
-            known = archive.check()
-            owner = archive.owner()
-            bound = meta.get("archive", archive.id())
-        except ArchiveUnavailable as error:
-            do = "is its database up and writable, and is CONSENT_ARCHIVE_URL right?"
-            if isinstance(error, ArchiveGone):
-                do = "mount it, restore it from its database's own backup, or correct CONSENT_ARCHIVE_URL"
-            yield bad(f"{error}: settled orders wait, nothing is lost", do)
-            return
-        if bound != archive.id():
-            yield bad(
-                "this archive is not the one that these data belong to",
-                "correct CONSENT_ARCHIVE_URL; is their own lost: restore it from its database's own backup",
-            )
-            return
-        if owner and owner != meta.get("installation"):
-            yield bad(
-                f"the archive belongs to another installation ({owner})",
-                "give each its own: CONSENT_ARCHIVE_URL. If the data in Redis are lost: consent rebuild",
-            )
-            return
-        if "archive" in meta and (cells := patient.store.retirement.emptied(archive.id())):
-            yield bad(str(lost(cells)), "stop APIs and workers; consent rebuild")
-            return
-        more = " or more" if known == MOST_COUNTED else ""
-        yield good(f"the archive answers: {known:,} orders{more}")
-        now, ask, first = patient.registry.now(), SqlQueries(archive), patient.settings.review == "before"
-        yield from work.reviews(ask.restrictions.tally(Kind.REVIEW), ask.calls.waiting(), now, review_first=first)
-        yield from work.backups(archive.last_backup(), now)
+    archive = _archive_of(patient, meta)
+    try:
+        known = archive.check()
+        owner = archive.owner()
+        bound = meta.get("archive", archive.id())
+    except ArchiveUnavailable as error:
+        do = "is its database up and writable, and is CONSENT_ARCHIVE_URL right?"
+        if isinstance(error, ArchiveGone):
+            do = "mount it, restore it from its database's own backup, or correct CONSENT_ARCHIVE_URL"
+        yield bad(f"{error}: settled orders wait, nothing is lost", do)
+        return
+    if bound != archive.id():
+        yield bad(
+            "this archive is not the one that these data belong to",
+            "correct CONSENT_ARCHIVE_URL; is their own lost: restore it from its database's own backup",
+        )
+        return
+    if owner and owner != meta.get("installation"):
+        yield bad(
+            f"the archive belongs to another installation ({owner})",
+            "give each its own: CONSENT_ARCHIVE_URL. If the data in Redis are lost: consent rebuild",
+        )
+        return
+    if "archive" in meta and (cells := patient.store.retirement.emptied(archive.id())):
+        yield bad(str(lost(cells)), "stop APIs and workers; consent rebuild")
+        return
+    more = " or more" if known == MOST_COUNTED else ""
+    yield good(f"the archive answers: {known:,} orders{more}")
+    now, ask, first = patient.registry.now(), SqlQueries(archive), patient.settings.review == "before"
+    yield from work.reviews(ask.restrictions.tally(Kind.REVIEW), ask.calls.waiting(), now, review_first=first)
+    yield from work.backups(archive.last_backup(), now)
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:
     now, meta = patient.registry.now(), patient.first.meta()
     kept_since = patient.settings.retention().records_before(now)
-    with _archive_of(patient, meta) as archive:
-        yield from journal.sealed(patient.store, archive, meta, kept_since, mend=patient.wanted.mend)
-        with suppress(ArchiveUnavailable, BrokenRecord):  # reported by the checks before
-            if is_archive_of(archive, meta):
-                folder, keys = log_as_kept(patient.settings)
-                yield from journal.public(SqlLog(archive), folder, keys, patient.settings.witnesses or (), now)
-                yield from journal.feeds(SqlLog(archive), now)
+    archive = _archive_of(patient, meta)
+    yield from journal.sealed(patient.store, archive, meta, kept_since, mend=patient.wanted.mend)
+    with suppress(ArchiveUnavailable, BrokenRecord):  # reported by the checks before
+        if is_archive_of(archive, meta):
+            folder, keys = log_as_kept(patient.settings)
+            yield from journal.public(SqlLog(archive), folder, keys, patient.settings.witnesses or (), now)
+            yield from journal.feeds(SqlLog(archive), now)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:
-    with _archive_of(patient, patient.first.meta()) as archive:
-        store = _with_sql(patient, archive)
-        yield from work.reports(store, patient.settings.reporting(), patient.registry.now())
+    archive = _archive_of(patient, patient.first.meta())
+    store = _with_sql(patient, archive)
+    yield from work.reports(store, patient.settings.reporting(), patient.registry.now())
 
 
 def _dead(patient: _Patient) -> Iterator[Finding]:
     """Find sales that died of one cause."""
     now, secret = patient.registry.now, patient.secret
-    with _archive_of(patient, patient.first.meta()) as archive, suppress(ArchiveUnavailable, SettingsError):
+    archive = _archive_of(patient, patient.first.meta())
+    with suppress(ArchiveUnavailable, SettingsError):
         store, asked = _with_sql(patient, archive), terms(patient.settings, secret)  # what fails is a finding already
         found = Undeliverable(store, now, asked, secret, lambda _: [], lambda _: []).dead()
         yield from work.dead(found, now())
@@ -317,7 +324,6 @@ def _dead(patient: _Patient) -> Iterator[Finding]:
 def _with_sql(patient: _Patient, archive: SqlArchive) -> Store:
     """Return the store with all that is in SQL; without it where SQL cannot be asked, or is not that of these data."""
     with suppress(ArchiveUnavailable):
-        archive.check()
         if is_archive_of(archive, patient.first.meta()):
             return replace(patient.store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
     return patient.store
@@ -325,7 +331,7 @@ def _with_sql(patient: _Patient, archive: SqlArchive) -> Store:
 
 def _records(patient: _Patient) -> Iterator[Finding]:
     lease_ms, meta = millis(patient.settings.lease), patient.first.meta()
-    with _archive_of(patient, meta) as archive:
-        store, plans = _with_sql(patient, archive), patient.registry.catalogue
-        kept_since = patient.settings.retention().records_before(patient.registry.now())
-        yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans, kept_since)
+    archive = _archive_of(patient, meta)
+    store, plans = _with_sql(patient, archive), patient.registry.catalogue
+    kept_since = patient.settings.retention().records_before(patient.registry.now())
+    yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans, kept_since)

@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -257,6 +258,28 @@ def test_an_archive_that_is_down_is_named_by_its_own_setting(consent, environ):
     down = f"postgresql://127.0.0.1:{free_port()}/none"
     away = one_line(consent("audit", CONSENT_ARCHIVE_URL=down))
     assert away.endswith("See CONSENT_ARCHIVE_URL\n")
+
+
+def test_a_database_that_does_not_answer_is_waited_for_once_by_the_doctor_and_not_by_every_look(consent):
+    """A frozen one answers nothing for five seconds a connection: five looks made it half a minute of silence."""
+    assert consent("keys", "list").returncode == 0
+    came = []
+
+    def hang_up():
+        with suppress(OSError):  # of the end
+            while True:
+                listening.accept()[0].close()
+                came.append(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        hanging = threading.Thread(target=hang_up)
+        hanging.start()
+        url = f"postgresql://127.0.0.1:{listening.getsockname()[1]}/none?sslmode=disable"
+        told = consent("doctor", CONSENT_ARCHIVE_URL=url).stdout
+        listening.shutdown(socket.SHUT_RDWR)
+        hanging.join(HANGS_S)
+    assert "the archive cannot be reached" in told
+    assert 0 < len(came) <= 2, "once more at most, where five seconds pass between two looks"
 
 
 def test_a_backup_of_data_whose_database_is_down_says_what_it_lacks(consent, tmp_path):

@@ -1207,7 +1207,7 @@ def test_a_path_with_a_blank_is_typed_as_one_word(tmp_path):
     [found] = [each for each in setup.host(here, lambda: int(time() * 1000)) if each.level is Level.BAD]
     assert found.do == f"chmod 600 '{folder}/secret'"
     url = f"unix://{quote(str(folder / 'redis.sock'))}?db=0"
-    patient = doctor._Patient(here, url, url, "s", Wanted(), print, [])  # noqa: SLF001 - the command it suggests
+    patient = doctor._Patient(here, url, url, "s", Wanted(), print, [], None)  # noqa: SLF001 - the command it suggests
     assert patient.cli == f"redis-cli -s '{folder}/redis.sock'"
 
 
