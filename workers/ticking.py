@@ -23,7 +23,7 @@ from consent_engine.engine.publishing import Publisher
 from consent_engine.engine.scribe import write_out
 from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.witnessing import Witnessing
-from consent_engine.errors import ArchiveUnavailable, ConsentError
+from consent_engine.errors import ConsentError
 from consent_engine.ports import Store
 from consent_engine.ports.outside import Missed, ReviewCommand, TariffPage, TariffPages
 
@@ -53,25 +53,26 @@ class Ticking(threading.Thread):
 
     @contextmanager
     def _round(self) -> Iterator[None]:
-        """Log the error of the block, and go on behind it."""
+        """Log the error of the block, and go on behind it. Trouble is over where the block says so: a round in which
+        another process had its turn, or nothing was due, shows nothing.
+        """
         try:
             yield
         except ConsentError as error:
             self._trouble.met(error)
         except Exception as error:  # noqa: BLE001 - the edge: a thread that dies does nothing any more
             self._trouble.met(RuntimeError(type(error).__name__))  # the text of an error may quote a row
-        else:
-            self._trouble.over()
 
 
 class FirstReviewer(Ticking):
     """A thread that reviews, a page a round, with its own clients."""
 
     def __init__(
-        self, make: Callable[[], Engine], command: ReviewCommand, share: float, secret: str, name: str
-    ) -> None:
+        self, make: Callable[[], Engine], command: ReviewCommand, share: float, secret: str, name: str,
+        tick_s: float = TICK_S,
+    ) -> None:  # fmt: skip
         trouble = "CONSENT_REVIEW_COMMAND cannot hear calls now: reviewers hear them"
-        super().__init__("reviews", LogOnChange(log, trouble), TICK_S)
+        super().__init__("reviews", LogOnChange(log, trouble), tick_s)
         self._make = make
         self._more = command, share, secret, name
 
@@ -81,7 +82,8 @@ class FirstReviewer(Ticking):
             heard = 0
             with self._round():
                 reviews = reviews or FirstReviews(self._make(), *self._more)
-                heard = await reviews.look()
+                if heard := await reviews.look():
+                    self._trouble.over()
             if not heard:
                 self._ending.wait(self._tick_s)
 
@@ -104,6 +106,7 @@ class TariffWatch(Ticking):
                 publication = publication or self._looking()
                 publication.begin()
                 await publication.ended(self._tick_s)
+                self._trouble.over()
             await asyncio.sleep(self._tick_s)  # checks under way go on meanwhile
         if publication is not None:
             await publication.close()
@@ -159,6 +162,7 @@ class LogPublisher(Ticking):
                 publisher, witnessing, clock = made = made or self._make()
                 now = clock()
                 await witnessing.ask(publisher.publish(now), now)
+                self._trouble.over()
             self._ending.wait(self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
 
@@ -176,6 +180,7 @@ class Feeder(Ticking):
             with self._round():
                 feeding = feeding or self._make()
                 more = await feeding.look(self._tick_s)
+                self._trouble.over()
             if not more:
                 await asyncio.sleep(self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
@@ -197,8 +202,8 @@ class Scribe(Ticking):
             with self._round():
                 store = store or self._make()
                 new = write_out(store, self._reader, BATCHES) if is_due(store, self._tick_s) else 0
-                # Another reader may have had the cells: only SQL's being fresh shows that the archive is back.
-                if self._trouble.times and not new and not store.journal.waiting().lag_s < FRESH * self._tick_s:
-                    raise ArchiveUnavailable("SQL is still behind")
+                # Another reader may have had the cells: that SQL is fresh shows that the archive is back.
+                if self._trouble.times and (new or store.journal.waiting().lag_s < FRESH * self._tick_s):
+                    self._trouble.over()
             pause = min(self._tick_s * 2 ** min(self._trouble.times, 10), max(MOST_PAUSE_S, self._tick_s))
             self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

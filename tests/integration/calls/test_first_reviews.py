@@ -13,6 +13,8 @@ from consent_engine.engine.first_review import AGAIN_MS, DISPUTED, FirstReviews
 from consent_engine.ports.outside import CommandFailed, Heard
 from tests.conftest import NUMBER
 from tests.integration.calls.reviewing import review, sold
+from tests.waiting import HANGS_S, until
+from workers.ticking import FirstReviewer
 
 TOLD = {"call": "1", "agent": "A1"}
 
@@ -102,6 +104,39 @@ def test_a_call_that_the_command_cannot_hear_stays_for_people_and_is_tried_again
     desk.clock.forward(AGAIN_MS)
     command.says = Heard("hear", "3.1", passed=True)
     assert look(reviews) == 1
+
+
+class Looked:
+    """A registry that counts how often it is asked for the time: once a look."""
+
+    def __init__(self, inner):
+        self._inner, self.looks = inner, 0
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def now(self):
+        self.looks += 1
+        return self._inner.now()
+
+
+def test_its_trouble_is_not_over_while_nothing_is_heard(desk, caplog):
+    """What it could not hear is tried again in ten minutes: rounds until then show nothing."""
+    sold(desk)
+    command, registry = Command(), Looked(desk.engine.registry)
+    command.says, desk.engine.registry = CommandFailed("it ended with status 1"), registry
+    reviewer = FirstReviewer(lambda: desk.engine, command, 0.0, "secret", "worker-1", tick_s=0.01)
+    reviewer.start()
+    until("it failed", lambda: command.asked)
+    seen = registry.looks
+    until("it looked again", lambda: registry.looks > seen + 3)
+    said = [each.message for each in caplog.records if each.name == "workers.ticking"]
+    assert [text.rpartition("; ")[2] for text in said] == ["said again when it is over"]
+    command.says = Heard("hear", "3.1", passed=True)
+    desk.clock.forward(AGAIN_MS)
+    until("it is over", lambda: "cannot hear calls now: reviewers hear them: over" in caplog.text)
+    reviewer.stop()
+    reviewer.join(HANGS_S)
 
 
 def test_of_two_workers_one_hears(desk):
