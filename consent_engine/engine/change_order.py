@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, activates, stood_off
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
@@ -21,8 +19,7 @@ from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.recall import changing
-from consent_engine.engine.round_trips import Stale, Step, load, save, saving, transact
-from consent_engine.errors import NothingParked
+from consent_engine.engine.round_trips import Stale, Step, load, save, saving
 from consent_engine.ports import Change, Commit, CommitResult, Held, How, Leased, Owner, saved
 
 _OF_CALLS = (Kind.CALL, Kind.REVIEW)
@@ -199,22 +196,3 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
 
     yield from changing(Line, leased.held.record, recorded, (leased.of(Line), now))
     return put.pending if put else None
-
-
-@transact
-def retrying(owner: Owner, name: str, by: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do the parked effects of a line, a call or a report now, or only `effects` among them; the next answer is
-    believed. Raises NothingParked, and StoreUnavailable when too many others write to it.
-    """
-    if owner is Owner.LINE:
-        loaded = yield from load({Line: [name]})
-        record: Line | Call | Report | None = loaded.line(name)
-    else:
-        loaded = yield from load({Call: [name], Report: [name]})
-        record = loaded.of(Call).get(name) if owner is Owner.CALL else loaded.of(Report).get(name)
-    own = record.effects if record else {}
-    parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
-    if record is None or not parked:
-        raise NothingParked("nothing of this record stands on the stuck list")
-    put = tuple(Put(e, loaded.now, p.once_more(by)) for e, p in parked.items())
-    yield from saving(Commit("", (Change.of(record, put=put),), wakes=wakes_of(put, loaded.now)), prove=True)

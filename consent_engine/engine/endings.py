@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import (
     Cause,
     Ending,
@@ -24,6 +25,7 @@ from consent_engine.domain.call.ending import (
     ending_id,
     opened,
 )
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put, begun
 from consent_engine.domain.decide.endings import (
@@ -43,10 +45,10 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import retrying, wakes_of
+from consent_engine.engine.change_order import wakes_of
 from consent_engine.engine.recall import Lookup, changing, recalled
 from consent_engine.engine.round_trips import Stale, Step, load, load_of, one, prove, save, saving, transact
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, OrderNotFound
 from consent_engine.ports import By, Change, Commit, CommitResult, Held, Leased, Owner, Snapshot, Store
 
 log = logging.getLogger(__name__)
@@ -68,20 +70,51 @@ def _saving(
 
 
 @transact
-def retrying_ending(name: str, by: str, *, given_up: bool = False, op: str = "") -> Step[Ending]:
-    """Do the parked effects of an ending now. given_up: do one that was given up again, under the same key · op: the
-    identity of the change, where it must not be made twice
+def retrying(name: str, by: str, effects: Sequence[str] = ()) -> Step[None]:
+    """Do the parked effects now of the line, call, ending or report that has this id, or of all but an ending only
+    `effects` among them; the next answer is believed.
+
+    Raises NothingParked, also for what is archived; BrokenRecord for a line that cannot be read; StoreUnavailable.
+    """
+    loaded = yield from load({Line: [name], Call: [name], Ending: [name], Report: [name]})
+    known = (loaded.of(Call).get(name), loaded.of(Ending).get(name), loaded.of(Report).get(name))
+    record = next((each for each in known if each), None) or loaded.line(name)
+    if isinstance(record, Ending):
+        op = f"retry:{uuid.uuid4().hex[:12]}"
+        yield from _again(record, on_retry(record, op, by, loaded.now), op, loaded.now)
+        return
+    own = record.effects.items()
+    put = tuple(Put(e, loaded.now, p.once_more(by)) for e, p in own if p.parked and e in (effects or record.effects))
+    if not put:
+        raise NothingParked("nothing of this record stands on the stuck list")
+    yield from saving(Commit("", (Change.of(record, put=put),), wakes=wakes_of(put, loaded.now)), prove=True)
+
+
+@transact
+def reopening(name: str, by: str, op: str) -> Step[None]:
+    """Do an ending again that was given up, under the same key. op: the identity of the change
 
     Raises NothingParked, also where there is no ending, or it is archived; StoreUnavailable.
     """
-    op, again = op or f"retry:{uuid.uuid4().hex[:12]}", on_reopen if given_up else on_retry
     loaded = yield from load({Ending: [name]})
-    ending, now = loaded.of(Ending).get(name), loaded.now
-    decision = again(ending, op, by, now) if ending else EndDecision()
-    if ending is None or not decision.put:
+    if (ending := loaded.of(Ending).get(name)) is None:
+        raise NothingParked("no ending with this id was given up")
+    yield from _again(ending, on_reopen(ending, op, by, loaded.now), op, loaded.now)
+
+
+def _again(ending: Ending, decision: EndDecision, op: str, now: Millis) -> Step[None]:
+    if not decision.put:
         raise NothingParked("nothing of this ending stands on the stuck list")
     yield from _saving(ending, decision, op, now, None, prove=True)
-    return ending
+
+
+def if_parked(step: Step[object]) -> Step[bool]:
+    """Whether the step found anything to retry: if not, another did it, or the order was answered meanwhile."""
+    try:
+        yield from step
+    except (NothingParked, OrderNotFound):
+        return False
+    return True
 
 
 @transact
@@ -316,24 +349,21 @@ class Endings:
 
     def retried(self, order: str, by: str) -> bool:
         """Do the parked effects of the ending of an order now, or its notice; return whether there were any."""
-        return self._retried(order, by, given_up=False) or self._notice_retried(order, by)
+        return one(self._run, if_parked(retrying(ending_id(order), by))) or self._notice_retried(order, by)
 
     def _notice_retried(self, order: str, by: str) -> bool:
         ending = self.of([order]).get(order)
         notified = next((each for each in ending.events if isinstance(each, Notified)), None) if ending else None
         if ending is None or notified is None or not notified.effect:
             return False
-        try:
-            one(self._run, retrying(Owner.LINE, ending.line, by, (notified.effect,)))
-        except NothingParked:
-            return False
-        return True
+        return one(self._run, if_parked(retrying(ending.line, by, (notified.effect,))))
 
     def reopened(self, order: str, by: str) -> bool:
         """Do an ending again that was given up; return whether there was one. Raises NothingParked where it is
         archived: the BSS may not know its key any more, and would take the same request for another.
         """
-        if self._retried(order, by, given_up=True):
+        op = f"retry:{uuid.uuid4().hex[:12]}"
+        if one(self._run, if_parked(reopening(ending_id(order), by, op))):
             return True
         known = self.of([order]).get(order)
         if known is not None and known.state is EndingState.GIVEN_UP and known.over_at:
@@ -342,13 +372,6 @@ class Endings:
                 "have the service switched off by hand"
             )
         return False
-
-    def _retried(self, order: str, by: str, *, given_up: bool) -> bool:
-        try:
-            one(self._run, retrying_ending(ending_id(order), by, given_up=given_up))
-        except NothingParked:
-            return False
-        return True
 
     def given_up(self, order: str, by: str, reason: str) -> bool | None:
         """Give up the parked effects of an order's ending, as `giving_up_ending` says; None where there are none."""

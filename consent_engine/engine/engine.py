@@ -28,7 +28,7 @@ from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue, Shelf
 from consent_engine.engine.change_order import recording
-from consent_engine.engine.endings import Endings
+from consent_engine.engine.endings import Endings, retrying
 from consent_engine.engine.erasing import Eraser
 from consent_engine.engine.evidence import EvidenceFiles, Hands, Receipts
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
@@ -58,7 +58,6 @@ from consent_engine.engine.stuck import (
     Wanted,
     counted,
     retries,
-    retrying_other,
     stuck_effects,
 )
 from consent_engine.engine.undeliverable import Undeliverable
@@ -212,7 +211,7 @@ class Engine:
 
     def retry_other(self, record: str, by: str) -> None:
         """Do the parked effects of a line, call, ending or report now, by its own id. Raises NothingParked."""
-        self.run(retrying_other(record, by))
+        self.run(retrying(record, by))
 
     def resend(self, order_id: str, by: str) -> Order:
         """Send the question again. Raises NotWaiting and TooManyResends."""

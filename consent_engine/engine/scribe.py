@@ -26,7 +26,6 @@ MOST_PIECES = 4_000
 AT_ONCE = 5
 WAIT_S, PAUSE_S = 15.0, 0.05
 """How long an act waits for SQL: longer than a reader that died holds its cell; and the pauses between its looks."""
-_OWNERS = {Chained.CALL: Owner.CALL, Chained.ENDING: Owner.ENDING, Chained.REPORT: Owner.REPORT}
 
 
 def write_out(store: Store, reader: str, pieces: int = MOST_PIECES, most: int = PIECE) -> int:
@@ -90,13 +89,13 @@ def _write(store: Store, log: Log, archive: str, piece: Piece) -> int:
     Calls and the like are read first, then the lines, then the orders, with all that these lines name: so in SQL no
     line is ahead of its orders. A message read there is in an order's history, too, whatever is lost after that.
     """
-    names: dict[Chained, dict[str, None]] = {kind: {} for kind in Chained}
+    names: dict[str, dict[str, None]] = {kind: {} for kind in Chained}
     for named in filter(None, map(changed_by, piece.entries)):
         names[named[0]][named[1]] = None
     orders, of_lines = names[Chained.ORDER], names[Chained.LINE]
     with log.writing() as to:
-        for kind, owner in _OWNERS.items():
-            for some in _parts(names[kind]):
+        for owner in (Owner.CALL, Owner.ENDING, Owner.REPORT):
+            for some in _parts(names[owner]):
                 records = store.retirement.whole(owner, some)
                 of_lines.update({fields["line"]: None for fields in records.values() if "line" in fields})
                 to.records(owner, records)

@@ -18,10 +18,10 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.facts import CancelAsked, RetryAsked
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import recording, retrying
-from consent_engine.engine.endings import retrying_ending
+from consent_engine.engine.change_order import recording
+from consent_engine.engine.endings import if_parked, retrying
 from consent_engine.engine.round_trips import Step, or_raised
-from consent_engine.errors import ConsentError, NothingParked, OrderNotFound, TooLate
+from consent_engine.errors import ConsentError, OrderNotFound, TooLate
 from consent_engine.ports import Endpoint, Outside, Owner, Store, by_kind
 from consent_engine.ports.endpoints import BSS, GATEWAY
 
@@ -153,14 +153,9 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
     for (owner, record), some in groupby(readable, key=lambda each: (each.owner, each.id)):
         effects = tuple(sorted({each.effect for each in some}))
         fact = RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by, effects)
-        match owner:
-            case Owner.ORDER:
-                step: Step[object] = recording(record, fact, prove=True)
-            case Owner.ENDING:
-                step = retrying_ending(record, by)
-            case _:
-                step = retrying(owner, record, by, effects)
-        steps.append((len(effects), _or_gone(step)))
+        of_order = owner is Owner.ORDER
+        step: Step[object] = recording(record, fact, prove=True) if of_order else retrying(record, by, effects)
+        steps.append((len(effects), if_parked(step)))
     return steps
 
 
@@ -171,32 +166,6 @@ def counted(
     retried = sum(n for (n, _), result in zip(steps, done, strict=True) if result is True)
     unreadable = sum(each.attempts is None for each in some)
     return Retried(retried, len(some) - unreadable - retried, unreadable)
-
-
-def retrying_other(record: str, by: str) -> Step[None]:
-    """Do the parked effects of a line, a call, an ending or a report now, whichever has this id. Raises NothingParked,
-    and StoreUnavailable.
-    """
-    ways: Sequence[Step[object]] = (
-        retrying(Owner.LINE, record, by), retrying(Owner.CALL, record, by), retrying_ending(record, by),
-        retrying(Owner.REPORT, record, by),
-    )  # fmt: skip
-    for step in ways:
-        try:
-            yield from step
-        except NothingParked:
-            continue
-        return
-    raise NothingParked("nothing with this id stands on the stuck list")
-
-
-def _or_gone(step: Step[object]) -> Step[bool]:
-    """Whether the step found anything to retry: if not, another did it, or the order was answered meanwhile."""
-    try:
-        yield from step
-    except (NothingParked, OrderNotFound):
-        return False
-    return True
 
 
 MOST_LOOKED_AT = 500

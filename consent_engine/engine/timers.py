@@ -3,12 +3,10 @@
 import logging
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.decide.decision import A_MINUTE, Put, parking
+from consent_engine.domain.decide.decision import A_MINUTE, parking
 from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import State
@@ -16,7 +14,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Woke
 from consent_engine.domain.order.order import Order, Retention
 from consent_engine.engine.call import timed
-from consent_engine.engine.change_order import recording
+from consent_engine.engine.change_order import giving_back, recording
 from consent_engine.engine.endings import holder_changed, notifying_end
 from consent_engine.engine.order_and_call import activating_again
 from consent_engine.engine.read_inbox import reading_again
@@ -51,9 +49,7 @@ def waking(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: 
     except BrokenRecord as error:
         return (yield from _parked(leased, Hitch.UNREADABLE.of(), error))
     except ArchiveUnavailable:
-        known = leased.record.effects[leased.effect]
-        later = replace(known, leased_at=0, attempts=known.attempts - 1, why=Hitch.NO_DATABASE.of())
-        yield from _left(leased, Put(leased.effect, leased.at + A_MINUTE, later))
+        yield from giving_back(leased, leased.at, leased.at + A_MINUTE, Hitch.NO_DATABASE.of())
         return "failed"
 
 
@@ -86,10 +82,5 @@ def _parked(leased: Leased, why: str, error: BrokenRecord | None = None) -> Step
     """Put the timer on the stuck list; where its record changed meanwhile, it is tried once more first."""
     log.error("%s of %s cannot be done: %s", leased.effect, leased.held.record, error or why)
     stuck = parking(leased.effect, leased.record.effects[leased.effect], why)
-    return "parked" if (yield from _left(leased, stuck)) else "performed"
-
-
-def _left(leased: Leased, put: Put) -> Step[bool]:
-    """Leave the timer for later, or on the stuck list; False where its record changed meanwhile."""
-    change = Change.of(leased.record, put=(put,))
-    return (yield from save(Commit("", (change,), leased.held))) is CommitResult.OK
+    word = yield from save(Commit("", (Change.of(leased.record, put=(stuck,)),), leased.held))
+    return "parked" if word is CommitResult.OK else "performed"

@@ -17,7 +17,7 @@ from consent_engine.domain.interpret.interpret import aside
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
 from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.endings import ending_asked, retrying_ending
+from consent_engine.engine.endings import ending_asked, reopening
 from consent_engine.engine.recall import recalled
 from consent_engine.engine.round_trips import Step, load, load_of, save
 from consent_engine.errors import BrokenRecord, NothingParked
@@ -108,7 +108,7 @@ def _again(found: Withdrawal, ending: Ending, line: Line, message: Unread) -> St
     if ending.state is not EndingState.GIVEN_UP:
         return replace(found, again=ending)
     try:
-        yield from retrying_ending(ending.id, "subscriber", given_up=True, op=op)
+        yield from reopening(ending.id, "subscriber", op)
     except NothingParked:
         why = Hitch.ASKS_AGAIN.of(ending.doc.order)
         stuck = parking(WAKE_WITHDRAWN, line.effects.get(WAKE_WITHDRAWN, Pending()), why)
