@@ -61,7 +61,7 @@ MEANS = {
     "suspect_replies": "A yes that no person can have written. `code`: one SMS asks for YES with the order's code. "
     "`hold`: a person decides. `off`: it is taken ([replies.md](replies.md))",
     "reading_speed": "The most characters a second that a person can read: a yes that comes sooner is suspect",
-    "cadence": "How many other numbers of one agent must have answered in the same rhythm to make a yes suspect; 0: "
+    "cadence": "How many other numbers of one agent must have answered in the same cadence to make a yes suspect; 0: "
     "off, as where CONSENT_READING_SPEED is above 500",
     "review": "`before`: no activation before its call has passed its review. `after`: only a failed review bars it",
     "review_command": "A command that reviews each recorded call first ([reviews.md](reviews.md))",

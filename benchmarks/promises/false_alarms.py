@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=3_000, help="how many, 40 an agent (default 3000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=int, default=60, help="characters a second that nobody reads faster")
-    parser.add_argument("--cadence", type=int, default=5, help="numbers in one rhythm that make a yes suspect; 0: none")
+    parser.add_argument("--cadence", type=int, default=5, help="numbers alike that make a yes suspect; 0: none")
     parser.add_argument("--no-reports", action="store_true", help="the gateway says nothing of deliveries")
     args = parser.parse_args()
     policy = Policy(suspects=Suspects.CODE, reading_speed=args.speed, cadence=args.cadence)

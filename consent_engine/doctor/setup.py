@@ -173,10 +173,10 @@ def _quick_yeses(settings: Settings) -> Iterator[Finding]:
     if settings.suspect_replies == "off":
         yield warn("a yes that no person can have written counts as a yes", "CONSENT_SUSPECT_REPLIES=code")
     elif settings.reading_speed > FASTEST:
-        text = f"nobody reads {settings.reading_speed:,} characters a second: no yes is suspect for its speed or rhythm"
+        text = f"nobody reads {settings.reading_speed:,} characters a second: speed and cadence make no yes suspect"
         yield warn(text, "CONSENT_READING_SPEED=60")
     elif not settings.cadence:
-        yield warn("no yes is suspect for the same rhythm as those of other numbers", "CONSENT_CADENCE=5")
+        yield warn("no yes is suspect for the same cadence as those of other numbers", "CONSENT_CADENCE=5")
 
 
 def masters(ahead: Mapping[str, Millis]) -> Iterator[Finding]:

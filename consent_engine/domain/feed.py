@@ -33,7 +33,7 @@ TYPES = frozenset({PLACED, ASKED, *OF_ORDERS.values(), *OF_ENDINGS.values()})
 """The types of events: one for each trigger of an order, and each kind of event of an ending."""
 
 
-class OrderTold(Struct, frozen=True, kw_only=True):
+class OrderData(Struct, frozen=True, kw_only=True):
     """An order as it was after an event. head: of its chain, whose hash is in the public log · receipt: the number of
     the subscriber's own record · reply_by: until when a yes counts, while or since it is asked
     """
@@ -51,7 +51,7 @@ class OrderTold(Struct, frozen=True, kw_only=True):
     head: str
 
 
-class EndingTold(Struct, frozen=True, kw_only=True):
+class EndingData(Struct, frozen=True, kw_only=True):
     """The ending of an activated order as it was after an event."""
 
     order: str
@@ -81,7 +81,7 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     time: str
     sequence: str
     datacontenttype: str = "application/json"
-    data: OrderTold | EndingTold
+    data: OrderData | EndingData
 
 
 class Message(NamedTuple):
@@ -115,22 +115,22 @@ def _message(record: Order | Ending, leaf: Leaf, n: int, source: str) -> Message
     return Message(event.id, record.line, kind, encode(event))
 
 
-def _of_order(order: Order, leaf: Leaf) -> tuple[str, OrderTold]:
+def _of_order(order: Order, leaf: Leaf) -> tuple[str, OrderData]:
     events, state, doc = order.events[: leaf.seq], State.AGREED, order.doc
     for event in events:
         state = advance(state, event.trigger)
     then = replace(order, events=events, state=state)
-    return OF_ORDERS[events[-1].trigger] if events else PLACED, OrderTold(
+    return OF_ORDERS[events[-1].trigger] if events else PLACED, OrderData(
         order=order.id, state=state, stage=then.stage, plan=doc.plan, plan_version=doc.offer.plan_version,
         carrier=doc.carrier, agent=doc.agent, placed_at=GREENWICH.instant(doc.placed_at),
         reply_by=GREENWICH.instant(then.reply_by) if then.reply_by else None, receipt=order.receipt, head=leaf.head,
     )  # fmt: skip
 
 
-def _of_ending(ending: Ending, leaf: Leaf) -> tuple[str, EndingTold]:
+def _of_ending(ending: Ending, leaf: Leaf) -> tuple[str, EndingData]:
     events, doc = ending.events[: leaf.seq], ending.doc
     state = replace(ending, events=events).state
-    return OF_ENDINGS[type(events[-1])] if events else ASKED, EndingTold(
+    return OF_ENDINGS[type(events[-1])] if events else ASKED, EndingData(
         order=doc.order, ending=doc.id, state=state, cause=doc.cause, plan=doc.plan, plan_version=doc.plan_version,
         carrier=doc.carrier, agent=doc.agent, activated_at=GREENWICH.instant(doc.activated_at),
         asked_at=GREENWICH.instant(doc.asked_at), receipt=doc.receipt, head=leaf.head,

@@ -40,7 +40,7 @@ from consent_engine.domain.decide.endings import (
 from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Millis, Pending
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line.holder import CHANGING, as_they_happened
+from consent_engine.domain.line.holder import CHANGING, in_order_of_time
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Ended
@@ -297,7 +297,7 @@ def holder_changed(leased: Leased) -> Step[str]:
     Raises BrokenRecord for a timer of another record.
     """
     line = leased.of(Line)
-    changed = as_they_happened(each for each in line.history if each.event in CHANGING)
+    changed = in_order_of_time(each for each in line.history if each.event in CHANGING)
     over = True
     if changed:
         newest = changed[-1]

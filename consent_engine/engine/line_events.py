@@ -34,7 +34,7 @@ from consent_engine.domain.line.holder import (
     LIMITED,
     MOST_EVENTS,
     OF_EVENTS,
-    Happened,
+    HolderEvent,
     LineEvent,
     Subscriber,
     restrictions_of,
@@ -77,7 +77,7 @@ class LineEventAsked(Struct, frozen=True):
 class LineEventTaken(Struct, frozen=True):
     """The event as it is kept, and whether this request put it there."""
 
-    happened: Happened
+    happened: HolderEvent
     is_new: bool
 
 
@@ -111,7 +111,7 @@ def recording_event_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]
     _may_be(asked, line, now)
     ids = [entry.order for entry in line.entries]
     orders = yield from load_of(line, ids)
-    happened = Happened(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
+    happened = HolderEvent(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
     ends = _ends(line, orders, happened, now)
     happened = replace(happened, ended=ends.ended)
     after = line.with_event(happened)
@@ -132,7 +132,7 @@ def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:
         )
 
 
-def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Millis) -> _Ends:
+def _ends(line: Line, orders: Mapping[str, Order], happened: HolderEvent, now: Millis) -> _Ends:
     """End the orders that were asked of the holder before, or are a minor's; one that cannot end at once is barred."""
     changes, ended, wakes = list[Change](), 0, frozenset[Lane]()
     fields: dict[str, str] = {}
@@ -155,11 +155,11 @@ def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Mill
     return _Ends(changes, fields, ended, wakes)
 
 
-def _minor(happened: Happened, line: Line) -> CancelAsked:
+def _minor(happened: HolderEvent, line: Line) -> CancelAsked:
     return CancelAsked(happened.op, happened.by, MINOR, door=OF_LINE, ref=line.id)
 
 
-def _is_meant(entry: Entry, order: Order | None, happened: Happened) -> bool:
+def _is_meant(entry: Entry, order: Order | None, happened: HolderEvent) -> bool:
     """Whether an order was asked of the former holder, or of the carrier's former customer."""
     if not happened.is_about(entry.carrier):
         return False

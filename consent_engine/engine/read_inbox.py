@@ -28,7 +28,7 @@ from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, answer
 from consent_engine.domain.line.line import Line, Unread, as_sealed
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.unlikely_yes import Laid, Rhythm, rhythm_of
+from consent_engine.domain.order.unlikely_yes import Laid, ReplyCadence, cadence_of
 from consent_engine.engine.change_order import commit_of, gated, wakes_of
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import SAVED, Stale, Step, load, load_of, newest_yeses, save, transact
@@ -183,10 +183,10 @@ def _decided(
     line: Line, orders: Mapping[str, Order], turn: _Turn, found: Withdrawal, now: Millis,
     *, waits: bool, known: bool,
 ) -> Step[_Decided]:  # fmt: skip
-    """Decide on a message; on a yes once more, where it shares a rhythm with the newest of its agent."""
+    """Decide on a message; on a yes once more, where it shares a cadence with the newest of its agent."""
 
-    def on(rhythm: Rhythm | None) -> _Decided:
-        meant = _meant(line, orders, turn, found, now, waits=waits, rhythm=rhythm)
+    def on(cadence: ReplyCadence | None) -> _Decided:
+        meant = _meant(line, orders, turn, found, now, waits=waits, cadence=cadence)
         return _changing(line, orders, meant, now, known=known)
 
     decided = on(None)
@@ -194,18 +194,18 @@ def _decided(
     if beat is None:
         return decided
     newest = yield from newest_yeses(beat)
-    rhythm = rhythm_of(beat, newest.kept)
-    return (on(rhythm) if rhythm else decided)._replace(laid=newest.with_also(beat))
+    cadence = cadence_of(beat, newest.kept)
+    return (on(cadence) if cadence else decided)._replace(laid=newest.with_also(beat))
 
 
 def _meant(
     line: Line, orders: Mapping[str, Order], turn: _Turn, found: Withdrawal, now: Millis,
-    *, waits: bool, rhythm: Rhythm | None,
+    *, waits: bool, cadence: ReplyCadence | None,
 ) -> Reading:  # fmt: skip
     """Return the facts in a message. found: the end of a service that it wishes"""
     message = turn.message
     if turn.poison is Poison.NO:
-        meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
+        meant = understand(line, orders, message, waits=waits, cadence=cadence)
     else:
         meant, found = _unread(line, orders, message, now, wholly=turn.poison is Poison.WHOLLY)
     if not isinstance(message.body, UnreadReply):

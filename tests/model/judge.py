@@ -18,7 +18,7 @@ from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import TRANSITIONS, State, Trigger
 from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order, replay
-from tests.model.moves import CODE_IN_CALL, CODE_IN_RHYTHM, IN_CALL, IN_RHYTHM, Step
+from tests.model.moves import CODE_IN_CADENCE, CODE_IN_CALL, IN_CADENCE, IN_CALL, Step
 from tests.model.standing import Standing, chained
 
 TABLE = frozenset(TRANSITIONS)
@@ -153,7 +153,7 @@ def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order)
     written = reply.written_at
     assert written is None or written >= asked.detail.last, "yes written before the question"
     assert not said.unread.barred, "a yes that came under a restriction"
-    nobodys = {IN_CALL, CODE_IN_CALL, IN_RHYTHM, CODE_IN_RHYTHM}
+    nobodys = {IN_CALL, CODE_IN_CALL, IN_CADENCE, CODE_IN_CADENCE}
     assert said.named not in nobodys, "a yes that no person can have written"
     assert not new.proof_asked or read(reply.text).code, "a yes without the code that was asked for"
     _means(after, n, new, said)

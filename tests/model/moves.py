@@ -43,7 +43,7 @@ from consent_engine.domain.order.facts import (
     Woke,
 )
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.unlikely_yes import Rhythm, Unlikely
+from consent_engine.domain.order.unlikely_yes import ReplyCadence, Unlikely
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing, begun, deadline, placed, put, saved
@@ -54,7 +54,7 @@ OUTCOMES = (Accepted("m"), Rejected("no such number"), Unavailable("busy"), Unce
 BARE, CODE, OTHER, WRONG, SUB, OLD = "是", "是{0}", "是{1}", "是999", "是 to the sub-number", "是 written before"
 NOWHERE, DISAGREES = "是 to a sub-number of nobody", "是999 to the sub-number"
 IN_CALL, CODE_IN_CALL = "是 in the call", "是{0} in the call"
-IN_RHYTHM, CODE_IN_RHYTHM = "是 in the rhythm of others", "是{0} in the rhythm of others"
+IN_CADENCE, CODE_IN_CADENCE = "是 in the cadence of others", "是{0} in the cadence of others"
 ANSWERS = (BARE, CODE, WRONG, SUB, OLD)
 WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan_revoked", "resend", "retry"
@@ -409,8 +409,8 @@ def _read(s: Standing, scope: Scope, *, halves: bool = True) -> Iterator[Step]:
     up = s.inbox[0].named in {IN_CALL, CODE_IN_CALL}
     calls = tuple(Restriction(Kind.CALL, order, "", s.now, "call", "c") for order in orders) if up else ()
     line = structs.replace(s.line, restrictions=(*s.line.restrictions, *calls))
-    beats = s.inbox[0].named in {IN_RHYTHM, CODE_IN_RHYTHM}
-    meant = understand(line, seen, message, waits=waits, rhythm=Rhythm(Unlikely.CADENCE, 5) if beats else None)
+    beats = s.inbox[0].named in {IN_CADENCE, CODE_IN_CADENCE}
+    meant = understand(line, seen, message, waits=waits, cadence=ReplyCadence(Unlikely.CADENCE, 5) if beats else None)
     facts = [(list(orders).index(each), fact) for each, fact in meant.facts]
     if f"r:suspected:{CARRIER}" in meant.fields and not any(r.kind is Kind.SUSPECTED for r in s.restrictions):
         s = replace(s, restrictions=(*s.restrictions, Restriction(Kind.SUSPECTED, CARRIER, "", s.now, "sms", "")))

@@ -39,7 +39,7 @@ from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.lifecycle import ASKING, WAITING, State, Trigger
-from consent_engine.domain.line.holder import Happened, LineEvent
+from consent_engine.domain.line.holder import HolderEvent, LineEvent
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
 from consent_engine.domain.offer.offer import Policy
@@ -126,7 +126,7 @@ class Standing:
         """Return the line as the store would hand it out."""
         entries = tuple(Entry.of(order) for order in self.orders)
         since = self.another_holder
-        history = (Happened(LineEvent.ASSIGNED, since, "another", "ops", since, "", 0),) if since else ()
+        history = (HolderEvent(LineEvent.ASSIGNED, since, "another", "ops", since, "", 0),) if since else ()
         return Line("l", self.n, NUMBER, entries, self.restrictions, self.own, history=history)
 
     @property

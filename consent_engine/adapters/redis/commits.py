@@ -133,7 +133,7 @@ class Commits:
 
     def _beside(self, laid: Laid) -> tuple[int, str, str, str]:
         """Return a yes that is laid beside others."""
-        key = self._number(self._cell.rhythm(self._cell.days.of(laid.beat.at)))
+        key = self._number(self._cell.cadence(self._cell.days.of(laid.beat.at)))
         read = sha1(laid.read.encode(), usedforsecurity=False).hexdigest() if laid.read else "-"
         return key, read, laid.kept, laid.beat.among
 

@@ -13,7 +13,7 @@ Keys, `{0}` being the tag of cell 0:
                                   id without the slot), said (the words of its transcript, of its person part): one
                                   telephone call
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>, f:<effect>: one report of a call
-    ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> for answers to the SMS that asks for the code; q~|, p~| where
+    ce:{0}:cadence:<day>   hash    q|<agent>, or p|<agent> for answers to the SMS that asks for the code; q~|, p~| where
                                   the SMS is not known to be delivered -> the newest yeses of the day, `<ms it
                                   took>,<when it came>,<part of the line's name>;` each; kept for two days
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
@@ -130,9 +130,9 @@ class Cell:
     def record(self, owner: Owner, record: str) -> str:
         return f"{self.prefix}{_ROOMS[owner]}:{record}"
 
-    def rhythm(self, day: str) -> str:
+    def cadence(self, day: str) -> str:
         """Return the key of the newest yeses of a day (China's, YYYY-MM-DD), by agent."""
-        return f"{self.prefix}rhythm:{day}"
+        return f"{self.prefix}cadence:{day}"
 
     def inbox(self, line_id: str) -> str:
         return f"{self.prefix}inbox:{line_id}"

@@ -95,7 +95,7 @@ class RedisRecords(OfCell, Records):
         return [version is not None for version in versions]
 
     def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
-        asked = [("HGET", self._cell.rhythm(self._cell.days.of(beat.at)), beat.among) for beat in beats]
+        asked = [("HGET", self._cell.cadence(self._cell.days.of(beat.at)), beat.among) for beat in beats]
         each = list(dict.fromkeys(asked))
         found = {ask: Newest(kept or "") for ask, kept in zip(each, self._wire.ask(*each), strict=True)}
         return [found[ask] for ask in asked]

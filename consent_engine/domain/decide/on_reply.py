@@ -45,7 +45,7 @@ class Rules(NamedTuple):
     """edition: raised by every change of these rules · characters: Chinese ones of a segment. As many Latin ones as it
     holds say about as much, so a text takes as long in both languages · short: segments of an SMS that asks for the
     code · late: ms after its own stamp from which a reply came in with a backlog, so that the stamp says when it was
-    written. Those of a rhythm stand where yeses are compared (`rhythm_of`).
+    written. Those of a cadence stand where yeses are compared (`cadence_of`).
     """
 
     edition: int
@@ -85,17 +85,17 @@ def unlikely(order: Order, reply: Replied) -> Suspicion | None:
         return Suspicion(Unlikely.TOO_FAST, measured, least, RULES.edition)
     if policy.reports and not text.delivered:
         return Suspicion(Unlikely.NOT_DELIVERED, measured, edition=RULES.edition)
-    if reply.rhythm is not None:
-        return Suspicion(reply.rhythm.rule, measured, edition=RULES.edition, others=reply.rhythm.others)
+    if reply.cadence is not None:
+        return Suspicion(reply.cadence.rule, measured, edition=RULES.edition, others=reply.cadence.others)
     return None
 
 
 def beat(order: Order, reply: Replied, seen: Suspicion | None) -> Beat | None:
-    """Return the yes to be compared with others of the order's agent; None where no rhythm is looked for, or another
-    rule was met. Once a rhythm was `seen`, the yes is kept among them and compared no more.
+    """Return the yes to be compared with others of the order's agent; None where no cadence is looked for, or another
+    rule was met. Once a cadence was `seen`, the yes is kept among them and compared no more.
     """
     policy = order.doc.policy
-    if not (policy.suspects and policy.cadence) or (seen is not None and seen.rule not in IN_RHYTHM):
+    if not (policy.suspects and policy.cadence) or (seen is not None and seen.rule not in IN_CADENCE):
         return None
     text, came, written = _answered(order, reply), reply.received_at, reply.written_at
     at = written if written is not None and came - written > RULES.late else came
@@ -104,7 +104,7 @@ def beat(order: Order, reply: Replied, seen: Suspicion | None) -> Beat | None:
     return Beat(order.line, order.doc.agent, delay, at, text.proves, text.delivered, most)
 
 
-IN_RHYTHM = frozenset({Unlikely.CADENCE, Unlikely.LOCKSTEP})
+IN_CADENCE = frozenset({Unlikely.CADENCE, Unlikely.LOCKSTEP})
 
 
 def _answered(order: Order, reply: Replied) -> Text:
@@ -311,8 +311,8 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
     again = tuple(
         off(order, effect) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
     )
-    rhythm = beat(order, reply, reply.seen) if reply.seen is not None and reply.seen.rule in IN_RHYTHM else None
-    return replace(noted, drop=(*unless_in_flight(resting), *again), beat=rhythm)
+    cadence = beat(order, reply, reply.seen) if reply.seen is not None and reply.seen.rule in IN_CADENCE else None
+    return replace(noted, drop=(*unless_in_flight(resting), *again), beat=cadence)
 
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:

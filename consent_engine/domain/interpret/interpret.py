@@ -38,7 +38,7 @@ from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
-from consent_engine.domain.order.unlikely_yes import Rhythm, Suspicion
+from consent_engine.domain.order.unlikely_yes import ReplyCadence, Suspicion
 from consent_engine.errors import BrokenRecord
 
 MOST_SETTLED = 20
@@ -57,12 +57,12 @@ def wanted(line: Line, message: Unread) -> list[str]:
 
 
 def understand(
-    line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool, rhythm: Rhythm | None = None
+    line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool, cadence: ReplyCadence | None = None
 ) -> Reading:
-    """Return the facts in a message. rhythm: the one that a yes shares with other numbers."""
+    """Return the facts in a message. cadence: the one that a yes shares with other numbers."""
     match message.body:
         case UnreadReply() as body:
-            return _replied_by(line, orders, message, body, rhythm)
+            return _replied_by(line, orders, message, body, cadence)
         case UnreadReport() as body:
             return report(line, orders, message, body, waits=waits)
         case UnreadRefusal(door=door, by=by) as body:
@@ -78,15 +78,15 @@ def understand(
 
 
 def _replied_by(
-    line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, rhythm: Rhythm | None
+    line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, cadence: ReplyCadence | None
 ) -> Reading:
     """Return the reading of a reply; a yes that a person must look at is held, as a suspected refusal is."""
     said = body.meaning()
     if said.is_doubtful and not _questions(line, orders, message, body):
         said = replace(said, keyword=Keyword.UNKNOWN, reason=None)
     meant = _reply(line, orders, message, body, said)
-    if rhythm is not None:
-        meant = replace(meant, facts=tuple((o, _in_rhythm(fact, rhythm)) for o, fact in meant.facts))
+    if cadence is not None:
+        meant = replace(meant, facts=tuple((o, _in_cadence(fact, cadence)) for o, fact in meant.facts))
     for order, fact in meant.facts:
         seen = to_be_held(orders[order], fact) if isinstance(fact, Replied) else None
         if seen is not None:
@@ -99,8 +99,8 @@ def _replied_by(
     return meant
 
 
-def _in_rhythm(fact: Fact, rhythm: Rhythm) -> Fact:
-    return replace(fact, rhythm=rhythm) if isinstance(fact, Replied) else fact
+def _in_cadence(fact: Fact, cadence: ReplyCadence) -> Fact:
+    return replace(fact, cadence=cadence) if isinstance(fact, Replied) else fact
 
 
 def _with(fact: Fact, seen: Suspicion | None) -> Fact:

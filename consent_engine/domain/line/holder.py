@@ -49,7 +49,7 @@ LIMITED = frozenset({LineEvent.PORTED_IN, LineEvent.RESUMED, LineEvent.SUSPENDED
 """Events that are taken only up to MOST_EVENTS."""
 
 
-class Happened(Row, frozen=True):
+class HolderEvent(Row, frozen=True):
     """An event of a line; as kept, a link of its chain.
 
     at: when it was reported · op: its identity, so that a repeat is recognised · on: when it happened · carrier: its
@@ -69,28 +69,28 @@ class Happened(Row, frozen=True):
         return self.event in CHANGING or self.carrier in {"", carrier}
 
 
-Happened.rows = Rows(Happened, least=7)
+HolderEvent.rows = Rows(HolderEvent, least=7)
 
 
 _PLACES = {event: place for place, event in enumerate(LineEvent)}
 
 
-def as_they_happened(history: Iterable[Happened]) -> list[Happened]:
+def in_order_of_time(history: Iterable[HolderEvent]) -> list[HolderEvent]:
     """Return events in the order in which they happened: the same for a set of them, however it was reported."""
     return sorted(history, key=lambda each: (each.on, _PLACES[each.event], each.carrier))
 
 
-def holder_since(history: Iterable[Happened], carrier: str) -> Millis:
+def holder_since(history: Iterable[HolderEvent], carrier: str) -> Millis:
     """Return since when a number is its holder's, and a carrier's; 0: since before anything is known of it."""
     return max((each.on for each in history if each.event in ENDING and each.is_about(carrier)), default=0)
 
 
-def has_changed(history: Iterable[Happened], since: Millis) -> bool:
+def has_changed(history: Iterable[HolderEvent], since: Millis) -> bool:
     """Whether a number has had another holder, or none, since an instant."""
     return any(each.event in CHANGING and each.on > since for each in history)
 
 
-def had_changed(history: Iterable[Happened], carrier: str, at: Millis, permitted: Millis) -> bool:
+def had_changed(history: Iterable[HolderEvent], carrier: str, at: Millis, permitted: Millis) -> bool:
     """Whether a number that a carrier called at an instant had no holder or had left the carrier by then; or had gone
     to another holder, or to none, since the call's permit (0: it had none).
     """
@@ -100,31 +100,31 @@ def had_changed(history: Iterable[Happened], carrier: str, at: Millis, permitted
     return any(each.kind is Kind.NUMBER_CHANGED and each.bars(carrier) for each in restrictions_of(known).values())
 
 
-def restrictions_of(history: Iterable[Happened]) -> dict[str, Restriction]:
+def restrictions_of(history: Iterable[HolderEvent]) -> dict[str, Restriction]:
     """Return the restrictions on dialling and activation that a number's events leave on its line, by name."""
     standing: dict[str, Restriction] = {}
-    for happened in as_they_happened(history):
-        standing = {name: each for name, each in standing.items() if not _lifts(happened, each)}
-        if made := _put(happened):
+    for event in in_order_of_time(history):
+        standing = {name: each for name, each in standing.items() if not _lifts(event, each)}
+        if made := _put(event):
             standing[made.name] = made
     return standing
 
 
-def _put(happened: Happened) -> Restriction | None:
-    kind = _PUTS.get(happened.event)
+def _put(event: HolderEvent) -> Restriction | None:
+    kind = _PUTS.get(event.event)
     if kind is None:
         return None
-    carrier = happened.carrier if kind is Kind.NUMBER_CHANGED else ""
-    return Restriction(kind, carrier or EVERY_CARRIER, "", happened.on, OF_LINE, happened.op)
+    carrier = event.carrier if kind is Kind.NUMBER_CHANGED else ""
+    return Restriction(kind, carrier or EVERY_CARRIER, "", event.on, OF_LINE, event.op)
 
 
-def _lifts(happened: Happened, stands: Restriction) -> bool:
+def _lifts(event: HolderEvent, stands: Restriction) -> bool:
     """Whether an event lifts a restriction that an earlier one put."""
-    match happened.event:
+    match event.event:
         case LineEvent.ASSIGNED | LineEvent.RELEASED:
             return True
         case LineEvent.PORTED_IN:
-            same = happened.carrier in {"", stands.carrier} or stands.carrier == EVERY_CARRIER
+            same = event.carrier in {"", stands.carrier} or stands.carrier == EVERY_CARRIER
             return stands.kind is Kind.NUMBER_CHANGED and same
         case LineEvent.RESUMED:
             return stands.kind is Kind.SUSPENDED
@@ -143,9 +143,9 @@ OF_EVENTS = frozenset(_PUTS.values())
 """The kinds of restrictions that events of a number put, and nothing else."""
 
 
-def stale(order: str, happened: Happened) -> Restriction:
+def stale(order: str, event: HolderEvent) -> Restriction:
     """Return the restriction that bars activating an order of a former holder, which cannot be ended at once."""
-    return Restriction(Kind.STALE_HOLDER, order, "", happened.on, OF_LINE, happened.op)
+    return Restriction(Kind.STALE_HOLDER, order, "", event.on, OF_LINE, event.op)
 
 
 class Subscriber(Struct, frozen=True):

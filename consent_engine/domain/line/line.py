@@ -12,7 +12,7 @@ from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.inbox import Gathered, Message, UnreadReply
-from consent_engine.domain.line.holder import Happened, holder_since
+from consent_engine.domain.line.holder import HolderEvent, holder_since
 from consent_engine.domain.line.proof_code import FIELD as CODE
 from consent_engine.domain.line.proof_code import ProofCode
 from consent_engine.domain.line.restriction import Kind, Restriction, names_barring
@@ -200,7 +200,7 @@ class Line(Struct, frozen=True):
     """SMS of several parts -> the reports on them, as kept."""
     calls: tuple[CallEntry, ...] = ()
     """Calls to the number in the last days, the newest first."""
-    history: tuple[Happened, ...] = ()
+    history: tuple[HolderEvent, ...] = ()
     """Changes of the number's holder, carrier or service."""
     publics: tuple[str, ...] = ()
     """the links of the history's chain, as kept"""
@@ -224,9 +224,9 @@ class Line(Struct, frozen=True):
         """Return since when the number is its holder's, and this carrier's; 0: since before anything is known of it."""
         return holder_since(self.history, carrier) if self.history else 0
 
-    def with_event(self, happened: Happened) -> "Line":
+    def with_event(self, event: HolderEvent) -> "Line":
         """Return the line after an event."""
-        return replace(self, history=(*self.history, happened), publics=(*self.publics, happened.encode()))
+        return replace(self, history=(*self.history, event), publics=(*self.publics, event.encode()))
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
         """Return the restriction that bars `carrier` (None: any) from calls about `plan`: the gravest and oldest."""
@@ -297,12 +297,12 @@ class Line(Struct, frozen=True):
         )  # fmt: skip
 
 
-def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str, ...], str]:
+def _past_of(fields: Mapping[str, str]) -> tuple[tuple[HolderEvent, ...], tuple[str, ...], str]:
     """Return a line's events, the links of their chain, and its seal; nearly every line has none. Raises ValueError."""
     publics: list[str] = []
     while (public := fields.get(f"e{len(publics)}")) is not None:
         publics.append(public)
-    return tuple(map(Happened.decode, publics)), tuple(publics), fields.get("mac", "")
+    return tuple(map(HolderEvent.decode, publics)), tuple(publics), fields.get("mac", "")
 
 
 def _forgotten(reported: Sequence[ReportedCall], now: Millis) -> list[str]:

@@ -22,7 +22,7 @@ LATE_MARGIN = int(timedelta(hours=48).total_seconds() * 1000)
 """How long after its window an order still counts as one that a reply may mean (design part 7, rule 3)."""
 
 FASTEST = 500
-"""Characters a second. Set higher, no person answers (a test, a load generator), and no rhythm is looked for."""
+"""Characters a second. Set higher, no person answers (a test, a load generator), and no cadence is looked for."""
 
 
 class Suspects(IntEnum):
@@ -48,7 +48,7 @@ class Policy(Struct, frozen=True, array_like=True):
     that can wait are held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever ·
     suspects: the treatment of a yes that no person can have written, see `Suspects` · reading_speed: the most
     characters that a person reads in a second, 0 = any number · reports: 1 where the gateway reports deliveries ·
-    cadence: how many other numbers of one agent that answer in the same rhythm make a yes suspect, 0 = never ·
+    cadence: how many other numbers of one agent that answer in the same cadence make a yes suspect, 0 = never ·
     free_exit: how long after its activation a service may be left without the plan's early fee, 0 = never
     """
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis, Outcome
 from consent_engine.domain.grammar import Keyword, Reason
-from consent_engine.domain.order.unlikely_yes import Rhythm, Suspicion
+from consent_engine.domain.order.unlikely_yes import ReplyCadence, Suspicion
 from consent_engine.domain.sms import Delivery
 
 
@@ -35,7 +35,7 @@ class Replied(Struct, frozen=True):
     whether an SMS answers it (one a message, not one an order) · edition: of the words that read it · reason: why a
     person must read it · barred: a restriction stood against the carrier when it reached us: it is no consent · coded:
     it contains the order's code · in_call: the call in which the service was sold is not over · seen: for a yes that is
-    held, why no person can have written it · rhythm: the one it shares with other numbers, where one was found
+    held, why no person can have written it · cadence: the one it shares with other numbers, where one was found
     """
 
     op: str
@@ -57,7 +57,7 @@ class Replied(Struct, frozen=True):
     coded: bool = False
     in_call: bool = False
     seen: Suspicion | None = None
-    rhythm: Rhythm | None = None
+    cadence: ReplyCadence | None = None
 
     @property
     def received_at(self) -> Millis:

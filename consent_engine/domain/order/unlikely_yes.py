@@ -26,7 +26,7 @@ class Unlikely(StrEnum):
 
 class Suspicion(Struct, frozen=True, omit_defaults=True):
     """measured: ms from when the text was there, as far as known, to the yes · least: ms that a person needs at least,
-    0 where the rule measures nothing · edition: of the rules · others: numbers that answered in the same rhythm.
+    0 where the rule measures nothing · edition: of the rules · others: numbers that answered in the same cadence.
     """
 
     rule: Unlikely
@@ -58,7 +58,7 @@ class Beat(Struct, frozen=True):
     line: the subscriber's, by a part of which a number counts once · agent: of the call · delay: ms from when the text
     was there to the yes · at: when the yes came · proves: it answers the SMS that asks for the code · delivered:
     `delay` begins with the text on the handset, not with its hand-over. Such yeses are compared with their like alone ·
-    most: so many others in the same rhythm make it suspect, 0: it is only kept
+    most: so many others in the same cadence make it suspect, 0: it is only kept
     """
 
     line: str
@@ -87,7 +87,7 @@ class Laid(Struct, frozen=True):
     kept: str
 
 
-class Rhythm(Struct, frozen=True):
+class ReplyCadence(Struct, frozen=True):
     """The finding about a yes: cadence or lockstep, and with how many other numbers."""
 
     rule: Unlikely
@@ -109,9 +109,9 @@ class Newest(Struct):
         return Laid(beat, before, self.kept)
 
 
-def rhythm_of(beat: Beat, newest: str) -> Rhythm | None:
-    """Return the rhythm that a yes has in common with other numbers: they took as long, or, where only the hand-over is
-    known, about as long while few took a little more or less; or the last of them came at equal intervals.
+def cadence_of(beat: Beat, newest: str) -> ReplyCadence | None:
+    """Return the cadence that a yes has in common with other numbers: they took as long, or, where only the hand-over
+    is known, about as long while few took a little more or less; or the last of them came at equal intervals.
     """
     if not beat.most:
         return None
@@ -119,14 +119,14 @@ def rhythm_of(beat: Beat, newest: str) -> Rhythm | None:
     apart = [abs(delay - beat.delay) for delay, _ in others[-DEPTH_LOOSELY + 1 :]]
     alike = sum(each <= NEAR for each in apart[-DEPTH + 1 :])
     if alike >= beat.most:
-        return Rhythm(Unlikely.CADENCE, alike)
+        return ReplyCadence(Unlikely.CADENCE, alike)
     if not beat.delivered:
         alike, (least, most) = sum(each <= LOOSELY for each in apart), ABOUT
         if alike >= OTHERS_LOOSELY * beat.most and alike >= TIMES * sum(least <= each <= most for each in apart):
-            return Rhythm(Unlikely.CADENCE, alike)
+            return ReplyCadence(Unlikely.CADENCE, alike)
     steps = [after - before for before, after in pairwise(sorted([beat.at, *(at for _, at in others)]))][-beat.most :]
     if len(steps) == beat.most and steps[-1] >= STEP and all(abs(each - steps[-1]) <= NEAR for each in steps):
-        return Rhythm(Unlikely.LOCKSTEP, beat.most)
+        return ReplyCadence(Unlikely.LOCKSTEP, beat.most)
     return None
 
 

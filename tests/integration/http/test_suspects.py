@@ -24,7 +24,7 @@ USUAL = {"CONSENT_READING_SPEED": "60"}
 READING_MS = 5 * 67 * 1000 // 60
 """How long the question of five segments takes at 60 characters a second."""
 PAUSES = (1, 4, 2, 6, 3, 9)
-"""Seconds between orders, in no rhythm. The API accepts a webhook's clock that is five minutes off its own, at most."""
+"""Seconds between orders, in no cadence. The API accepts a webhook's clock that is five minutes off, at most."""
 
 
 class Town(Door):
@@ -189,7 +189,7 @@ def test_yes_in_lockstep(town):
 
 
 def test_the_policy_of_the_setting_says_what_becomes_of_a_cadence(running):
-    """hold: a person looks, and the list says why · CONSENT_CADENCE=0: no rhythm is looked for"""
+    """hold: a person looks, and the list says why · CONSENT_CADENCE=0: no cadence is looked for"""
     for more, state in (({"CONSENT_SUSPECT_REPLIES": "hold"}, "suspected"), ({"CONSENT_CADENCE": "0"}, "said_yes")):
         made = Town(*running, **USUAL, **more)
         for n, pause_s in enumerate(PAUSES):

@@ -1,4 +1,4 @@
-"""Many numbers of one agent that answer in one rhythm: people do not, so the code is asked for."""
+"""Many numbers of one agent that answer in one cadence: people do not, so the code is asked for."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.offer import Policy, Suspects
-from consent_engine.domain.order.unlikely_yes import DEPTH, DEPTH_LOOSELY, Beat, Newest, rhythm_of
+from consent_engine.domain.order.unlikely_yes import DEPTH, DEPTH_LOOSELY, Beat, Newest, cadence_of
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
@@ -20,12 +20,12 @@ from tests.memory import a_store
 
 MOST = 5
 UNEVEN = (11, 47, 23, 5, 71, 31, 13, 59, 3, 37, 19, 43, 7, 29, 17, 61, 53, 41, 67, 73)
-"""Seconds between two orders: no rhythm of their own."""
+"""Seconds between two orders: no cadence of their own."""
 
 
 @pytest.fixture
 def agency():
-    """Make a world whose policy looks for a rhythm; settings may be changed before anything is placed."""
+    """Make a world whose policy looks for a cadence; settings may be changed before anything is placed."""
     made = World(a_store(), policy())
     yield made
     made.runner.close()
@@ -116,7 +116,7 @@ def test_people_who_take_a_time_of_their_own_are_in_no_cadence(agency):
     assert all(confirmed(agency, orders))
 
 
-def test_equal_intervals_are_a_rhythm_however_long_each_took(agency):
+def test_equal_intervals_are_a_cadence_however_long_each_took(agency):
     orders = [asked(agency, n) for n in range(MOST + 1)]
     agency.clock.forward(seconds=30)
     for n in range(MOST + 1):
@@ -127,7 +127,7 @@ def test_equal_intervals_are_a_rhythm_however_long_each_took(agency):
     assert (seen(agency, orders[-1])["rule"], seen(agency, orders[-1])["others"]) == ("lockstep", MOST)
 
 
-def test_a_gateway_that_hands_over_a_backlog_makes_no_rhythm(agency):
+def test_a_gateway_that_hands_over_a_backlog_makes_no_cadence(agency):
     """Many messages in a row with uneven stamps of their own, and many at one instant without stamps."""
     orders = [asked(agency, n) for n in range(14)]
     written = [agency.clock.now + 1_000 * sum(UNEVEN[:n]) for n in range(14)]
@@ -226,7 +226,7 @@ def test_a_row_is_bounded_holds_a_number_once_and_is_never_in_the_way(yeses, dam
     """Nor is one that somebody changed by hand: a yes is compared with what is left of it."""
     newest = Newest(damage)
     for beat in yeses:
-        found = rhythm_of(beat, newest.kept)
+        found = cadence_of(beat, newest.kept)
         laid = newest.with_also(beat)
         numbers = [each.rsplit(",", 1)[1] for each in laid.kept.rstrip(";").split(";")]
         assert found is None or 0 < beat.most <= found.others < len(numbers) + DEPTH_LOOSELY
@@ -274,10 +274,10 @@ def test_policy_off_takes_it_and_the_history_says_so(agency):
 
 
 @pytest.mark.parametrize("more", [{"cadence": 0}, {"suspects": Suspects.NOT_LOOKED_FOR}])
-def test_where_the_policy_looks_for_no_rhythm_nothing_is_kept(agency, more):
+def test_where_the_policy_looks_for_no_cadence_nothing_is_kept(agency, more):
     changed(agency, **more)
     assert all(confirmed(agency, [answers(agency, n) for n in range(MOST + 2)]))
-    assert agency.client.keys("ce:{0}:rhythm:*") == []
+    assert agency.client.keys("ce:{0}:cadence:*") == []
 
 
 def test_an_early_yes_is_laid_beside_the_others(agency):
@@ -301,7 +301,7 @@ def test_a_bounded_number_is_kept_for_a_bounded_time_and_no_person_in_it(agency)
     changed(agency, suspects=Suspects.OFF)
     for n in range(20):
         answers(agency, n)
-    [key] = agency.client.keys("ce:{0}:rhythm:*")
+    [key] = agency.client.keys("ce:{0}:cadence:*")
     kept = agency.client.hgetall(key)
     assert [*kept] == ["q~|A1024"]
     assert kept["q~|A1024"].count(";") == 20
