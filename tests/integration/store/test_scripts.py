@@ -392,12 +392,18 @@ def test_a_refusal_that_is_said_again_moves_the_version_that_a_lift_has_read(wor
     assert one(store, Commit("", (Change.of(read, {"r:mobile": ""}),))) is CommitResult.STALE
 
 
-def test_a_refusal_by_a_person_that_stands_already_is_no_message(world, store):
+@pytest.mark.parametrize("known", [False, True])
+def test_a_refusal_by_a_person_that_stands_already_or_has_nothing_to_end_is_no_message(world, store, known):
+    if known:
+        store.inbox.receive([posted("0")])
     first, again = store.inbox.receive(
         [posted("a", makes=("*",), door="voice", once=True), posted("b", makes=("*",), door="voice", once=True)]
     )
     assert (first.is_new, again.is_new, again.at) == (True, False, first.at)
-    assert world.client.llen(f"ce:{{0}}:inbox:{LINE}") == 1
+    assert world.client.llen(f"ce:{{0}}:inbox:{LINE}") == 2 * known
+    assert [each.record.id for each in store.lanes.lease(Lane.INBOUND, 9)] == [LINE] * known
+    [stands] = store.records.look({Line: [LINE]}).of(Line)[LINE].restrictions
+    assert (stands.name, stands.door, stands.since) == ("*", "voice", first.at)
 
 
 def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, store):

@@ -12,6 +12,8 @@
 -- not as long), is new.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- Restrictions that barred consent when a message came are kept with it: lifted later, they still bar that consent.
+-- A person's refusal of a number of which nothing is known is in force, and is no message: it has nothing to end. A list
+-- of a million numbers would keep the replies behind it waiting.
 -- A restriction that begins to stand, for ever, has an entry in the journal, written in this step; any other change of
 -- the line leaves a mark there.
 -- A repeated act of the subscriber is written to the restriction that stands: an older act does not lift it.
@@ -180,9 +182,11 @@ local function receive(line, inbox, m, entries)
     set("m:" .. m.key, said)
     if m.msisdn ~= "" then set("msisdn", m.msisdn) end
     if fresh or moved or not seen[4] then set("v", next_version()) end
-    if not seen[3] then set("f:read", "[]") end
+    local is_read = seen[4] or not m.once
+    if is_read and not seen[3] then set("f:read", "[]") end
     call("HSET", line, unpack(fields))
     journaled()
+    if not is_read then return { "stored", said } end
     local stood_against = #barred > 0 and table.concat(barred, " ") .. "|" or ""
     local body = at == said and m.body or string.sub(m.body, 1, -2) .. ',"came":' .. said .. "}"
     call("RPUSH", inbox, at .. "|" .. key .. "|" .. stood_against .. body)
