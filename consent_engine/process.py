@@ -151,7 +151,6 @@ class OneObject(OneLine):
     """A formatter of one JSON object per record, with a field for each part of its subject."""
 
     def line(self, record: logging.LogRecord, said: str, about: Mapping[str, object]) -> str:
-        """Return the object, on one line."""
         fields: dict[str, object] = dict(about)
         fields |= {"at": _instant(record), "level": record.levelname, "process": self._process, "message": said}
         clean = {name: redacted(value) if isinstance(value, str) else value for name, value in fields.items()}

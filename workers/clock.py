@@ -19,8 +19,7 @@ from consent_engine.engine.metrics import ASKED_WITHIN_MS, Health, health_of, ta
 from consent_engine.engine.slice import TICK_S
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth
-from consent_engine.ports.endpoints import BSS, EndpointKnown
-from consent_engine.ports.registry import WorkerReport
+from consent_engine.ports.registry import BSS, EndpointKnown, WorkerReport
 from workers.jobs import SLICE_S, result_of
 
 log = logging.getLogger(__name__)

@@ -74,7 +74,7 @@ def gateways() -> None:
     """
     from consent_engine.engine.metrics import health_of, targets_of
     from consent_engine.ports import LaneDepth
-    from consent_engine.ports.endpoints import GATEWAY
+    from consent_engine.ports.registry import GATEWAY
 
     with opened() as engine:
         outside, stopped = engine.outside, {each.target for each in engine.pauses.standing()}

@@ -255,7 +255,6 @@ class Settings(_OfEachCarrier):
         return {carrier: self._gateway_of(carrier) or SIMULATED for carrier in CARRIERS}
 
     def naming(self, gateway: str) -> str:
-        """Return the settings that name a gateway."""
         fields = ("gateway", *(f"gateway_{carrier}" for carrier in CARRIERS))
         return ", ".join(f"CONSENT_{field.upper()}" for field in fields if getattr(self, field) == gateway)
 

@@ -43,7 +43,7 @@ from consent_engine.errors import (
     StoreUnavailable,
 )
 from consent_engine.ports import Endpoint, Store
-from consent_engine.ports.endpoints import BSS, GATEWAY
+from consent_engine.ports.registry import BSS, GATEWAY
 from consent_engine.ports.store import lost
 from consent_engine.wiring import certificates, is_archive_of, log_as_kept, terms
 

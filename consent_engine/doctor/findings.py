@@ -35,7 +35,6 @@ class Finding:
 
 
 def good(text: str) -> Finding:
-    """Return a finding that all is well."""
     return Finding(Level.GOOD, text)
 
 

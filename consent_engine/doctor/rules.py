@@ -79,7 +79,6 @@ class FoundOrder(Found, frozen=True):
 
     @property
     def entries(self) -> list[Entry] | None:
-        """The entries of this order on its line."""
         return [each for each in self.line.entries if each.order == self.record.id] if self.line else None
 
     @property

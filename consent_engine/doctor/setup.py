@@ -28,8 +28,8 @@ from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError
 from consent_engine.ports import Endpoint, Registry
-from consent_engine.ports.endpoints import BSS
 from consent_engine.ports.records import CLOCKS_APART_MS
+from consent_engine.ports.registry import BSS
 from consent_engine.wiring import outside
 
 OVERDUE_MS = 5 * 60_000

@@ -27,10 +27,9 @@ from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.engine.undeliverable import Unreached
 from consent_engine.ports import Endpoint, LaneDepth, OpenReports, Registry, ReportFilter, Store, Tally
-from consent_engine.ports.endpoints import GATEWAY
 from consent_engine.ports.lanes import by_lane
 from consent_engine.ports.queries import NOTHING, Position
-from consent_engine.ports.registry import LANE, Pause, WorkerReport
+from consent_engine.ports.registry import GATEWAY, LANE, Pause, WorkerReport
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)

@@ -214,7 +214,6 @@ class Feed(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [self.secret(installation, n) for n in ((self.secret_n, self.secret_n - 1) if both else (0,))]
 
     def acted(self, at: Millis, by: str, what: str) -> "Feed":
-        """Return the feed with an act noted."""
         return replace(self, acts=(*self.acts, Act(at, by, what))[-MOST_ACTS:])
 
     def reached(self, cursor: int) -> "Feed":
@@ -234,7 +233,6 @@ class Feed(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return replace(then, paused=why).acted(now, "engine", f"paused: {in_words(why)}")
 
     def encode(self) -> str:
-        """Return the feed as it is kept."""
         return compact(self)
 
 

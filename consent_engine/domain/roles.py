@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from consent_engine.domain.invisible_characters import is_legible
+from consent_engine.domain.forms import is_legible
 
 MOST_NAME_LENGTH = 64
 

@@ -56,8 +56,8 @@ from consent_engine.engine.metrics import Measures
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import BrokenRecord, StoreUnavailable, place_of
 from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, Store, Work, kind_of
-from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.outside import MAY_GO
+from consent_engine.ports.registry import BSS, GATEWAY
 
 
 def pending_of(leased: Leased) -> Pending:

@@ -53,7 +53,7 @@ from consent_engine.engine.change_order import commit_of, wakes_of
 from consent_engine.engine.round_trips import Stale, Step, load, load_of, prove, saving, transact
 from consent_engine.errors import EventNotTaken, FieldError, Malformed
 from consent_engine.ports import Change, Commit, Endpoint, Leased, Outside, Owner
-from consent_engine.ports.endpoints import BSS
+from consent_engine.ports.registry import BSS
 
 SKEW_MS = 60_000
 """How far the network's clock may be ahead of the store's."""

@@ -26,8 +26,7 @@ from consent_engine.domain.effects import (
     Untaken,
 )
 from consent_engine.ports import Endpoint, Outside, Registry
-from consent_engine.ports.endpoints import AWAY_AFTER_MS, BSS, GATEWAY, HALF_MS, EndpointKnown
-from consent_engine.ports.registry import LANE, FlowStep
+from consent_engine.ports.registry import AWAY_AFTER_MS, BSS, GATEWAY, HALF_MS, LANE, EndpointKnown, FlowStep
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 PROMPT_S = 300.0

@@ -13,8 +13,7 @@ from msgspec import Struct
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.errors import Refused, StoreUnavailable
 from consent_engine.ports import Endpoint, Outside, Queue, Registry, Route, Work, kind_of
-from consent_engine.ports.endpoints import GATEWAY
-from consent_engine.ports.registry import LANE, Pause, PauseEvent
+from consent_engine.ports.registry import GATEWAY, LANE, Pause, PauseEvent
 
 LOOK_S = 1.0
 """How old a process's knowledge of pauses may be."""

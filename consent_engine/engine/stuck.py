@@ -23,7 +23,7 @@ from consent_engine.engine.endings import if_parked, retrying
 from consent_engine.engine.round_trips import Step, or_raised
 from consent_engine.errors import ConsentError, OrderNotFound, TooLate
 from consent_engine.ports import Endpoint, Outside, Owner, Store, by_kind
-from consent_engine.ports.endpoints import BSS, GATEWAY
+from consent_engine.ports.registry import BSS, GATEWAY
 
 MOST_STUCK = 10_000
 """Most effects of the stuck list that are looked at."""

@@ -176,7 +176,6 @@ class Day:
 
     @property
     def status(self) -> int:
-        """The exit status."""
         return DIFFERS if self.differences else TOO_SLOW if self.out_of_time else 0
 
 

@@ -274,7 +274,6 @@ class Case:
 
     @property
     def settled(self) -> bool:
-        """Whether all of its orders are settled."""
         return all(order.settled.is_set() for order in self.orders)
 
     def land(self, sms: SmsSeen) -> int:

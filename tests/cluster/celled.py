@@ -18,8 +18,7 @@ from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.slice import Pace
 from consent_engine.ports import Archive, Endpoint, Outside, Store
-from consent_engine.ports.endpoints import EndpointKnown
-from consent_engine.ports.registry import WorkerReport
+from consent_engine.ports.registry import EndpointKnown, WorkerReport
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World
 from tests.plans import priced, undated

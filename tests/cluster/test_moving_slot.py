@@ -18,8 +18,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Endpoint
-from consent_engine.ports.endpoints import EndpointKnown
-from consent_engine.ports.registry import Pause
+from consent_engine.ports.registry import EndpointKnown, Pause
 from tests.conftest import World
 from tests.durability.history import broken
 from tests.durability.servers import server

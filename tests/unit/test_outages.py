@@ -5,7 +5,7 @@ import pytest
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.engine.metrics import ASKED_WITHIN_MS, DOWN_AFTER_MS, Measures, health_of, targets_of
 from consent_engine.ports import Endpoint
-from consent_engine.ports.endpoints import EndpointKnown
+from consent_engine.ports.registry import EndpointKnown
 from tests.conftest import NUMBER, START
 from workers.clock import tell_outages
 

@@ -23,10 +23,11 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version, versions_of
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry
-from consent_engine.ports.endpoints import Endpoint, EndpointKnown
 from consent_engine.ports.registry import (
     NOTHING,
     Acts,
+    Endpoint,
+    EndpointKnown,
     FlowStep,
     Import,
     Pause,

@@ -14,8 +14,7 @@ from consent_engine.domain.call.review import Reviewed, SecondLook
 from consent_engine.domain.call.sales_figures import Covered, SalesOutcomes, Sold
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.days import millis
-from consent_engine.domain.forms import StrictForm
-from consent_engine.domain.invisible_characters import LINES, is_legible, visible
+from consent_engine.domain.forms import LINES, StrictForm, is_legible, visible
 from consent_engine.domain.msisdn import contains_number, hidden, mask
 from consent_engine.engine.call_book import CallPage, Waiting
 from consent_engine.errors import FieldError, Malformed

@@ -36,8 +36,7 @@ from consent_engine.engine.publishing import seen
 from consent_engine.engine.sales_outcomes import WEEK, PressureWatch
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Endpoint, LaneDepth, Log, OpenReports, Registry, ServerMemory, Tally
-from consent_engine.ports.endpoints import GATEWAY
-from consent_engine.ports.registry import LANE, WorkerReport
+from consent_engine.ports.registry import GATEWAY, LANE, WorkerReport
 
 Rows = Iterable[tuple[Sequence[str], float]]
 """Rows of a family: the values of its labels, and the metric's value."""

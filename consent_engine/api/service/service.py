@@ -67,7 +67,6 @@ class RefusedPosts:
         self._warned_at: dict[tuple[str, str], float] = {}
 
     def note(self, gateway: str, error: Unauthenticated | Malformed) -> None:
-        """Note a refused post."""
         key = gateway, FORM if isinstance(error, Malformed) else CLOCK if error.genuine else PROOF
         self.counts[key] += 1
         now = self._clock()

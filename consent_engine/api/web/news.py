@@ -28,8 +28,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, lately, targets_of
 from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated
 from consent_engine.ports import ApiKey, Endpoint
-from consent_engine.ports.endpoints import BSS, GATEWAY
-from consent_engine.ports.registry import LANE
+from consent_engine.ports.registry import BSS, GATEWAY, LANE
 
 operations = Operations(whose=visitor_of)
 LOOKED_S = 1.0

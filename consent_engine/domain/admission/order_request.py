@@ -78,7 +78,6 @@ class CallDetails(StrictForm):
 
     @cached_property
     def recording(self) -> Recording:
-        """The recording of the call."""
         return Recording(self.recording_id, (self.recording_sha256 or "").lower())
 
     @property

@@ -14,9 +14,8 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.forms import RFC3339, StrictForm, msisdn, numberless
+from consent_engine.domain.forms import RFC3339, StrictForm, msisdn, numberless, visible
 from consent_engine.domain.hashing import sha256
-from consent_engine.domain.invisible_characters import visible
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
 

@@ -223,7 +223,6 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
 
     @property
     def carrier(self) -> str:
-        """The carrier that called."""
         return self.began.carrier
 
     @property
@@ -234,7 +233,6 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
 
     @property
     def state(self) -> CallState:
-        """The state, from the events."""
         return _STATES[type(self._over)]
 
     @property
@@ -244,7 +242,6 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
 
     @cached_property
     def _over(self) -> Ended | Abandoned | None:
-        """The event that ended or abandoned it."""
         for each in self.events:
             if isinstance(each, (Ended, Abandoned)):
                 return each

@@ -176,7 +176,6 @@ class Ending(ChainedRecord[EndingDoc, EndingPerson, EndingEvent], frozen=True, d
 
     @property
     def state(self) -> EndingState:
-        """The state, from the events."""
         moved = (_BEFORE_OFF[type(each)] for each in reversed(self.events) if type(each) in _BEFORE_OFF)
         return EndingState.ENDED if self.off is not None else next(moved, EndingState.ENDING)
 

@@ -169,7 +169,6 @@ class Report(ChainedRecord[ReportReceived, ReportPerson, ReportEvent], frozen=Tr
 
     @property
     def state(self) -> ReportState:
-        """The state, from the events."""
         return ReportState.DECIDED if self.decided else ReportState.OPEN
 
     @property

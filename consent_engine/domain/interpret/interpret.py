@@ -209,7 +209,6 @@ def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> Iterator[st
 def _said(
     line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool
 ) -> Fact:
-    """Return the fact that a reply is for one order."""
     barred = message.was_barred(order.doc.carrier)
     refused = _refused(line, order, meaning, message, body)
     in_call = line.named(name_of(Kind.CALL, order.id)) is not None

@@ -225,7 +225,6 @@ class Line(Struct, frozen=True):
         return holder_since(self.history, carrier) if self.history else 0
 
     def with_event(self, event: HolderEvent) -> "Line":
-        """Return the line after an event."""
         return replace(self, history=(*self.history, event), publics=(*self.publics, event.encode()))
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:

@@ -20,8 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.forms import field_errors, in_our_words, nameable
-from consent_engine.domain.invisible_characters import legible, unbroken
+from consent_engine.domain.forms import field_errors, in_our_words, legible, nameable, unbroken
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.offer.plan import UNITS, Ends, FirstMonth, Plan, RemindedBy, Replaces, Starts
 from consent_engine.errors import DisclosureMissing, FieldError, Malformed
@@ -253,7 +252,6 @@ def _is_in_sentences(mapping: dict[Any, Any]) -> bool:
 
 
 def _gaps(form: PlanForm) -> Iterator[FieldError]:
-    """Errors in the combination of fields."""
     price, term, renewal = form.price, form.term, form.renewal
     kinds = sum(kind is not None for kind in (price.monthly, price.once, price.daily))
     promised = price.promotion is not None and price.monthly is None

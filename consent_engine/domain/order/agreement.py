@@ -45,7 +45,6 @@ class Doc(Struct, frozen=True):
 
     @property
     def carrier(self) -> str:
-        """The carrier that sells."""
         return self.offer.carrier
 
     @property

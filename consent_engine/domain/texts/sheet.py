@@ -76,7 +76,6 @@ class Shown(NamedTuple):
 
 
 def languages(plan: Plan) -> list[str]:
-    """The languages that a plan has texts in."""
     return [CHINESE, ENGLISH] if plan.tariff.english is not None else [CHINESE]
 
 
