@@ -79,7 +79,7 @@ MEANS = {
     "has a tenth",
     **{
         f"reward_{name}": f"The reward for reporting a forbidden call of {each.english}: yuan, and how many per "
-        "number and month, like `20.00 3/month`; 3 where that is left out"
+        "number and month: `20.00 3/month`"
         for name, each in CARRIERS.items()
     },
     "retry_base": "The first pause before another try; doubles, with full jitter",
