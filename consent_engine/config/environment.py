@@ -20,12 +20,46 @@ YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(text: str) -> Any:  # noqa: ANN401 - whatever a file holds
-    """Return what a YAML text holds. Raises yaml.YAMLError."""
+    """Return what a YAML text holds. Raises yaml.YAMLError, also where a name stands twice: its author meant one."""
+    return read_yaml_rows(text)[0]
+
+
+def read_yaml_rows(text: str) -> tuple[Any, list[int]]:
+    """As `read_yaml`, with the line of each entry, where the text is a list."""
     loader = YAML(text)
     try:
-        return loader.get_single_data()
+        tree = loader.get_single_node()
+        _each_once(tree)
+        lines = [each.start_mark.line + 1 for each in tree.value] if isinstance(tree, yaml.SequenceNode) else []
+        return (None if tree is None else loader.construct_document(tree)), lines
     finally:
         loader.dispose()
+
+
+def _each_once(tree: yaml.Node | None) -> None:
+    """Raise MarkedYAMLError for a name that stands twice in one place."""
+    todo, looked = [tree], set[int]()
+    while todo:
+        node = todo.pop()
+        if id(node) in looked:  # an alias
+            continue
+        looked.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            names = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            found = {(key.tag, key.value): key for key in reversed(names)}
+            if again := next((key for key in names if found[key.tag, key.value] is not key), None):
+                raise yaml.MarkedYAMLError(problem=f"has the name {again.value} twice", problem_mark=again.start_mark)
+            todo += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
+
+
+def yaml_fault(error: yaml.YAMLError) -> str:
+    """Return what is wrong with a text that `read_yaml` does not take, and where."""
+    mark = getattr(error, "problem_mark", None)
+    if type(error) is yaml.MarkedYAMLError and mark is not None:
+        return f"{error.problem}, in line {mark.line + 1}"
+    return f"is not YAML{f' in line {mark.line + 1}' if mark else ''}"
 
 
 def kept(env_file: Path | str | None) -> Mapping[str, str | None]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from consent_engine.config.environment import YAML
+from consent_engine.config.environment import read_yaml_rows, yaml_fault
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.errors import DisclosureMissing, FieldError, Malformed, SettingsError
@@ -19,13 +19,11 @@ def plans_from(path: Path | None) -> list[Plan]:
     name = str(path) if path else "sample_plans.yaml"
     try:
         text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
-        rows, lines = _rows_of(text)
+        rows, lines = read_yaml_rows(text)
     except UnicodeDecodeError:
         raise SettingsError(f"{name} is not YAML: its bytes are not text in UTF-8") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{name} is not YAML{where}") from None
+        raise SettingsError(f"{name} {yaml_fault(error)}") from None
     if not isinstance(rows, list):
         raise SettingsError(f"{name} must be a list of plans")
     plans, wrong = [], []
@@ -40,14 +38,3 @@ def plans_from(path: Path | None) -> list[Plan]:
     if wrong:
         raise Malformed(wrong)
     return plans
-
-
-def _rows_of(text: str) -> tuple[object, list[int]]:
-    """Parse a YAML text once; return its content, and the line of each of its entries, where it is a list."""
-    loader = YAML(text)
-    try:
-        tree = loader.get_single_node()
-        lines = [each.start_mark.line + 1 for each in tree.value] if isinstance(tree, yaml.SequenceNode) else []
-        return (None if tree is None else loader.construct_document(tree)), lines
-    finally:
-        loader.dispose()

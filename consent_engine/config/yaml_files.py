@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import AfterValidator, BeforeValidator
 
-from consent_engine.config.environment import read_yaml
+from consent_engine.config.environment import read_yaml, yaml_fault
 from consent_engine.domain.call.report import RewardTerms
 from consent_engine.domain.days import CHINA, Calendar, Days
 from consent_engine.domain.offer.address import EVERYTHING, PLAIN, Template
@@ -32,8 +32,8 @@ def templates_in(path: Path | None) -> Mapping[str, Template]:
         content = read_yaml(path.read_text("utf-8"))
     except UnicodeDecodeError:
         raise _wrong(path, "is not text in UTF-8") from None
-    except yaml.YAMLError:
-        raise _wrong(path, "is not YAML") from None
+    except yaml.YAMLError as error:
+        raise _wrong(path, yaml_fault(error)) from None
     if not isinstance(content, dict) or len(content) > MOST_HOSTS:
         raise _wrong(path, f"must map host names to templates, {MOST_HOSTS} at most")
     return {str(host).lower(): _template(path, str(host), each) for host, each in content.items()}
@@ -100,9 +100,7 @@ def calendar_from(path: Path | None) -> Calendar:
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"CONSENT_CALENDAR: {name} can not be read") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"CONSENT_CALENDAR: {name} is not YAML{where}") from None
+        raise SettingsError(f"CONSENT_CALENDAR: {name} {yaml_fault(error)}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"CONSENT_CALENDAR: {name}: {error}") from None
 

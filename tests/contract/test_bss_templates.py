@@ -279,6 +279,7 @@ WRONG = {
     ("format: xml", "format: &a xml\ncharset: *a"): "must not have aliases",
     ("format: xml", "format: {"): "is not YAML in line",
     ("format: xml", "format: !!python/name:os.system x"): "is not YAML in line 1",
+    ("is: in_progress", "is: in_progress, is: done, id: Result.@id"): "has the name is twice, in line",
     # a table that guesses
     ("id: Result.Service.@id, since", "id: [], since"): "answers.0 with `is: done` must name the field of its id",
     ("id: Result.Service.@id, since", "id: , since"): "activate.answers.0.id",

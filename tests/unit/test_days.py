@@ -72,6 +72,7 @@ def test_the_bundled_calendar_is_no_slip_of_the_pen():
     ("years: 2026", "years must be a list"),
     ("days: []", "must have years, holidays and working"),
     ("]", "is not YAML in line 1"),
+    ("years: []\nyears: [2026]", "has the name years twice, in line 2"),
 ])  # fmt: skip
 def test_a_calendar_that_is_wrong_stops_the_start_with_what_is_wrong(tmp_path, text, wrong):
     (tmp_path / "calendar.yaml").write_text(text)

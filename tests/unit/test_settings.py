@@ -454,6 +454,7 @@ def test_a_plan_that_was_declined_is_offered_again_after_so_long_or_never_as_it_
         ("h: {charset: klingon}", "h: charset is not a known"), ("h: {within: 7}", "h: within must be text"),
         ("h: {fields: [a]}", "h: fields must map names"), ("h: {fields: {a: 1}}", "h: fields must map"),
         ("{", "is not YAML"), (b"\xff", "is not text in UTF-8"),
+        ("h: {within: a, within: b}", "has the name within twice"),
     ],
 )  # fmt: skip
 def test_a_template_that_cannot_be_read_stops_the_start_with_its_host(tmp_path, told, wrong):

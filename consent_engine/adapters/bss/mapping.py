@@ -32,6 +32,7 @@ from pydantic import (
     model_validator,
 )
 
+from consent_engine.config.environment import read_yaml, yaml_fault
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.forms import in_our_words
 
@@ -207,10 +208,9 @@ def mapping_from(text: str) -> BssMapping:
     try:
         if any(isinstance(each, yaml.AliasEvent) for each in yaml.parse(text, yaml.SafeLoader)):
             raise ValueError("must not have aliases: write it out")
-        return _Compiled(_File.model_validate(yaml.safe_load(text))).mapping()
+        return _Compiled(_File.model_validate(read_yaml(text))).mapping()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ValueError(f"is not YAML{f' in line {mark.line + 1}' if mark else ''}") from None
+        raise ValueError(yaml_fault(error)) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))

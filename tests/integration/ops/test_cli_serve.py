@@ -175,6 +175,9 @@ def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
     wrong = consent("plans", "load", str(file))
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
     assert f"{file}, line 1, plan new-plan: carrier" in wrong.stderr
+    file.write_text("- {code: new-plan, price: {monthly: 199.00,\n   monthly: 99.00}}", encoding="utf-8")
+    twice = f"consent: {file} has the name monthly twice, in line 2\n"
+    assert consent("plans", "load", str(file)).stderr == twice
     file.write_bytes(b"\xff\xfe\x00")
     assert (
         consent("plans", "load", str(file)).stderr == f"consent: {file} is not YAML: its bytes are not text in UTF-8\n"
