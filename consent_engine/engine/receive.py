@@ -36,7 +36,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import REPEATED, DeliveryReport, Part, Reply
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.recall import Lookup, changing
-from consent_engine.engine.round_trips import Step, drive, load_of, or_raised, post, saving
+from consent_engine.engine.round_trips import Stale, Step, drive, load, load_of, or_raised, post, saving
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Change, Commit, Leased, Outside, Posted, Store, Stored
 
@@ -141,6 +141,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
                 return (yield from _alone(outside, line, key, reply))
         piece = Piece(part.n, key, "", reply.text, reply.written_at)
         known = yield from _added(outside, line, known, piece, reply, now)
+        line = yield from _as_posted(line)
         yield from saving(Commit("", (_line_with_parts(line, reply.msisdn, name, known, now),)), prove=True)
         return Stored(is_new=True, at=now)
 
@@ -148,6 +149,14 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
         return (yield from changing(Line, line_id, gathered))
     except BrokenRecord:  # an unreadable line, so nothing can wait there
         return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
+
+
+def _as_posted(line: Line) -> Step[Line]:
+    """Return a line as it is after messages were posted to it. Raises Stale where its parts have changed, too."""
+    after = (yield from load({Line: [line.id]})).line(line.id)
+    if after.gathered != line.gathered:
+        raise Stale
+    return after
 
 
 def _may_be_new(outside: Outside, line: Line, known: Gathered, reply: Reply) -> bool:
@@ -209,6 +218,7 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
                     refuses = yield from _handed_on(outside, line, known, known.withheld, Msisdn(line.msisdn))
                 left[name] = known.closed(now, refuses=refuses)
         fields = {f"p:{name}": left[name].encode() if name in left else "" for name in line.gathered}
+        line = yield from _as_posted(line)
         due = min((known.due for known in left.values()), default=None)
         put = () if due is None else (Put(WAKE_PARTS, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()

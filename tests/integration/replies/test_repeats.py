@@ -5,7 +5,7 @@ import json
 import pytest
 
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.ports import LiftResult
+from consent_engine.ports import Change, Commit, CommitResult, LiftResult
 from tests.conftest import NUMBER, START
 
 WRITTEN = START - 5_000
@@ -21,6 +21,15 @@ def asked(world, **more):
 def lifted(world, at=0):
     """Whether a refusal is lifted by an act of now, or of `at`."""
     return world.engine.lift(NUMBER, "mobile", "admin", "form 12", at or world.clock.now) is LiftResult.OK
+
+
+def test_a_stop_that_comes_again_at_once_is_an_act_that_no_decision_of_before_lifts(world):
+    assert world.say("TD", message_id="7")
+    before = world.engine.line(NUMBER)
+    world.clock.forward(seconds=1)
+    assert not world.say("TD", message_id="7"), "a repeat"
+    lifting = Change.of(before, {"r:mobile": ""})
+    assert world.engine.store.records.commit([Commit("", (lifting,))]) == [CommitResult.STALE]
 
 
 def kept(world):

@@ -104,8 +104,7 @@ local function receive(line, inbox, m, entries)
             local kept = row and cjson.encode(acted(row, suspected(name)))
             if kept then call("HSET", line, "r:" .. name, kept) end
         end
-        -- Not by an immediate repeat: who posts and then saves the line would never find it as it was.
-        if moved and now - came >= 60000 then call("HSET", line, "v", next_version()) end
+        if moved then call("HSET", line, "v", next_version()) end
         if m.same_for then journaled() end
         return { "duplicate", seen[2] }
     end
