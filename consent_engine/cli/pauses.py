@@ -67,10 +67,10 @@ def paused(
 
 
 def gateways() -> None:
-    """List gateways: whose SMS each gets, whether it answers, how many of them are due, and for how long at most.
+    """List gateways: whose SMS each gets, how many a second at most, whether it answers, and how many are due.
 
     One that has not answered for a few seconds is away: each worker process tries it with one call a second, and all
-    else that is due there waits for its first answer.
+    else that is due there waits for its first answer. One that answered 429 gets less than its rate for a while.
     """
     from consent_engine.engine.metrics import health_of, targets_of
     from consent_engine.ports import LaneDepth
@@ -78,7 +78,7 @@ def gateways() -> None:
 
     with opened() as engine:
         outside, stopped = engine.outside, {each.target for each in engine.pauses.standing()}
-        depths, rows = engine.lanes.depths_of_all(), list[tuple[object, ...]]()
+        depths, rates, rows = engine.lanes.depths_of_all(), engine.rates(), list[tuple[object, ...]]()
         for each in health_of(engine.registry, targets_of(outside), engine.registry.now()):
             if each.target.to != GATEWAY:
                 continue
@@ -88,9 +88,23 @@ def gateways() -> None:
             state = (each.target in stopped and "stopped") or refuses or away or "open"
             since = instant(each.troubled) if each.is_away else "-"
             last = instant(each.known.accepted) if each.known.accepted else "never"
-            shown = (depth.due, depth.late // 1000, depth.waiting - depth.parked, depth.parked)
+            now, most = rates.get(each.target.name), outside.rates.get(each.target.name)
+            rate = "-" if now is None else str(now) if now == most else f"{now} of {most}"
+            shown = (rate, depth.due, depth.late // 1000, depth.waiting - depth.parked, depth.parked)
             rows.append((each.target.name, " ".join(carriers), state, since, last, f"{each.failed_share:.0%}", *shown))
-    head = ("gateway", "carriers", "state", "since", "last taken", "fail", "due", "oldest, s", "waiting", "stuck")
+    head = (
+        "gateway",
+        "carriers",
+        "state",
+        "since",
+        "last taken",
+        "fail",
+        "SMS/s",
+        "due",
+        "oldest, s",
+        "waiting",
+        "stuck",
+    )
     table(head, rows)
 
 

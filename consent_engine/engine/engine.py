@@ -122,6 +122,11 @@ class Engine:
         paused = [carrier for carrier, route in routes.items() if gate.gateway(route)]
         return by_lane(self.lanes.depths_of_all(), late, paused)
 
+    def rates(self) -> dict[str, int]:
+        """Return how many SMS a second each gateway gets now at most; those without a rate are left out."""
+        routes = {self.outside.route(carrier) for carrier in Carrier}
+        return {route.gateway: now for route, now in self.lanes.rates(routes).items()}
+
     # -- place ---------------------------------------------------------------------------------------------------
 
     def place(self, wanted: Placing) -> Placed:

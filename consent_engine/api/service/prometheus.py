@@ -234,6 +234,12 @@ def of_paused(paused: Mapping[Endpoint, Millis], health: Sequence[Health], now: 
     return gauge("consent_paused_seconds", text, ("to", "name"), rows)
 
 
+def of_rates(engine: Engine) -> Metric:
+    text = "SMS a second that a gateway gets at most now: its RATE, less for a while after a 429; 0: no limit"
+    rates = dict.fromkeys(sorted(engine.outside.gateways), 0) | engine.rates()
+    return gauge("consent_gateway_rate", text, ("gateway",), (((name,), now) for name, now in rates.items()))
+
+
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CERTIFICATES_S, CERTIFICATES_WAIT_S = 600.0, 0.5
@@ -347,6 +353,7 @@ def of_store(engine: Engine) -> Iterator[Metric]:
     health = health_of(engine.registry, targets_of(engine.outside), now)
     yield from of_outside(health)
     yield of_paused({target: each.at for target, each in engine.registry.pauses.standing().items()}, health, now)
+    yield of_rates(engine)
     yield from of_rooms(engine)
     yield from of_codes(engine.reports.codes(), engine.reports.terms.codes_an_hour)
     yield from of_publication(_unshown(engine, now))

@@ -24,6 +24,7 @@ from consent_engine.engine.metrics import ASKED_WITHIN_MS, FEW_CALLS, health_of,
 from consent_engine.engine.stuck import Retrying, StuckEffect, causes_of
 from consent_engine.errors import ArchiveUnavailable, OrderNotFound
 from consent_engine.ports import ApiKey
+from consent_engine.ports.registry import GATEWAY
 
 MOST_PAGES = 20
 
@@ -131,6 +132,7 @@ def _of_sql(engine: Engine, midnight: Millis, days: Days) -> dict[str, Any]:
 
 
 def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
+    rates, most = engine.rates(), engine.outside.rates
     return [
         {
             "to": each.target.to,
@@ -140,6 +142,8 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
             "failing_ms": each.failing,
             "failed_share": each.failed_share if each.calls >= FEW_CALLS else 0,
             "last_success": instant(each.known.accepted) if each.known.accepted else None,
+            "rate": rates.get(each.target.name) if each.target.to == GATEWAY else None,
+            "most": most.get(each.target.name) if each.target.to == GATEWAY else None,
         }
         for each in health_of(engine.registry, targets_of(engine.outside), now)
     ]

@@ -7,12 +7,13 @@ import pytest
 
 from consent_engine.api.schemas.lists import CancelledView, CauseList, RetriedView
 from consent_engine.cli.tables import instant
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.engine import stuck
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.stuck import Wanted, causes_of, stuck_effects
-from consent_engine.ports import Endpoint
+from consent_engine.ports import Endpoint, Route
 from tests.conftest import SECOND
 from tests.integration.api_door import FULL_SECRET, is_problem, order, reply
 from tests.integration.mishaps import QUESTION, park
@@ -55,6 +56,7 @@ def retried(door, order_id):
 def consent(door):
     told = {
         "CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"],
+        "CONSENT_SIMULATED__RATE": "100",
     }  # fmt: skip
 
     def run(*arguments):
@@ -225,8 +227,11 @@ def test_gateways_are_listed_with_what_is_due_there_and_whether_they_answer(door
         engine.performer.measures.called(gateway, Uncertain("x"), 1, now - ago)
     engine.performer.measures.report(engine.registry)
     [row] = consent("gateways").stdout.splitlines()
-    name, carriers, state, since, taken, failed, due, late, waiting, stuck = row.split("\t")
-    assert (name, carriers) == (gateway.name, "mobile telecom unicom")
+    name, carriers, state, since, taken, failed, rate, due, late, waiting, stuck = row.split("\t")
+    assert (name, carriers, rate) == (gateway.name, "mobile telecom unicom", "100")
     assert (state, since, taken, failed) == ("away", instant(now - 9_000), "never", "100%")
     assert (due, waiting, stuck) == ("1", "1", "1")
     assert int(late) < 60
+    route = Route(gateway.name, tuple(CARRIERS), 100)
+    engine.lanes.lease_each({route: 1}, [route])
+    assert consent("gateways").stdout.split("\t")[6] == "50 of 100"
