@@ -149,7 +149,9 @@ def imported(engine: Engine, content: bytes, by: str, kind: Kind) -> Imported:
     return Imported(accepted=new, already=len(asked) - new, rejected=wrong)
 
 
-def stored(engine: Engine, asked: Iterable[RefusalAsked], act: Import, say: Callable[[int], object] = int) -> int:
+def stored(
+    engine: Engine, asked: Iterable[RefusalAsked], act: Import, say: Callable[[int], None] = lambda _done: None
+) -> int:
     """Store the numbers of a file and return how many are new; that it begins and that it is done are acts for an
     audit. The same again stores none twice. say: is told how many are stored. Raises StoreUnavailable: those are.
     """

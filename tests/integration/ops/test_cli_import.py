@@ -13,11 +13,16 @@ from contextlib import closing
 
 import pytest
 
+from consent_engine.api.routes.refusals import BATCH, stored
 from consent_engine.cli.imports import Column
 from consent_engine.domain.csv_file import LONGEST_LINE, FileRefused, columns_of, lines_in, rows_in
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports.registry import Import
 from tests.integration.api_door import FULL_SECRET, NUMBER
 from tests.integration.page_door import PageDoor
 from tests.typed import typed
@@ -164,6 +169,32 @@ def test_an_import_killed_in_the_middle_goes_on_and_no_number_counts_twice(door,
 
 def _all_of(engine: Engine, numbers):
     return [each.reason for each in engine.dialler.dial([(Msisdn(number), None, None) for number in numbers])]
+
+
+class Away:
+    """An engine whose store goes away behind some batches."""
+
+    def __init__(self, engine, batches):
+        self.registry, self._engine, self._left = engine.registry, engine, batches
+
+    def receive(self, messages):
+        if not self._left:
+            raise StoreUnavailable("gone")
+        self._left -= 1
+        return self._engine.receive(messages)
+
+
+def test_what_was_stored_before_the_store_went_away_is_in_force_and_said_and_the_same_again_goes_on(door):
+    numbers, said = [f"+8613800{n:06}" for n in range(3 * BATCH)], []
+    asked = [RefusalAsked(Msisdn(number), "*", "import", "me") for number in numbers]
+    act = Import(1, "me", Kind.REFUSED, "d" * 64, len(asked), 0)
+    with pytest.raises(StoreUnavailable):
+        stored(Away(door.engine, 2), asked, act, said.append)
+    assert said == [BATCH, 2 * BATCH]
+    assert _all_of(door.engine, numbers) == ["refused"] * 2 * BATCH + [None] * BATCH
+    assert door.engine.registry.imports.newest(9) == [act], "it began, and is not done"
+    assert stored(door.engine, asked, act) == BATCH
+    assert [each.new for each in door.engine.registry.imports.newest(9)] == [BATCH, None]
 
 
 class Endless(io.StringIO):
