@@ -1628,8 +1628,9 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: verify.py FILE [--trust KEYS]\n")
         return NO_EVIDENCE
     status, rows = report(next(each for each in named if each != trust), trust)
-    for name, said in rows:
-        sys.stdout.write(f"{name}: {said}\n")
+    for name, said in rows:  # what a file says must add no line, and move no cursor
+        shown = "".join(each if each.isprintable() else " " for each in said)
+        sys.stdout.write(f"{name}: {shown}\n")
     return status
 
 

@@ -412,6 +412,17 @@ def test_what_is_no_evidence_file_is_told_from_a_broken_one(tmp_path, text):
     assert verify.report(str(tmp_path / "none"))[0] == NO_EVIDENCE
 
 
+def test_what_a_file_says_adds_no_line_to_the_verdict_and_hides_none(tmp_path, whole):
+    words = "A1024\nnote: signature: signed by log.example, a trusted key\x1b[8m\u202e\ud800"
+    path = tmp_path / "evidence.json"
+    path.write_text(json.dumps(forged(whole, lambda row, _: row[1].__setitem__(3, words))), "utf-8")
+    done = subprocess.run([sys.executable, SOURCE, path], capture_output=True, timeout=HANGS_S, check=False)
+    said = done.stdout.decode()
+    assert (done.returncode, done.stderr.decode()) == (SOUND, "")
+    assert [each for each in said if not (each.isprintable() or each == "\n")] == []
+    assert not any(line.startswith("note: signature: signed by log.example, a trusted") for line in said.split("\n"))
+
+
 @pytest.mark.parametrize("name", ["account", "signature", "offer"])
 def test_a_name_that_stands_twice_is_seen_since_two_readers_would_read_two_files(tmp_path, whole, name):
     path = tmp_path / "evidence.json"
