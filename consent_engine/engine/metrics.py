@@ -72,14 +72,14 @@ class Measures:
         for target, outcome in product(targets, OUTCOMES):  # a rate does not see the first increment of a new series
             self._ended(target.to, outcome, target.name)
             self._lasted(target.to)
-        self._heard: dict[Endpoint, deque[tuple[Outcome, Millis]]] = {}
+        self._heard: dict[Endpoint, deque[tuple[Outcome, Millis, Millis]]] = {}
         self._flow: Counter[str] = Counter()
 
     def called(self, target: Endpoint, outcome: Outcome, seconds: float, at: Millis) -> None:
         """Count an outside call that ended at `at`."""
         self._ended(target.to, _WORDS[type(outcome)], target.name).inc()
         self._lasted(target.to).observe(seconds)
-        self._heard.setdefault(target, deque(maxlen=MOST_HEARD)).append((outcome, at))
+        self._heard.setdefault(target, deque(maxlen=MOST_HEARD)).append((outcome, at, int(seconds * 1000)))
         place = f"{target.to}|{target.name}|"
         self._flow[f"{place}calls"] += 1
         self._flow[f"{place}{bisect_left(BUCKETS, seconds)}"] += 1

@@ -38,7 +38,7 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
     """The results of all processes with a target; instants by the store's clock, 0 for never.
 
     accepted: the last acceptance · answered: the last answer, whatever it was · failed: the last call in doubt or
-    without one · since: when the failures after the last answer began, or those before it did ·
+    without one · since: when the first call began that failed after the last answer, or before it ·
     lost: how many there are · refused: the last refusal of our account, which is a failed call · calls, failures: how
     many calls ended, and how many of them failed, weighted by their age at the instant `at` · logged, refusal_logged:
     since when the outage was that a worker logged, and the refusal of our account · stalled, back: since when its calls
@@ -62,16 +62,19 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
     returned: Millis = 0
     op: str = ""
 
-    def after(self, outcome: Outcome, at: Millis) -> "EndpointKnown":
-        """Return this with one more call, which ended at `at`. One that comes late changes nothing that is newer."""
+    def after(self, outcome: Outcome, at: Millis, lasted: Millis = 0) -> "EndpointKnown":
+        """Return this with one more call, which ended at `at`. One that comes late changes nothing that is newer.
+
+        lasted: so long (ms) there was no answer to it
+        """
         took = isinstance(outcome, (Accepted, Rejected, Throttled, Untaken))
         answered, failed = max(self.answered, at if took else 0), max(self.failed, 0 if took else at)
         since, lost = self.since, self.lost
         ends = took and at > since > self.answered and at - since >= AWAY_AFTER_MS
         if since <= answered < failed:
-            since, lost = answered + 1 if took else at, 1
+            since, lost = answered + 1 if took else max(answered + 1, at - lasted), 1
         elif not took and at > answered:
-            since, lost = min(since, at), lost + 1
+            since, lost = min(since, max(answered + 1, at - lasted)), lost + 1
         newest = max(self.at, at)
         less = 0.5 ** ((newest - self.at) / HALF_MS)
         return replace(

@@ -42,7 +42,7 @@ def fails(world, seconds, measures=None, every=5, outcome=NOBODY):
     """Let a gateway fail for so long, while it is called."""
     measures = measures or Measures()
     for _ in range(0, seconds, every):
-        measures.called(GATEWAY, outcome, 0.1, world.clock())
+        measures.called(GATEWAY, outcome, 0.0, world.clock())
         tells(world, measures)
         world.clock.forward(seconds=every)
     return measures
@@ -126,7 +126,7 @@ def test_one_refusal_among_answers_is_an_accident(world, said):
 def test_whoever_told_late_of_a_refusal_before_an_answer_tells_of_none(world):
     late = Measures()
     for n in range(5):
-        late.called(GATEWAY, REFUSING, 0.1, START + n)
+        late.called(GATEWAY, REFUSING, 0.0, START + n)
     world.clock.forward(seconds=60)
     answered = Measures()
     answered.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
@@ -160,7 +160,7 @@ def test_nobody_knows_of_whom_nobody_asked_for_long(world, said):
 def test_a_process_that_tells_late_changes_nothing_that_is_newer(world):
     late = Measures()
     for n in range(5):
-        late.called(GATEWAY, Unavailable("503"), 0.1, START + n)
+        late.called(GATEWAY, Unavailable("503"), 0.0, START + n)
     world.clock.forward(seconds=60)
     answered = Measures()
     answered.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
@@ -174,7 +174,7 @@ def test_a_process_that_tells_late_changes_nothing_that_is_newer(world):
 def test_one_process_that_cannot_reach_it_is_no_outage_and_shows_in_the_share(world, said):
     cut_off, well = Measures(), Measures()
     for _ in range(120):
-        cut_off.called(GATEWAY, Unavailable("no route"), 0.1, world.clock())
+        cut_off.called(GATEWAY, Unavailable("no route"), 0.0, world.clock())
         well.called(GATEWAY, Accepted("m"), 0.1, world.clock() + 1)
         tells(world, cut_off, well)
         world.clock.forward(seconds=1)
@@ -190,6 +190,13 @@ def test_the_share_forgets_what_is_long_ago(world):
         tells(world, measures)
         world.clock.forward(seconds=1)
     assert health(world).failed_share < 0.15
+
+
+def test_an_outage_began_with_the_first_call_that_got_no_answer_and_not_with_its_time_out():
+    known = EndpointKnown().after(Accepted("m"), 1_000)
+    hangs = known.after(Uncertain("timeout"), 20_000, 10_000).after(Uncertain("timeout"), 21_000, 10_000)
+    assert (hangs.since, hangs.lost) == (10_000, 2)
+    assert known.after(Uncertain("timeout"), 5_000, 10_000).since == 1_001, "what was answered meanwhile was no outage"
 
 
 def test_calls_that_end_out_of_their_order_are_put_into_it():

@@ -229,7 +229,7 @@ def test_gateways_are_listed_with_what_is_due_there_and_whether_they_answer(door
     [row] = consent("gateways").stdout.splitlines()
     name, carriers, state, since, taken, failed, rate, due, late, waiting, stuck = row.split("\t")
     assert (name, carriers, rate) == (gateway.name, "mobile telecom unicom", "100")
-    assert (state, since, taken, failed) == ("away", instant(now - 9_000), "never", "100%")
+    assert (state, since, taken, failed) == ("away", instant(now - 10_000), "never", "100%")
     assert (due, waiting, stuck) == ("1", "1", "1")
     assert int(late) < 60
     route = Route(gateway.name, tuple(CARRIERS), 100)
