@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.errors import Refused, StoreUnavailable
 from consent_engine.ports import Endpoint, Outside, Queue, Registry, Route, Work, kind_of
-from consent_engine.ports.registry import GATEWAY, LANE, Pause, PauseEvent
+from consent_engine.ports.registry import GATEWAY, LANE, EndpointKnown, Pause, PauseEvent
 
 LOOK_S = 1.0
 """How old a process's knowledge of pauses may be."""
@@ -63,9 +64,15 @@ class Desk:
         return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
 
     def resume(self, target: Endpoint, by: str, reason: str) -> None:
-        """Resume a target, also one no longer in use; a worker is woken for its lane. Raises NotPaused."""
-        if not self._pauses.resume(target, self._registry.now(), by, reason):
+        """Resume a target, also one no longer in use; a worker is woken for its lane, and what waits for a gateway is
+        late from now on. Raises NotPaused.
+        """
+        now = self._registry.now()
+        if not self._pauses.resume(target, now, by, reason):
             raise NotPaused("it is not stopped")
+        if target.to == GATEWAY:
+            known = self._registry.known().get(target, EndpointKnown())
+            self._registry.know(target, known, replace(known, returned=now))
         self._queue.wake(Lane.SMS if target.to == GATEWAY else Lane(target.name), 1, more=True)
 
     def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:

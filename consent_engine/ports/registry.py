@@ -43,7 +43,7 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
     many calls ended, and how many of them failed, weighted by their age at the instant `at` · logged, refusal_logged:
     since when the outage was that a worker logged, and the refusal of our account · stalled, back: since when its calls
     failed in a row, and when it answered again, until its doubts are seen to · returned: its first answer after it was
-    away · op: of the last change
+    away, or when a person let it go on · op: of the last change
     """
 
     accepted: Millis = 0

@@ -154,6 +154,17 @@ def test_a_gateway_that_goes_on_does_not_wake_what_waits_for_another(world, stop
     assert world.gateway.sent == []
 
 
+def test_what_waited_for_a_gateway_that_stood_still_is_late_from_then_on(world, stop):
+    """No alarm for more workers follows an hour's pause, and no order is turned away after it."""
+    go_on = stop("gateway", "test")
+    world.place()
+    world.clock.forward(hours=1)
+    go_on()
+    world.clock.forward(seconds=int(LOOK_S) + 1)
+    depth = world.engine.depths()[Lane.SMS]
+    assert (depth.due, depth.late < 5_000) == (1, True), depth
+
+
 def test_another_gateway_goes_on(world, stop):
     world.engine.pauses._known.add(Endpoint("gateway", "other"))  # noqa: SLF001 - as if two were set up
     stop("gateway", "other")
