@@ -46,6 +46,7 @@ check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .
 	@echo "== ruff check"; $(PY) -m ruff check .
 	@echo "== mypy"; $(PY) -m mypy
+	@echo "== TypeScript, Biome"; $(PY) -m tests.front.check
 
 # Everything that is written from the code: references, word lists, the lifecycle of both READMEs, the table of folders.
 written: $(VENV)/.tests

@@ -21,6 +21,7 @@ import pytest
 from benchmarks import postgres as databases
 from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, find_binary, version
 from consent_engine.errors import SettingsError
+from tests.front.check import NoTools, tools
 
 CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 """A browser without windows: Debian's other program draws its own around each tab, for two fifths of the CPU."""
@@ -103,6 +104,14 @@ def kannel() -> dict[str, str]:
 def chromium() -> str:
     """Return the path of a Chromium that Playwright can drive."""
     return str(CHROMIUM) if CHROMIUM.exists() else _lacks("no Chromium here (Debian: chromium-headless-shell)")
+
+
+def front_tools() -> Path:
+    """Return the folder of the programs that check the pages' scripts."""
+    try:
+        return tools()
+    except NoTools as missing:
+        _lacks(str(missing))
 
 
 @contextmanager

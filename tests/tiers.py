@@ -46,6 +46,7 @@ TIERS = {
     "tests/crashes": WHOLE,
     "tests/durability": WHOLE,
     "tests/durability/test_sentinel.py::test_a_proof_by_a_replica_takes_moments_not_the_second_it_reports_in": SEARCHES,
+    "tests/front": WHOLE,
     "tests/golden": FAST,
     "tests/integration": FAST,
     "tests/integration/http/test_document.py::test_a_client_made_from_the_document_works": WHOLE,

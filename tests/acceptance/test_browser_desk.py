@@ -296,3 +296,6 @@ def test_an_answer_that_took_long_does_not_set_the_desks_clock_back(desk):
     }"""
     assert desk.run("common.js", shifted, 8_000) == 0
     assert desk.run("common.js", shifted, -8_000) <= -8_000, "a clock that is ahead of the server's is corrected"
+    assert desk.run("common.js", shifted, 0) == 0, (
+        "one answer whose date was old sets it wrong until the next, not for ever"
+    )

@@ -1,45 +1,50 @@
 // /desk: may I call? - the call begins - read aloud - place - and the order's life, live. A request that is unanswered is
 // kept in this window's session storage, so that a reload asks the same again.
-import { PAGE, announce, blame, byId, call, clock, dateAndClock, isShown, isWord, labelOf, make, now, say, word, wrong } from "./common.js";
-import { DRAFTED, carrier, dropDraft, instantOf, kept, newKey, numberTrouble, setInstant, summary } from "./fields.js";
+import { announce, blame, byId, byName, call, clock, dateAndClock, isShown, isWord, labelOf, make, now, PAGE, say, word, wrong } from "./common.js";
+import { carrier, DRAFTED, dropDraft, instantOf, kept, newKey, numberTrouble, setInstant, summary } from "./fields.js";
 import { keepOrder, learnNames, leave, loadMine, look, showMine, showNext, watch } from "./life.js";
 import { askEnding, beginCall, endCall, keepCall, showCall } from "./phone.js";
 import "./refusal.js";
-import { desk, primary, unread } from "./steps.js";
+import { desk, primary, theCall, unread } from "./steps.js";
 import { showScript } from "./teleprompter.js";
 
+/** @type {Api.PlanView[]} */
 let plans = [];
+/** @type {OpenOrder[]} */
 let already = []; // the open orders of the number: {plan, name, order}
 
 function saveDraft() {
-  kept.write("draft", { checked: desk.permit !== "", fields: DRAFTED.map((id) => [id, byId(id).value]) });
+  kept.write("draft", { checked: desk.permit !== "", fields: DRAFTED.map((id) => [id, byName(id).value]) });
 }
 
 /** What the key and this browser know of the agent. */
 function known() {
   byId("agent").value ||= PAGE.agent || (localStorage.getItem("agent") ?? "");
   byId("agent").readOnly = Boolean(PAGE.agent);
-  if (localStorage.getItem("carrier") in PAGE.carriers) byId("carrier").value = localStorage.getItem("carrier");
+  const before = localStorage.getItem("carrier") ?? "";
+  if (before in PAGE.carriers) byId("carrier").value = before;
 }
 
 // -- 1. may I call? --------------------------------------------------------------------------------------------------
 
 function closeSteps() {
   if (desk.call?.id) return; // what has begun goes on, whatever is typed into the first step
-  for (const id of ["call-step", "plan-step", "place-step"]) byId(id).disabled = true;
+  for (const step of [byId("call-step"), byId("plan-step"), byId("place-step")]) step.disabled = true;
   desk.permit = "";
   already = [];
   showScript(null);
   byId("dial-said").replaceChildren();
 }
 
-/** One number's permit, as POST /v1/callable would answer it, with the token that the call names. */
+/** One number's permit, as POST /v1/callable would answer it, with the token that the call names.
+ * @param {string} msisdn */
 async function askPermit(msisdn) {
   const answer = await call("POST", "/v1/permits", { carrier: carrier(), msisdns: [msisdn] });
   const [row] = answer.body.permits ?? [{}];
   return { answer, row };
 }
 
+/** @param {Event} [event] */
 async function dial(event) {
   event?.preventDefault();
   if (desk.call?.id) return byId("end-call").focus();
@@ -54,13 +59,14 @@ async function dial(event) {
   const { called, outbound } = PAGE.carriers[carrier()];
   let text;
   if (!answer.ok) text = wrong(answer);
-  else if (row.permit) text = `${word("desk.callable")}${word("desk.call_from", { outbound })}${word("desk.permit_until", { at: clock(row.until) })}`;
+  else if (row.permit) text = `${word("desk.callable")}${word("desk.call_from", { outbound })}${word("desk.permit_until", { at: clock(row.until ?? "") })}`;
   else text = `${word(`dial.${row.denied}`)}${row.since ? word("desk.since", { at: dateAndClock(row.since) }) : ""}`;
   const good = Boolean(row.permit);
   if (!malformed) byId("dial-said").replaceChildren(make("strong", { className: `verdict ${good ? "good" : "bad"}`, title: called }, text));
-  if (already.length && !malformed) byId("dial-said").append(make("p", { className: "warn" }, word("desk.open_already", { plans: already.map(({ name }) => name).join(word("ops.between")) })));
+  if (already.length && !malformed)
+    byId("dial-said").append(make("p", { className: "warn" }, word("desk.open_already", { plans: already.map(({ name }) => name).join(word("ops.between")) })));
   if (!good) return byId("msisdn").focus();
-  desk.permit = row.permit;
+  desk.permit = row.permit ?? "";
   byId("caller").value = outbound;
   byId("agent").value ||= PAGE.agent || (localStorage.getItem("agent") ?? "");
   byId("call-step").disabled = false;
@@ -77,28 +83,29 @@ async function startCall() {
 
 async function openPlans() {
   const answer = await call("GET", "/v1/plans");
-  plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === desk.call.body.carrier && plan.sale === "on_sale") : [];
+  plans = answer.ok ? answer.body.items.filter((plan) => plan.carrier === theCall().body.carrier && plan.sale === "on_sale") : [];
   say(byId("plan-said"), answer.ok ? (plans.length ? "" : word("desk.no_plans")) : wrong(answer));
+  /** @param {string} code */
   const has = (code) => (already.some(({ plan }) => plan === code) ? word("desk.has_already") : "");
   const choices = plans.map((plan) => make("option", { value: plan.code }, `${plan.name} · ${plan.reads.zh.price ?? ""}${has(plan.code)}`));
   byId("plan").replaceChildren(make("option", { value: "" }, word("desk.choose")), ...choices);
   byId("call-step").disabled = true;
-  byId("plan-step").disabled = desk.call.violations.length > 0;
-  if (desk.call.plan) {
-    byId("plan").value = desk.call.plan;
+  byId("plan-step").disabled = theCall().violations.length > 0;
+  if (theCall().plan) {
+    byId("plan").value = theCall().plan;
     choose();
   } else if (handed.plan && plans.some(({ code }) => code === handed.plan)) {
     byId("plan").value = handed.plan;
     choose();
   }
-  (desk.call.violations.length ? byId("end-call") : byId("plan")).focus();
+  (theCall().violations.length ? byId("end-call") : byId("plan")).focus();
 }
 
 function choose() {
   const plan = plans.find((each) => each.code === byId("plan").value);
   byId("place-step").disabled = !plan;
   if (desk.call && plan && desk.call.plan !== plan.code) keepCall({ ...desk.call, plan: plan.code, stamps: [] });
-  showScript(plan, desk.call?.stamps ?? []);
+  showScript(plan ?? null, desk.call?.stamps ?? []);
 }
 
 // -- 3. and 4. the subscriber agrees, and placing -----------------------------------------------------------------------
@@ -106,26 +113,29 @@ function choose() {
 /** When the subscriber agreed. After a reload only whole seconds of it are known: within the call's first it is the call's beginning. */
 function agreedAt() {
   const agreed = instantOf("agreed");
-  const short = Date.parse(desk.call.body.started_at) - Date.parse(agreed);
-  return short > 0 && short < 1000 ? desk.call.body.started_at : agreed;
+  const short = Date.parse(theCall().body.started_at) - Date.parse(agreed);
+  return short > 0 && short < 1000 ? theCall().body.started_at : agreed;
 }
 
+/** @type {Record<string, string>} */
 const FIELDS = { msisdn: "msisdn", plan: "plan", agent: "agent", agreed_at: "agreed" };
 
 function request() {
-  const { to: msisdn, agent } = desk.call.body;
-  const body = { msisdn, plan: byId("plan").value, agent, call_id: desk.call.id, agreed_at: agreedAt() };
+  const { to: msisdn, agent } = theCall().body;
+  const body = { msisdn, plan: byId("plan").value, agent, call_id: theCall().id, agreed_at: agreedAt() };
   const text = JSON.stringify(body);
   const before = kept.read("placing");
   // The same request keeps its key, so that it is one order however often it is sent; a changed one is another.
   return before?.body === text ? before : { key: newKey("desk"), body: text };
 }
 
+/** @param {Event} [event] */
 async function place(event) {
   event?.preventDefault();
   if (byId("place").disabled || !desk.call?.id) return;
   if (unread().length) return sayUnread();
-  if (!byId("agreed").value) return showWrong([{ field: byId("agreed"), text: word("desk.fill", { name: labelOf(byId("agreed")) }) }], make("strong", {}, word("desk.fix")));
+  if (!byId("agreed").value)
+    return showWrong([{ field: byId("agreed"), text: word("desk.fill", { name: labelOf(byId("agreed")) }) }], make("strong", {}, word("desk.fix")));
   await send(request());
 }
 
@@ -137,6 +147,7 @@ function sayUnread() {
   byId("script").focus();
 }
 
+/** @param {{key:string, body:string}} pending */
 async function send(pending) {
   kept.write("placing", pending);
   byId("place").disabled = true;
@@ -155,19 +166,22 @@ async function send(pending) {
   turnedAway(answer);
 }
 
-/** Errors beside their fields, and all of them in one place; the first one has the focus. */
+/** Errors beside their fields, and all of them in one place; the first one has the focus.
+ * @param {Blamed[]} blamed
+ * @param {...Child} above */
 function showWrong(blamed, ...above) {
-  for (const id of Object.values(FIELDS)) blame(byId(id), blamed.find(({ field }) => field.id === id)?.text ?? "");
-  byId("wrong").replaceChildren(...above.filter(Boolean), ...(blamed.length ? [summary(blamed)] : []));
+  for (const id of Object.values(FIELDS)) blame(byName(id), blamed.find(({ field }) => field.id === id)?.text ?? "");
+  byId("wrong").replaceChildren(...above.filter((each) => each !== null), ...(blamed.length ? [summary(blamed)] : []));
   (blamed[0]?.field ?? byId("place")).focus();
 }
 
+/** @param {Answer<any>} answer */
 function turnedAway(answer) {
   const uncertain = answer.status === 0 || answer.status >= 500;
   const lines = [make("strong", {}, wrong(answer)), uncertain ? make("p", {}, word("desk.uncertain")) : ""];
   const blamed = [];
   for (const each of answer.body.errors ?? []) {
-    const field = byId(FIELDS[each.field] ?? "");
+    const field = byName(FIELDS[each.field] ?? "");
     const text = isWord(`problem.${each.code}`) ? word(`problem.${each.code}`) : each.message;
     if (field) blamed.push({ field, text: field.id === "msisdn" ? numberTrouble(field.value, text) : text });
     else lines.push(make("p", {}, text));
@@ -182,7 +196,7 @@ function clearForms() {
   byId("placing").reset();
   byId("dial").reset();
   byId("recording").value = "";
-  for (const id of DRAFTED) blame(byId(id), "");
+  for (const id of DRAFTED) blame(byName(id), "");
   byId("wrong").replaceChildren();
   closeSteps();
   dropDraft();
@@ -198,10 +212,11 @@ function nextCall() {
 
 // -- what a reload brings back, and what a softphone hands over --------------------------------------------------------
 
-/** The form as it stood before a reload or a switch of language; a call that has begun goes on. */
+/** The form as it stood before a reload or a switch of language; a call that has begun goes on.
+ * @param {{checked:boolean, fields:[string, string][]} | null} draft */
 async function restore(draft) {
   const fields = Object.fromEntries(draft?.fields ?? []);
-  for (const id of DRAFTED) if (id !== "plan" && id in fields) byId(id).value = fields[id];
+  for (const id of DRAFTED) if (id !== "plan" && id in fields) byName(id).value = fields[id];
   if (desk.call?.id) {
     byId("carrier").value = desk.call.body.carrier;
     byId("caller").value = desk.call.body.from;
@@ -212,6 +227,7 @@ async function restore(draft) {
   saveDraft();
 }
 
+/** @type {Record<string, string>} */
 let handed = {};
 
 /** A softphone opens /desk#msisdn=...&call=...&started=...&agent=...&carrier=...&plan=...&permit=... when a call begins, and
@@ -222,7 +238,8 @@ async function handedOver() {
   if (!facts.msisdn && !facts.ended) return false;
   history.replaceState(null, "", location.pathname);
   if (facts.ended) return hungUp(facts);
-  if (desk.call?.id) { // the call before is ended first: nothing of it is lost
+  if (desk.call?.id) {
+    // the call before is ended first: nothing of it is lost
     askEnding();
     return true;
   }
@@ -230,7 +247,12 @@ async function handedOver() {
   clearForms();
   handed = facts;
   if (facts.carrier in PAGE.carriers) byId("carrier").value = facts.carrier;
-  for (const [field, name] of [["msisdn", "msisdn"], ["recording", "call"], ["agent", "agent"]]) byId(field).value = facts[name] ?? "";
+  for (const [field, name] of [
+    ["msisdn", "msisdn"],
+    ["recording", "call"],
+    ["agent", "agent"],
+  ])
+    byName(field).value = facts[name] ?? "";
   const started = new Date(facts.started ?? "");
   if (!Number.isNaN(started.getTime())) setInstant("started", started);
   await dial();
@@ -241,7 +263,8 @@ async function handedOver() {
   return true;
 }
 
-/** The softphone says that the call is over: an order was placed, so it is ended; else the agent says what came of it. */
+/** The softphone says that the call is over: an order was placed, so it is ended; else the agent says what came of it.
+ * @param {Record<string, string>} facts */
 async function hungUp({ ended: at, call: ref, sha256 }) {
   if (!desk.call?.id) return false;
   const over = new Date(at);
@@ -256,7 +279,8 @@ async function hungUp({ ended: at, call: ref, sha256 }) {
 function agree() {
   if (byId("place-step").disabled || document.querySelector("dialog[open]") || byId("asking").hidden) return;
   if (unread().length) return sayUnread();
-  setInstant("agreed", now());
+  // Not before the call, also where the server's clock set ours back since.
+  setInstant("agreed", new Date(Math.max(now().getTime(), Date.parse(theCall().body.started_at))));
   byId("wrong").replaceChildren();
   blame(byId("agreed"), "");
   saveDraft();
@@ -276,7 +300,7 @@ byId("begin").addEventListener("click", () => {
   startCall();
 });
 byId("next").addEventListener("click", nextCall);
-document.addEventListener("done", ({ detail: stays }) => (stays ? showNext() : nextCall()));
+document.addEventListener("done", (event) => (/** @type {CustomEvent<boolean>} */ (event).detail ? showNext() : nextCall()));
 byId("now-agreed").addEventListener("click", agree);
 byId("placing").addEventListener("submit", place);
 for (const kind of ["input", "change", "click"]) {

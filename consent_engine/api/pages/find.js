@@ -1,41 +1,65 @@
 // /ops, orders: found by number, id or the last characters of one; and listed by filters, which stand in the address.
-import { byId, call, dateAndClock, firstShown, fit, make, orderLink, say, sayAsOf, word, wrong } from "./common.js";
+import { byId, call, dateAndClock, firstShown, fit, make, orderLink, say, sayAsOf, targetOf, word, wrong } from "./common.js";
 import { endless, shownOf } from "./tables.js";
 
-const FILTERS = ["state", "carrier", "plan", "agent", "since", "until"];
+const FILTERS = /** @type {const} */ (["state", "carrier", "plan", "agent", "since", "until"]);
 let asking = ""; // the filters of the newest question
+/** @type {string | null} */
 let search = null; // what a search found stays until a filter is used
 const NUMBER = /^[\d\s().+-]+$/;
 
-const wantedFilters = () => new URLSearchParams([...new URLSearchParams(location.search)].filter(([name, value]) => FILTERS.includes(name) && value));
+const wantedFilters = () =>
+  new URLSearchParams([...new URLSearchParams(location.search)].filter(([name, value]) => value && FILTERS.some((each) => each === name)));
 
+/** @param {OrderRow} order */
 function orderRow(order) {
-  return make("tr", {}, make("td", {}, orderLink(order.id)), make("td", { className: "when" }, dateAndClock(order.created_at)), make("td"),
-    make("td", { className: "mono when" }, order.msisdn), make("td", { className: "when" }, order.plan), make("td", { className: "when" }, order.agent));
+  return make(
+    "tr",
+    {},
+    make("td", {}, orderLink(order.id)),
+    make("td", { className: "when" }, dateAndClock(order.created_at)),
+    make("td"),
+    make("td", { className: "mono when" }, order.msisdn),
+    make("td", { className: "when" }, order.plan),
+    make("td", { className: "when" }, order.agent),
+  );
 }
 
+/**
+ * @param {OrderRow[]} orders
+ * @param {string} title */
 function showRows(orders, title) {
   say(byId("found-title"), title);
   byId("found-region").hidden = orders.length === 0;
   byId("found-none").hidden = orders.length > 0;
-  fit(byId("found"), orders, (order) => order.id, orderRow, (row, order) => say(row.children[2], word(`state.${order.state}`)));
+  fit(
+    byId("found"),
+    orders,
+    (order) => order.id,
+    orderRow,
+    (row, order) => say(row.children[2], word(`state.${order.state}`)),
+  );
 }
 
 /** The list as its address says. */
-const orders = endless((cursor, limit) => {
-  asking = wantedFilters().toString();
-  return call("GET", `/ops/orders?${asking}${asking && "&"}limit=${limit}&cursor=${cursor}`);
-}, (body) => body.orders, (answer, rows, cursor) => {
-  if (search || asking !== wantedFilters().toString()) return;
-  byId("list-wrong").hidden = answer.ok;
-  if (!answer.ok) return say(byId("list-wrong"), wrong(answer));
-  showRows(rows, word(asking ? "ops.filtered" : "ops.newest"));
-  sayAsOf(byId("found"), answer.body);
-  byId("more-found").hidden = !cursor;
-  say(byId("shown-found"), shownOf(rows));
-  byId("csv").href = `/ops/orders.csv?${asking}`;
-  byId("agents").replaceChildren(...[...new Set(rows.map(({ agent }) => agent))].map((value) => make("option", { value })));
-});
+const orders = endless(
+  (cursor, limit) => {
+    asking = wantedFilters().toString();
+    return call("GET", `/ops/orders?${asking}${asking && "&"}limit=${limit}&cursor=${cursor}`);
+  },
+  (body) => body.orders,
+  (answer, rows, cursor) => {
+    if (search || asking !== wantedFilters().toString()) return;
+    byId("list-wrong").hidden = answer.ok;
+    if (!answer.ok) return say(byId("list-wrong"), wrong(answer));
+    showRows(rows, word(asking ? "ops.filtered" : "ops.newest"));
+    sayAsOf(byId("found"), answer.body);
+    byId("more-found").hidden = !cursor;
+    say(byId("shown-found"), shownOf(rows));
+    byId("csv").href = `/ops/orders.csv?${asking}`;
+    byId("agents").replaceChildren(...[...new Set(rows.map(({ agent }) => agent))].map((value) => make("option", { value })));
+  },
+);
 export const listAgain = () => (search ? null : orders.again());
 
 /** The fields as the address says; a change of them is an address of its own, so that Back takes it back. */
@@ -44,6 +68,7 @@ function fieldsFromAddress() {
   for (const name of FILTERS) byId(`by-${name}`).value = filters.get(name) ?? "";
 }
 
+/** @param {URLSearchParams} filters */
 function filterBy(filters) {
   search = null;
   say(byId("find-said"), "");
@@ -56,7 +81,8 @@ byId("filters").addEventListener("submit", (event) => {
   event.preventDefault();
   filterBy(new URLSearchParams(FILTERS.map((name) => [name, byId(`by-${name}`).value.trim()]).filter(([, value]) => value)));
 });
-for (const name of ["state", "carrier", "since", "until"]) byId(`by-${name}`).addEventListener("change", () => byId("filters").requestSubmit());
+for (const name of /** @type {const} */ (["state", "carrier", "since", "until"]))
+  byId(`by-${name}`).addEventListener("change", () => byId("filters").requestSubmit());
 byId("unfiltered").addEventListener("click", () => filterBy(new URLSearchParams()));
 byId("more-found").addEventListener("click", orders.more);
 addEventListener("popstate", () => {
@@ -84,7 +110,7 @@ byId("find").addEventListener("submit", async (event) => {
 });
 
 addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input, select, textarea, [contenteditable]");
+  const typing = targetOf(event).matches("input, select, textarea, [contenteditable]");
   if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   byId("wanted").focus();

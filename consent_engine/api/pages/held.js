@@ -1,6 +1,6 @@
 // /ops, what may be a refusal: read and decided, the same words at once. Nothing moves under the pointer: a click must
 // not meet other words than those that were read.
-import { PAGE, announce, byId, call, dateAndClock, every, firstShown, fit, make, now, say, sayAsOf, word, wrong, wrongField } from "./common.js";
+import { all, announce, byId, call, dateAndClock, every, firstShown, fit, make, now, PAGE, say, sayAsOf, word, wrong, wrongField } from "./common.js";
 
 const HELD_EVERY_S = 5;
 const LINGER_MS = 8000; // how long what was decided here is still to be seen
@@ -9,22 +9,30 @@ const LONG = 300; // characters that may need scrolling
 const mayDecide = ["ops", "admin"].includes(PAGE.role);
 const heldList = byId("held");
 const decidedHere = new Set(); // ids: the board may be some seconds old; an id never comes back
+/** @type {HeldGroup[]} */
 let heldShown = []; // groups as they stand on the page; `over`: decided
+/** @type {HeldGroups} */
 let heldTold = { groups: [], more: 0, count: 0, cut: false };
 
-const rowOf = (group) => [...heldList.children].find((row) => row.dataset.key === group.group);
-const groupOf = (row) => heldShown.find((group) => group.group === row.dataset.key);
+/** @param {HeldGroup} group */
+const rowOf = (group) => all(":scope > li", heldList).find((row) => row.dataset.key === group.group);
+/** @param {HTMLElement} row */
+const groupOf = (row) => /** @type {HeldGroup} */ (heldShown.find((group) => group.group === row.dataset.key));
+/** @param {Element | undefined} element */
 const hasFocus = (element) => Boolean(element?.contains(document.activeElement));
 
-/** A group without what was decided here. */
+/** A group without what was decided here.
+ * @param {HeldGroup} group */
 function undecided(group) {
   const ids = group.ids.filter((id) => !decidedHere.has(id));
   return { ...group, ids, count: group.count - (group.ids.length - ids.length) };
 }
 
-/** What to show: as it was told; but what is under the pointer, has the focus or was just decided stays where it is. */
+/** What to show: as it was told; but what is under the pointer, has the focus or was just decided stays where it is.
+ * @param {HeldGroup[]} told */
 function merged(told) {
   const pointed = heldList.matches(":hover");
+  /** @param {HeldGroup} group */
   const stays = (group) => pointed || hasFocus(rowOf(group)) || Date.now() - (group.overAt ?? 0) < LINGER_MS;
   if (!hasFocus(heldList) && !heldShown.some(stays)) return told;
   const now = new Map(told.map((group) => [group.group, group]));
@@ -33,6 +41,7 @@ function merged(told) {
   return [...stay.map((group) => now.get(group.group) ?? { ...group, over: true }), ...told.filter((group) => !known.has(group.group))];
 }
 
+/** @param {HeldGroup} group */
 function heldRow(group) {
   const words = make("p", { className: "words", dir: "auto" });
   const row = make("li", { tabIndex: -1 }, words, make("p", { className: "about" }, make("span", { className: "badge" }), make("span"), make("span")));
@@ -41,6 +50,9 @@ function heldRow(group) {
   return row;
 }
 
+/**
+ * @param {HTMLElement} row
+ * @param {HeldGroup} group */
 function deciding(row, group) {
   const yes = make("button", { type: "button", className: "danger yes" });
   const never = make("button", { type: "button", className: "danger never" });
@@ -49,16 +61,23 @@ function deciding(row, group) {
   const reason = make("input", { id: name, required: true, maxLength: 200, autocomplete: "off" });
   reason.setAttribute("list", "held-reasons");
   const back = make("button", { type: "button", className: "quiet" }, word("ops.held_back"));
-  const form = make("form", { className: "row", hidden: true }, make("label", { htmlFor: name }, word("ops.held_reason")), reason,
-    make("button", { className: "main" }), back);
+  const form = make(
+    "form",
+    { className: "row", hidden: true },
+    make("label", { htmlFor: name }, word("ops.held_reason")),
+    reason,
+    make("button", { className: "main" }),
+    back,
+  );
+  /** @param {boolean} is */
   const open = (is) => {
     form.hidden = !is;
     no.setAttribute("aria-expanded", String(is));
     (is ? reason : no).focus();
   };
-  yes.addEventListener("click", () => decide(row, true));
+  yes.addEventListener("click", () => decide(row, true, ""));
   never.addEventListener("click", () => decide(row, true, "", true));
-  no.addEventListener("click", () => open(form.hidden));
+  no.addEventListener("click", () => open(form.hidden === true));
   back.addEventListener("click", () => open(false));
   form.addEventListener("keydown", (event) => event.key === "Escape" && open(false));
   form.addEventListener("submit", (event) => {
@@ -68,13 +87,16 @@ function deciding(row, group) {
   return [make("fieldset", { className: "acts" }, yes, never, no), form];
 }
 
+/**
+ * @param {any} row
+ * @param {HeldGroup} group */
 function showHeld(row, group) {
   say(row.children[0], group.text);
   row.children[0].tabIndex = group.text.length > LONG ? 0 : -1;
   const [why, count, until] = row.children[1].children;
   say(why, word(`reason.${group.reason}`));
   say(count, group.count === 1 ? word("ops.held_one") : word("ops.held_many", { n: group.count }));
-  const left = Math.max(0, Date.parse(group.until) - now());
+  const left = Math.max(0, Date.parse(group.until) - now().getTime());
   const facts = { at: dateAndClock(group.until).slice(5, 16), h: Math.floor(left / 3600000), m: Math.floor((left % 3600000) / 60000) };
   say(until, word("ops.held_until", facts));
   until.classList.toggle("bad", left < HURRY_MS);
@@ -85,6 +107,9 @@ function showHeld(row, group) {
   if (mayDecide) showActs(row, group);
 }
 
+/**
+ * @param {any} row
+ * @param {HeldGroup} group */
 function showActs(row, group) {
   const n = group.ids.length;
   const isDoubtful = group.reason === "doubtful"; // it refuses one order, unless it is said to refuse calls, too
@@ -101,6 +126,11 @@ function showActs(row, group) {
   row.querySelector("input").value = "";
 }
 
+/**
+ * @param {any} row
+ * @param {boolean} refusal
+ * @param {string} reason
+ * @param {boolean} never */
 async function decide(row, refusal, reason, never = false) {
   const group = groupOf(row);
   const byKeyboard = Boolean(row.querySelector(":focus-visible"));
@@ -116,7 +146,7 @@ async function decide(row, refusal, reason, never = false) {
     if (gone) told.push(word("ops.held_gone", { n: gone }));
     if (own) told.push(word("ops.held_own", { n: own }));
     say(said, told.join(" "));
-    if (decided === group.ids.length) group.ids.forEach((id) => decidedHere.add(id));
+    if (decided === group.ids.length) for (const id of group.ids) decidedHere.add(id);
     group.over = decided === group.count;
     if (group.over) group.overAt = Date.now();
   } else say(said, wrongField(answer));
@@ -126,9 +156,11 @@ async function decide(row, refusal, reason, never = false) {
   if (answer.ok) await refreshHeld();
 }
 
-/** Go on by keyboard: at the words that come next, not at a button - a key that is held down decides nothing unread. */
+/** Go on by keyboard: at the words that come next, not at a button - a key that is held down decides nothing unread.
+ * @param {any} row
+ * @param {boolean} done */
 function goOn(row, done) {
-  const rows = [...heldList.children];
+  const rows = all(":scope > li", heldList);
   const after = [...rows.slice(rows.indexOf(row)), ...rows];
   const next = done ? after.find((each) => !each.classList.contains("over")) : row;
   (next ?? byId("main")).focus({ preventScroll: !next });

@@ -2,7 +2,7 @@
 import { blame, byId, call, say, word, wrong, wrongField } from "./common.js";
 import { numberTrouble } from "./fields.js";
 import { askEnding, goOn, keepCall } from "./phone.js";
-import { desk } from "./steps.js";
+import { desk, theCall } from "./steps.js";
 
 function askRefusal() {
   const dialog = byId("refusal");
@@ -16,11 +16,13 @@ function askRefusal() {
   (byId("refused-number").value ? byId("refuse-do") : byId("refused-number")).focus();
 }
 
+/** @param {Event} event */
 async function refuse(event) {
   event.preventDefault();
   if (byId("refuse-do").disabled) return;
   const [number, carrier] = [byId("refused-number"), byId("refused-carrier").value];
-  const [agent, recording] = ["agent", "recording"].map((id) => byId(id).value.trim());
+  const [agent, recording] = [byId("agent"), byId("recording")].map((field) => field.value.trim());
+  /** @type {Record<string, string>} */
   const body = { msisdn: number.value.trim(), channel: "voice" };
   if (carrier) body.carrier = carrier;
   if (agent) body.agent = agent;
@@ -32,13 +34,14 @@ async function refuse(event) {
   if (answer.ok) {
     byId("refusal").close();
     say(byId("refused"), word("desk.refused"));
-    if (desk.call?.id) { // what is left of the call is its end
-      keepCall({ ...desk.call, refused: true });
+    if (desk.call?.id) {
+      // what is left of the call is its end
+      keepCall({ ...theCall(), refused: true });
       return askEnding();
     }
     return goOn(Boolean(desk.order));
   }
-  const atNumber = answer.status === 422 && (answer.body.errors ?? []).some((each) => each.field === "msisdn");
+  const atNumber = answer.status === 422 && (answer.body.errors ?? []).some((/** @type {Api.FieldProblem} */ each) => each.field === "msisdn");
   blame(number, atNumber ? numberTrouble(number.value, wrong(answer)) : "");
   if (atNumber) return number.focus();
   say(byId("refusal-wrong"), wrongField(answer));

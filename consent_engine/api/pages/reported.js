@@ -1,44 +1,72 @@
 // /reports: the list, the next due first; a decision by two keys: the class, then Enter. What a reporter reads stands there before it is sent.
-import { PAGE, announce, byId, call, every, fit, isShown, make, say, sayAsOf, word, wrong, wrongField } from "./common.js";
-import { chosen, nextReward, one, showAnswer, showOne } from "./around.js";
+
+import { chosen, nextReward, one, showAnswer, showOne, theOne } from "./around.js";
+import { all, announce, byId, call, every, fit, isShown, make, PAGE, say, sayAsOf, targetOf, word, wrong, wrongField } from "./common.js";
 
 const DUE_EVERY_S = 15;
+/** @type {Record<Shown, string[]>} */
 const SHOWN = {
-  due: ["/reports/due?"], rewards: ["/v1/reports?state=decided&reward=granted&limit=50&", "/v1/reports?state=decided&reward=eligible&limit=50&"],
+  due: ["/reports/due?"],
+  rewards: ["/v1/reports?state=decided&reward=granted&limit=50&", "/v1/reports?state=decided&reward=eligible&limit=50&"],
   decided: ["/v1/reports?state=decided&limit=50&"],
 };
+/** @type {Shown} */
 let shown = "due"; // which list
+/** @type {Api.ReportView[]} */
 let listed = []; // as it was told
 let asked = 0; // the newest request: an answer to an older one is not shown any more
 
+/** @param {Api.ReportView} each */
 function dueRow(each) {
-  const row = make("li", {}, make("button", { type: "button", className: "link" }, each.number),
-    make("span", { className: "muted" }, ` ${word(`report_door.${each.channel}`)} · ${word(`carrier.${each.carrier}`)} `), make("span", { className: "block" }), make("span", { className: "block muted" }));
-  row.firstChild.addEventListener("click", () => open(each.id));
+  const row = make(
+    "li",
+    {},
+    make("button", { type: "button", className: "link" }, each.number),
+    make("span", { className: "muted" }, ` ${word(`report_door.${each.channel}`)} · ${word(`carrier.${each.carrier}`)} `),
+    make("span", { className: "block" }),
+    make("span", { className: "block muted" }),
+  );
+  row.firstChild?.addEventListener("click", () => open(each.id));
   return row;
 }
 
-/** Marks the report that is looked at. */
+/** Marks the report that is looked at.
+ * @param {Element} row
+ * @param {boolean} isCurrent */
 function mark(row, isCurrent) {
   if (isCurrent) row.setAttribute("aria-current", "true");
   else row.removeAttribute("aria-current");
 }
 
+/** @param {DueReports} body */
 function showList(body) {
-  fit(byId("due"), listed, (each) => each.id, dueRow, (row, each) => {
-    mark(row, each.id === one?.report.id);
-    say(row.children[2], word(`report_class.${each.class}`));
-    const due = each.state === "open" ? word("reported.due", { at: each.due.answer_by.slice(0, 10) }) : `${word("ops.reward")}${word("ops.because")}${word(`reward.${each.reward}`)}`;
-    say(row.children[3], `${due}${each.overdue ? ` · ${word("ops.overdue")}` : ""}`);
-    row.children[3].className = `block ${each.overdue ? "bad" : "muted"}`;
-  });
+  fit(
+    byId("due"),
+    listed,
+    (each) => each.id,
+    dueRow,
+    (row, each) => {
+      mark(row, each.id === one?.report.id);
+      say(row.children[2], word(`report_class.${each.class}`));
+      const due =
+        each.state === "open"
+          ? word("reported.due", { at: each.due.answer_by.slice(0, 10) })
+          : `${word("ops.reward")}${word("ops.because")}${word(`reward.${each.reward}`)}`;
+      say(row.children[3], `${due}${each.overdue ? ` · ${word("ops.overdue")}` : ""}`);
+      row.children[3].className = `block ${each.overdue ? "bad" : "muted"}`;
+    },
+  );
   const none = word(`reported.none_${shown}`);
-  say(byId("due-told"), listed.length === 0 ? none : shown === "due" ? word("reported.open", { n: body.open, late: body.overdue }) : word("reported.listed", { n: listed.length }));
+  say(
+    byId("due-told"),
+    listed.length === 0 ? none : shown === "due" ? word("reported.open", { n: body.open, late: body.overdue }) : word("reported.listed", { n: listed.length }),
+  );
   byId("due-told").classList.toggle("bad", Boolean(body.overdue));
-  for (const button of document.querySelectorAll("[data-shown]")) button.setAttribute("aria-pressed", String(button.dataset.shown === shown));
+  for (const button of all("[data-shown]")) button.setAttribute("aria-pressed", String(button.dataset.shown === shown));
 }
 
-/** Load the list. wait: with all that was told and decided by now */
+/** Load the list. wait: with all that was told and decided by now
+ * @param {boolean} wait */
 async function load(wait = false) {
   const wanted = shown;
   const answers = await Promise.all(SHOWN[wanted].map((path) => call("GET", `${path}wait=${wait}`)));
@@ -52,7 +80,8 @@ async function load(wait = false) {
   sayAsOf(byId("due"), answers[0].body);
 }
 
-/** A report, at an address of its own. */
+/** A report, at an address of its own.
+ * @param {string} id */
 async function open(id) {
   const turn = ++asked;
   const answer = await call("GET", `/reports/around/${id}`);
@@ -61,9 +90,10 @@ async function open(id) {
   say(byId("wrong"), "");
   history.replaceState(null, "", `#${id}`);
   showOne(answer.body);
-  for (const row of byId("due").children) mark(row, row.dataset.key === id);
+  for (const row of all(":scope > li", byId("due"))) mark(row, row.dataset.key === id);
 }
 
+/** @param {Shown} which */
 async function look(which) {
   shown = which;
   await load(true);
@@ -71,14 +101,18 @@ async function look(which) {
   else showOne(null);
 }
 
+/** @param {number} by */
 function move(by) {
   const at = listed.findIndex((each) => each.id === one?.report.id);
   const to = listed[at < 0 ? 0 : at + by];
   if (to) open(to.id).then(() => byId("one").focus());
 }
 
+/**
+ * @param {any} body
+ * @param {string} done */
 async function decided(body, done) {
-  const id = one.report.id;
+  const id = theOne().report.id;
   const at = listed.findIndex((each) => each.id === id);
   const following = listed[at + 1] ?? listed.find((each) => each.id !== id);
   byId("send").disabled = true;
@@ -99,24 +133,46 @@ byId("decide").addEventListener("submit", (event) => {
   event.preventDefault();
   const { found, reward } = chosen();
   if (!found || byId("send").disabled) return;
+  /** @type {Record<string, string>} */
   const body = { class: found, note: byId("note").value, forwarded: PAGE.others.includes(found) ? byId("forwarded").value : "" };
   if (reward) body.reward = reward;
-  decided(body, word("reported.done", { number: one.report.number, found: word(`report_class.${found}`) }));
+  decided(body, word("reported.done", { number: theOne().report.number, found: word(`report_class.${found}`) }));
 });
-for (const [id, reward] of [["grant", "granted"], ["pay", "paid"], ["none", "none"]]) {
-  byId(id).addEventListener("click", () => decided({ class: one.report.class, reward }, word("reported.done_reward", { number: one.report.number, reward: word(`reward.${reward}`) })));
+for (const [id, reward] of /** @type {const} */ ([
+  ["grant", "granted"],
+  ["pay", "paid"],
+  ["none", "none"],
+])) {
+  byId(id).addEventListener("click", () =>
+    decided({ class: theOne().report.class, reward }, word("reported.done_reward", { number: theOne().report.number, reward: word(`reward.${reward}`) })),
+  );
 }
 byId("next").addEventListener("click", () => move(1));
-for (const button of document.querySelectorAll("[data-shown]")) button.addEventListener("click", () => look(button.dataset.shown));
+for (const button of all("[data-shown]")) button.addEventListener("click", () => look(/** @type {Shown} */ (button.dataset.shown)));
 
-const press = (...ids) => ids.map(byId).find((button) => !button.hidden && !button.closest("[hidden]"))?.click();
+/** @param {...(keyof Elements)} ids */
+const press = (...ids) =>
+  ids
+    .map(byId)
+    .find((button) => !button.hidden && !button.closest("[hidden]"))
+    ?.click();
+/** @type {Record<string, () => void>} */
 const KEYS = { j: () => move(1), k: () => move(-1), n: () => press("none"), g: () => (byId("decide-card").hidden ? press("grant", "pay") : nextReward()) };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || !byId("keys-on").checked || event.target.closest("input:not([type=radio]):not([type=checkbox]), select")) return;
+  if (
+    event.ctrlKey ||
+    event.altKey ||
+    event.metaKey ||
+    !byId("keys-on").checked ||
+    targetOf(event).closest("input:not([type=radio]):not([type=checkbox]), select")
+  )
+    return;
   const box = byId("decide-card").hidden ? null : byId("kinds").querySelectorAll("input")[Number(event.key) - 1];
-  if (box && !box.disabled) box.checked = true, showAnswer();
-  else if (event.key === "Enter" && !event.target.closest("button, a") && chosen().found && !byId("decide-card").hidden) byId("decide").requestSubmit();
+  if (box && !box.disabled) {
+    box.checked = true;
+    showAnswer();
+  } else if (event.key === "Enter" && !targetOf(event).closest("button, a") && chosen().found && !byId("decide-card").hidden) byId("decide").requestSubmit();
   else if (KEYS[event.key.toLowerCase()]) KEYS[event.key.toLowerCase()]();
   else return;
   event.preventDefault();

@@ -84,7 +84,7 @@ async def posted_form(request: Request, most: int, fields: int) -> dict[str, str
 _PAGES = files("consent_engine.api") / "pages"
 ONE = ".single"
 """The suffix of a word's singular form, beside the plural under the plain name."""
-_ALWAYS = (
+ALWAYS = (
     "desk.check_field",
     "desk.fill",
     "desk.live",
@@ -95,7 +95,7 @@ _ALWAYS = (
     "stage.",
     "state.",
 )
-_SAID = {
+SAID = {
     "desk": """bar. carrier. delivery. desk. dial. ending. notice. ops.between ops.number ops.order ops.plan
         order.erased order.masked order.named order.quoted outcome. purpose. reason. say. script. seen.
         trigger. violation. why.""",
@@ -117,14 +117,14 @@ _SAID = {
 """The words that a page's scripts may say, by the beginnings of their names. `make check` finds one that is missing: a
 script is checked with the words of each page that it is part of.
 """
-WORDS_OF = {f"{page}.{language}.js": (page, language) for page in _SAID for language in LANGUAGES}
+WORDS_OF = {f"{page}.{language}.js": (page, language) for page in SAID for language in LANGUAGES}
 """The modules of words, by name: the page and the language of each."""
 
 
 @cache
 def words_of(page: str, language: str) -> Mapping[str, str]:
     """Return the words of a page's scripts. Raises KeyError if it has none."""
-    begins = (*_ALWAYS, *_SAID[page].split())
+    begins = (*ALWAYS, *SAID[page].split())
     return {name: said for name, said in words(language).items() if name.startswith(begins)}
 
 
@@ -243,7 +243,7 @@ def page(
     stem = name.removesuffix(".html")
     role, days = session.caller.role if session else "", front_of(request).days
     html = _templates().get_template(name).render(
-        t=words(language), scripts=[f"{stem}.{language}.js", f"{stem}.js"] if stem in _SAID else [], banner=banner,
+        t=words(language), scripts=[f"{stem}.{language}.js", f"{stem}.js"] if stem in SAID else [], banner=banner,
         zone=front_of(request).zone, when=partial(when, days),
         language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
