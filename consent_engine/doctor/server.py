@@ -21,7 +21,7 @@ def server(looked: Server, settings: Settings, cli: str, known: int | None = Non
     yield from _version(looked.info)
     yield from _durable(looked, settings, cli)
     yield from _failing(looked, cli)
-    yield from _room(looked, cli)
+    yield from _memory(looked, cli)
     yield from _copies(looked.info, settings, cli)
     if known is not None:
         yield from _promoted(max(known, len(_replicas(looked.info))), settings)
@@ -82,7 +82,7 @@ def _failing(looked: Server, cli: str) -> Iterator[Finding]:
         )
 
 
-def _room(looked: Server, cli: str) -> Iterator[Finding]:
+def _memory(looked: Server, cli: str) -> Iterator[Finding]:
     info, most = looked.info, int(looked.info.get("maxmemory", 0))
     if most and info["used_memory"] > NEARLY_FULL * most:
         yield bad(

@@ -101,7 +101,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[ServerMemory], float | None]], ...] = (
 )
 
 
-def of_rooms(engine: Engine) -> Iterator[Metric]:
+def of_server_memory(engine: Engine) -> Iterator[Metric]:
     """Each server's memory and file, also of RQ's server where it is another one. Raises StoreUnavailable."""
     rooms = engine.lanes.rooms()
     of_jobs = engine.queue.room()
@@ -354,7 +354,7 @@ def of_store(engine: Engine) -> Iterator[Metric]:
     yield from of_outside(health)
     yield of_paused({target: each.at for target, each in engine.registry.pauses.standing().items()}, health, now)
     yield of_rates(engine)
-    yield from of_rooms(engine)
+    yield from of_server_memory(engine)
     yield from of_codes(engine.reports.codes(), engine.reports.terms.codes_an_hour)
     yield from of_publication(_unshown(engine, now))
     journal = engine.store.journal.waiting()

@@ -4,7 +4,7 @@ for letters. Doubtful ones: a short answer that negates, or orders an end, in wo
 Lists of refusals never end, so in doubt the default turns: a negation before a stem of consent, contact or offer is
 enough, unless it is gone once the harmless forms are taken out. A person reads the reply.
 
-The stems are data. The patterns made of them match a text as `folding.plain` leaves it, and cannot run away: the text
+The stems are data. The patterns made of them match a text as `plain` leaves it, and cannot run away: the text
 is short, every gap is bounded, and no repetition holds another repetition.
 """
 

@@ -1,6 +1,6 @@
 """The sentences of the grammar, as data: patterns of refusals, of replies for a person, of machines' replies.
 
-All match a text as `folding.plain` leaves it, the refusals without its blanks. None can run away: no repetition holds
+All match a text as `plain` leaves it, the refusals without its blanks. None can run away: no repetition holds
 another repetition, and how far a pattern may reach is bounded.
 """
 

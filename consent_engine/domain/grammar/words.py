@@ -1,6 +1,6 @@
 """The words of the grammar, as data. A change of them is a new EDITION; `docs/replies.md` shows them to people.
 
-Every word stands here as `folding.plain` leaves it: plain forms, lower case, simplified characters.
+Every word stands here as `plain` leaves it: plain forms, lower case, simplified characters.
 """
 
 EDITION = 3

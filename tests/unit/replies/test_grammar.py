@@ -9,8 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.grammar import EDITION, Keyword, Reason, counted, folded, patterns, read, usable_code, words
-from consent_engine.domain.grammar.folding import plain
+from consent_engine.domain.grammar import (
+    EDITION,
+    Keyword,
+    Reason,
+    counted,
+    folded,
+    patterns,
+    plain,
+    read,
+    usable_code,
+    words,
+)
 from tests.unit.replies.corpus import labelled
 from tests.unit.replies.oracle import says
 
