@@ -15,7 +15,7 @@ from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import Entry, Line
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.offer.offer import Policy
-from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
+from consent_engine.domain.order.facts import Barred, Ended, Fact, ResendAsked, Woke
 from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.recall import changing
@@ -139,7 +139,7 @@ def recording(
         word = yield from save(commit, prove=prove)
         if word is CommitResult.OK:
             return saved(after, commit.records[0])
-        if word is CommitResult.GUARDED and isinstance(fact, Ended | Woke):
+        if word is CommitResult.GUARDED and isinstance(fact, Ended | Woke | ResendAsked):
             fact = replace(fact, waits=True)
         held = None if word is CommitResult.LOST else held
         raise Stale

@@ -180,6 +180,10 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
         raise NotWaiting(
             "the subscriber's last reply may be a refusal: a person decides first", state=order.state.value
         )
+    if fact.waits:
+        raise NotWaiting(
+            "the subscriber's last message is not read yet: try again in a moment", state=order.state.value
+        )
     already = sum(1 for _ in order.all(Trigger.ASKED_AGAIN))
     asked = order.effects.get(sms_effect(Purpose.CONFIRMATION, already + 1)) if already else None
     if asked is not None and not asked.parked:  # it is on its way: a request made twice, or not answered, counts once
@@ -187,7 +191,7 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
     if already >= order.doc.policy.resend_max:
         raise TooManyResends(f"the question was asked again {already} times: that is as often as may be")
     event = Event.of(details.AskedAgain(n=already + 2), now, fact.op, by=fact.by)
-    return note(order, event, say(Purpose.CONFIRMATION, now, already + 2))
+    return replace(note(order, event, say(Purpose.CONFIRMATION, now, already + 2)), guard=now)
 
 
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:

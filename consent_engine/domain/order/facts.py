@@ -204,10 +204,11 @@ class NumberChanged(Struct, frozen=True):
 
 
 class ResendAsked(Struct, frozen=True):
-    """A request to send the question again; the window goes on."""
+    """A request to send the question again; the window goes on. waits: a message is unread, which may be the answer."""
 
     op: str
     by: str
+    waits: bool = False
 
 
 Fact = (

@@ -506,6 +506,21 @@ def test_a_question_on_the_stuck_list_is_not_asked_under_a_suspicion_though_a_pe
     assert purposes(world).count("confirmation") == asked_before
 
 
+@pytest.mark.parametrize(("word", "state"), [("TD", "declined"), ("不", "declined"), ("乱七八糟", "awaiting_reply")])
+def test_nobody_is_asked_again_while_an_answer_is_unread(world, word, state):
+    order = asked(world)
+    world.clock.forward(seconds=60)
+    world.say(word)
+    with pytest.raises(NotWaiting, match="not read yet"):
+        world.engine.resend(order.id, "A1024")
+    world.run()
+    assert (world.state(order), len(world.texts("confirmation"))) == (state, 1)
+    if state == "awaiting_reply":
+        world.engine.resend(order.id, "A1024")
+        world.run()
+        assert len(world.texts("confirmation")) == 2
+
+
 def test_nobody_is_asked_again_under_a_suspicion(world):
     order = asked(world)
     world.engine.resend(order.id, "A1024")
