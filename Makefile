@@ -42,6 +42,7 @@ ifeq ($(ARGS),)
 	@$(PY) -m benchmarks.http.axe
 endif
 
+# The last asks for npm (Debian: nodejs, npm); nothing else here does.
 check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .
 	@echo "== ruff check"; $(PY) -m ruff check .

@@ -62,7 +62,7 @@ def shapes() -> str:
 def words(page: str) -> str:
     """Declare the words of a page."""
     names = [json.dumps(name) for name in words_of(page, "zh")]
-    groups = [each for each in (*SAID[page].split(), *ALWAYS) if each.endswith(".") and each not in OF_PAGES]
+    groups = [each for each in f"{SAID[page]} {ALWAYS}".split() if each.endswith(".") and each not in OF_PAGES]
     return f"type Word = {' | '.join([*names, *(f'`{each}${{string}}`' for each in groups)])};\n"
 
 

@@ -84,17 +84,7 @@ async def posted_form(request: Request, most: int, fields: int) -> dict[str, str
 _PAGES = files("consent_engine.api") / "pages"
 ONE = ".single"
 """The suffix of a word's singular form, beside the plural under the plain name."""
-ALWAYS = (
-    "desk.check_field",
-    "desk.fill",
-    "desk.live",
-    "desk.reconnecting",
-    "list.",
-    "problem.",
-    "span.",
-    "stage.",
-    "state.",
-)
+ALWAYS = "desk.check_field desk.fill desk.live desk.reconnecting list. problem. span. stage. state."
 SAID = {
     "desk": """bar. carrier. delivery. desk. dial. ending. notice. ops.between ops.number ops.order ops.plan
         order.erased order.masked order.named order.quoted outcome. purpose. reason. say. script. seen.
@@ -124,7 +114,7 @@ WORDS_OF = {f"{page}.{language}.js": (page, language) for page in SAID for langu
 @cache
 def words_of(page: str, language: str) -> Mapping[str, str]:
     """Return the words of a page's scripts. Raises KeyError if it has none."""
-    begins = (*ALWAYS, *SAID[page].split())
+    begins = tuple(f"{ALWAYS} {SAID[page]}".split())
     return {name: said for name, said in words(language).items() if name.startswith(begins)}
 
 
