@@ -87,7 +87,7 @@ class LeaseOnCommit:
         order = change.record
         if at is None or not isinstance(order, Order):
             return None
-        put = next((each for each in change.put if _goes(each, at, others)), None)
+        put = next((each for each in change.put if _goes(each, at)), None)
         if put is None:
             return None
         work = self._work(put.effect, order.doc.carrier)
@@ -103,14 +103,10 @@ class LeaseOnCommit:
         return Carried(Save(commit, ask.prove or activates), work, leased)
 
 
-def _goes(put: Put, at: Millis, others: Sequence[Change]) -> bool:
-    """Whether an effect is due at once: a notification; or an activation, where the YES is the last known message of
-    its line. Its commit names the line as it was read, on which nothing bars it.
-    """
+def _goes(put: Put, at: Millis) -> bool:
+    """Whether an effect is a notification, or an activation, that is due at once and was never begun."""
     pending, is_due = put.pending, 0 <= put.due <= at
-    if put.effect not in {ACTIVATE, NOTIFICATION} or not is_due or pending.attempts or pending.doubts:
-        return False
-    return put.effect == NOTIFICATION or any(each.release for each in others)
+    return put.effect in {ACTIVATE, NOTIFICATION} and is_due and not (pending.attempts or pending.doubts)
 
 
 KNOWN_S = 1.0
