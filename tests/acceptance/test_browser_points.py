@@ -239,6 +239,7 @@ def test_help_prints_a_page_a_role_chinese_first(home, tab):
     assert admin.page.pdf(format="A4").count(SHEET) == admin.page.locator("section.help").count() == len(Role)
 
 
+@pytest.mark.usefixtures("order")  # a list to be shown, also where this test runs alone
 def test_a_page_is_painted_and_answers_within_its_budget(home, tab):
     """Milliseconds in units of a line of text, the fastest of a few loads: a busy machine is slower at both."""
     ops, least = tab("ops", "/ops"), {}
