@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,8 +77,9 @@ def stub(port: int) -> None:
 class Town:
     """An installation with its stub."""
 
-    def __init__(self, found: Installation, port: int) -> None:
+    def __init__(self, found: Installation, port: int, environ: Mapping[str, str]) -> None:
         self.engine: Engine = found.engine()
+        self.environ = {**environ, **found.environ()}
         self._seen = f"http://127.0.0.1:{port}/seen"
         self._placed = 0
 
@@ -175,7 +176,7 @@ def town(workers: int, **settings: str) -> Iterator[Town]:
             env = environ | found.environ() | {"PYTHONPATH": str(Path(__file__).parents[2])}
             working = [subprocess.Popen(command, env=env, stdout=log, stderr=log) for _ in range(workers)]
             try:
-                made = Town(found, port)
+                made = Town(found, port, environ)
                 yield made
             finally:
                 for each in working:
