@@ -52,7 +52,11 @@ def test_reconcile_refuses_what_it_cannot_compare_in_one_line(real, consent, tmp
     for words, told in {
         (str(tmp_path / "none.csv"),): "none.csv: No such file or directory",
         (str(file),): "no column caller, number, start in the first line, which has a, b: name them with --columns",
-        (str(file), "--columns", "number"): "--columns: must be like number=called",
+        (
+            str(file),
+            "--columns",
+            "number",
+        ): "--columns: must be like caller=...,number=...,start=...; each by its name in the file",
         (str(file), "--within", "2h"): "--within: must be at least 1ms",
     }.items():
         status, out, err = consent("reconcile", *words)
