@@ -25,21 +25,17 @@ from consent_engine.api.routes import (
     endings,
     health,
     lines,
-    metrics_endpoint,
     order_stream,
     orders,
     pauses,
-    permits,
     persons,
     plans,
     public_log,
     refusals,
     registrations,
     reports,
-    reveals,
     reviews,
     stuck,
-    tariff_versions,
     tariffs,
     undeliverable,
     webhooks,
@@ -57,11 +53,11 @@ from consent_engine.wiring import Installation, certificates
 
 log = logging.getLogger(__name__)
 PARTS = (
-    orders.operations, order_stream.operations, permits.operations, calls.operations, reviews.operations,
+    orders.operations, order_stream.operations, calls.permitting, calls.operations, reviews.operations,
     refusals.operations, registrations.operations, plans.operations, lines.operations, stuck.operations,
-    pauses.operations, tariffs.operations, calls.transcripts, undeliverable.operations, tariff_versions.operations,
-    webhooks.operations, health.operations, metrics_endpoint.operations, reports.operations, persons.operations,
-    reveals.operations, docs.operations, endings.operations, public_log.operations,
+    pauses.operations, tariffs.operations, calls.transcripts, undeliverable.operations, tariffs.versions,
+    webhooks.operations, health.operations, reports.operations, persons.operations,
+    orders.revealing, docs.operations, endings.operations, public_log.operations,
 )  # fmt: skip
 """The parts of the API, the most requested first: addresses are compared in this order."""
 BACKLOG = 2048
@@ -89,7 +85,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with metrics_endpoint.own_address(metrics_socket, metrics):
+        async with health.own_address(metrics_socket, metrics):
             yield
         front.close()
 

@@ -44,7 +44,7 @@ async def look(plans: "Sequence[Plan]", addresses: "Addresses", pages: "TariffPa
 async def _one(
     plan: "Plan", published: "Publication", addresses: "Addresses", pages: "TariffPages", free: asyncio.Semaphore
 ) -> Looked:
-    from consent_engine.api.routes.tariff_versions import not_shown
+    from consent_engine.api.routes.tariffs import not_shown
     from consent_engine.domain.offer.address import Kind
     from consent_engine.engine.publication import found_at
 

@@ -35,7 +35,7 @@ def load(
     \f
     Raises Malformed for a plan that our own page would not show completely.
     """
-    from consent_engine.api.routes.tariff_versions import not_shown
+    from consent_engine.api.routes.tariffs import not_shown
     from consent_engine.config.plan_file import plans_from
     from consent_engine.domain.offer.versions import Proposal
 

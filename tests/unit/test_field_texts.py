@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from consent_engine.api.routes.tariff_versions import own_page
+from consent_engine.api.routes.tariffs import own_page
 from consent_engine.domain.admission.admit import MOST, too_long
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, Purpose

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from consent_engine.api.routes.tariff_versions import not_shown
+from consent_engine.api.routes.tariffs import not_shown
 from consent_engine.domain.offer.address import Template
 from consent_engine.domain.texts.confirmation_fields import disclosures
 from consent_engine.domain.texts.page import lacking, read

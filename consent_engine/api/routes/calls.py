@@ -1,19 +1,21 @@
-"""Calls over HTTP: start, end, show and list them, and add their words, for the reviewer."""
+"""Calls over HTTP: ask for permits to dial; start, end, show and list them; add their words, for the reviewer."""
 
 import re
+from functools import lru_cache
 
+from msgspec.json import encode
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.http.bodies import MOST_LIST, parse, read_json, read_json_body
+from consent_engine.api.http.bodies import KIB, MOST_LIST, parse, read_json, read_json_body
 from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListCalls, Paged
 from consent_engine.api.routes.orders import idempotency_key
-from consent_engine.api.schemas.calls import CallList, CallView, Transcribe
-from consent_engine.api.schemas.forms import read
-from consent_engine.api.schemas.views import AsOf
+from consent_engine.api.schemas.calls import CallList, CallView, PermitsView, Transcribe
+from consent_engine.api.schemas.forms import AskPermits, read
+from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import AGENT, AGENT_OR_OPS, CALL_LISTER, CALL_READER, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.call_request import (
@@ -32,9 +34,12 @@ from consent_engine.domain.call.call import (
     CallNotFound,
     RecordingReused,
 )
+from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.review import AlreadyTranscribed, Transcript
 from consent_engine.errors import IdempotencyConflict, Malformed, PlanUnknown
 from consent_engine.ports import ApiKey, CallFilter
@@ -141,3 +146,32 @@ async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView
     wanted = Transcript(call_id, caller.name, form.recording, form.spoken(), caller.created_at, anyone)
     call = await front_of(request).ask(lambda engine: engine.calls.transcribe(wanted))
     return view_of(call, caller)
+
+
+permitting = Operations("permits", "/v1/permits")
+MOST_PERMITS = 512 * KIB
+"""Enough for ten thousand numbers, however they are written, and some whitespace."""
+
+
+@permitting.add("POST", "", AGENT_OR_OPS, "Ask for permits to dial", PermitsView, body=AskPermits)
+async def permits(request: Request, caller: ApiKey) -> bytes:
+    """For each of up to 10000 numbers, in order: a permit to dial it and its expiry, or why it is denied and since
+    when. Decided as by /v1/callable; each request is kept as one record. Roles: agent, ops."""
+    body = await read_json(request, MOST_PERMITS)
+    return await front_of(request).ask(lambda engine: _answered(engine, read(AskPermits, body), caller.name))
+
+
+def _answered(engine: Engine, form: AskPermits, by: str) -> bytes:
+    carrier = form.carrier.value
+    if form.plan:
+        engine.catalogue.carrier_of(form.plan, carrier)
+    given = engine.dialler.permits(PermitsAsked([Msisdn(each) for each in form.msisdns], carrier, form.plan, by))
+    until = instant(given.until)
+    rows = [{"permit": token, "until": until} if token else _denied(dial) for dial, token in given.answers]
+    return encode({"id": given.request, "permits": rows})
+
+
+@lru_cache(1024)
+def _denied(dial: Dial) -> dict[str, str]:
+    said = {"denied": dial.reason.value} if dial.reason else {}
+    return said | ({"since": instant(dial.since)} if dial.since else {})

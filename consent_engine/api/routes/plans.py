@@ -7,7 +7,7 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import NO_BODY, Operations, answered
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json, read_json_if_any
 from consent_engine.api.http.queries import WhichVersion
-from consent_engine.api.routes import tariff_versions
+from consent_engine.api.routes import tariffs
 from consent_engine.api.schemas.forms import ApprovePlan, Attest, read
 from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView, ProposalView
@@ -65,7 +65,7 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     proposal took its place is 409 `proposal_replaced`: a request that was sent again changes nothing; name the `hash`
     of the newer one in the header to replace it. Role: admin."""
     wanted = _wanted(await read_json(request), code)
-    if lacks := tariff_versions.not_shown(wanted):
+    if lacks := tariffs.not_shown(wanted):
         raise Malformed([FieldError("published", "not_shown", f"our own page of it would lack {', '.join(lacks)}")])
 
     over = request.headers.getlist(openapi.REPLACES["name"])

@@ -1,6 +1,9 @@
-"""Public tariffs: a page and JSON, without a key, a script or the internet."""
+"""Public tariffs, and each in every version that was ever on sale: pages and JSON, which stay readable without a key, a
+script or the internet.
+"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -10,13 +13,16 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.rendering import sheet
+from consent_engine.api.web.rendering import sheet, when
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.domain.texts.confirmation_fields import disclosures, price_of
+from consent_engine.domain.texts.page import lacking, read
 from consent_engine.engine.engine import Engine
+from consent_engine.errors import PlanNotFound
 
 operations = Operations("plans")
 SHOWN = {Sale.ON_SALE: "on_sale", Sale.WITHDRAWN: "withdrawn"}
@@ -46,7 +52,7 @@ async def tariffs(request: Request) -> Response:
     language = language_of(request)
     q = request.query_params.get("q", "").strip()[:MOST_SEARCHED]
     listed = [each for each in await _listed(request) if not q or _fits(each.plan, q.casefold())]
-    html, policy = _page(listed, language, q)
+    html, policy = _overview(listed, language, q)
     return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
 
 
@@ -62,7 +68,7 @@ def _fits(plan: Plan, words_: str) -> bool:
     return any(words_ in each.casefold() for each in texts)
 
 
-def _page(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:
+def _overview(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:
     template, style, policy = sheet("tariffs.html", "tariffs.css")
     carriers: list[dict[str, Any]] = [
         {"profile": profile, "plans": [each for each in listed if each.plan.carrier == carrier]}
@@ -92,3 +98,80 @@ def _price(plan: Plan, language: str) -> tuple[str, str]:
 def _is_link(url: str) -> bool:
     """Whether a browser can open the address; an app's own address is shown as text only."""
     return url.startswith(("https://", "http://", "/"))
+
+
+versions = Operations("plans")
+
+
+@versions.add("GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", PlanList, problems=(PlanNotFound,))
+async def tariff_versions(request: Request, code: str) -> Response:
+    """Every version that is or was on sale, newest first, each with its period. Needs no key."""
+    view = PlanList(items=await front_of(request).ask(lambda engine: _views(engine, code)))
+    return answered(view, headers=HEADERS)
+
+
+@versions.add(
+    "GET", "/tariffs/{code}/{version}.json", PUBLIC, "One version of a tariff", PlanView, problems=(PlanNotFound,)
+)
+async def tariff_version(request: Request, code: str, version: str) -> Response:
+    """A version that is or was on sale, with its period and its hash. Needs no key."""
+    view = _one(await front_of(request).ask(lambda engine: _views(engine, code)), version)
+    return answered(view, headers=HEADERS)
+
+
+@versions.add("GET", "/tariffs/{code}", PUBLIC)
+async def newest_page(request: Request, code: str) -> Response:
+    """Return the page of the newest version, which links to all earlier ones."""
+    views = await front_of(request).ask(lambda engine: _views(engine, code))
+    return _version_page(request, views[0], views)
+
+
+@versions.add("GET", "/tariffs/{code}/{version}", PUBLIC)
+async def version_page(request: Request, code: str, version: str) -> Response:
+    """Return the page of one version."""
+    views = await front_of(request).ask(lambda engine: _views(engine, code))
+    return _version_page(request, _one(views, version), views)
+
+
+def not_shown(plan: Plan) -> tuple[str, ...]:
+    """Name what our own page of a plan would lack: its hash, or fields. The page is rendered to find out."""
+    return lacking(plan, read("text/html", own_page(plan, "zh").encode()))
+
+
+def own_page(plan: Plan, language: str) -> str:
+    """Return our own page of a plan, as if this version were its only one."""
+    return _rendered(view := PlanView.of(Listed(plan)), [view], language)[0]
+
+
+def _version_page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Response:
+    language = language_of(request)
+    html, policy = _rendered(view, views, language, front_of(request).days)
+    return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
+
+
+def _rendered(view: PlanView, views: Sequence[PlanView], language: str, days: Days = CHINA) -> tuple[str, str]:
+    """Return the page, and the Content-Security-Policy for it."""
+    template, style, policy = sheet("tariff.html", "tariffs.css")
+    html = template.render(
+        plan=view, views=views, t=words(language), lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
+        other=next(each for each in LANGUAGES if each != language),
+        read_in=language if language in view.reads else "zh", when=partial(when, days),
+    )  # fmt: skip
+    return html, policy
+
+
+def _views(engine: Engine, code: str) -> list[PlanView]:
+    """Return every version that was ever public, newest first. Raises PlanNotFound if none was."""
+    listed = engine.catalogue.show(code)
+    shown = [each for each in reversed(listed.versions) if listed.was_public(each.number)]
+    if not shown:
+        raise PlanNotFound("no version of this tariff was ever on sale")
+    return [PlanView.of(listed, each) for each in shown]
+
+
+def _one(views: Sequence[PlanView], version: str) -> PlanView:
+    """Return one version. Raises PlanNotFound if it was never on sale."""
+    for view in views:
+        if str(view.version) == version:
+            return view
+    raise PlanNotFound("no such version of a tariff was ever on sale")

@@ -370,7 +370,7 @@ def test_an_archive_that_hangs_is_told_as_one_that_is_away_and_the_store_as_it_i
 def test_what_is_no_request_is_dropped_there_and_the_next_is_served(door, said, monkeypatch):
     with both(door, door.installation.engine) as (port, _):
         with monkeypatch.context() as hasty, socket.create_connection(("127.0.0.1", port), WAIT) as line:
-            hasty.setattr("consent_engine.api.routes.metrics_endpoint.ASK_S", 0.1)
+            hasty.setattr("consent_engine.api.routes.health.ASK_S", 0.1)
             line.sendall(said)
             try:
                 got = line.recv(100)
