@@ -62,7 +62,7 @@ interface Board extends AsOf {
   outside: { to: string; name: string; last_success: string | null; failed_share: number; failing_ms: number; refusing: boolean; down: boolean; rate: number | null; most: number }[];
   paused: Api.PauseRow[];
   retrying: { to: "bss" | "gateway"; name: string; reason: string; count: number; more: boolean; since: string; recovered: boolean }[];
-  dead: { plan: string; reason: string; count: number; since: string }[];
+  dead: Api.UndeliverableRow[];
   unshown: { plan: string; channel: string; why: string; since: string; sold_until: string | null }[];
   more_unshown: number;
   causes: Api.CauseRow[];

@@ -3,7 +3,7 @@ import { all, byId, clock, dateAndClock, make, PAGE, say, showFacts, word } from
 
 const GRAVE = ["ours_forbidden", "ours_unrecorded", "channel"];
 const REWARDS = /** @type {const} */ (["eligible", "granted", "none"]);
-export const DECIDES = ["ops", "admin"].includes(PAGE.role);
+const DECIDES = ["ops", "admin"].includes(PAGE.role);
 /** @type {Around | null} */
 export let one = null; // the report that is looked at, with all around it
 export const theOne = () => /** @type {Around} */ (one);

@@ -26,6 +26,15 @@ operations = Operations(whose=visitor_of)
 MOST_SHOWN = 200
 
 
+class FileRow(View):
+    """A file that was imported."""
+
+    sha256: str
+    lines: int = Field(description="without those refused")
+    refused: int
+    new: int | None = Field(description="numbers that were not restricted so before; null: it begins")
+
+
 class ActRow(View):
     """One act of a person."""
 
@@ -37,9 +46,10 @@ class ActRow(View):
     by: str
     what: str = Field(
         description="the order's id; how many orders an export had, and of which list; the kind and carrier of a "
-        "restriction; the lane or gateway; how many lines a file had, and of which kind"
+        "restriction; the lane or gateway; the kind of the restrictions that a list imports"
     )
-    reason: str
+    reason: str = Field(description="empty where a list is imported")
+    file: FileRow | None = Field(default=None, description="of a list that is imported")
 
 
 class Acts(View):
@@ -82,10 +92,10 @@ def _shown(reveal: Reveal) -> tuple[Millis, ActRow]:
     return reveal.at, _row(reveal.at, "exported", reveal.by, f"{reveal.size} · {reveal.what}", reveal.reason)
 
 
-def _imported(file: Import) -> tuple[Millis, ActRow]:
-    counts = f"file {file.digest}; refused: {file.refused}" + ("" if file.new is None else f"; new: {file.new}")
-    act = "importing" if file.new is None else "imported"
-    return file.at, _row(file.at, act, file.by, f"{file.lines} · {file.kind}", counts)
+def _imported(list_: Import) -> tuple[Millis, ActRow]:
+    file = FileRow(sha256=list_.digest, lines=list_.lines, refused=list_.refused, new=list_.new)
+    row = _row(list_.at, "importing" if list_.new is None else "imported", list_.by, list_.kind, "")
+    return list_.at, row.model_copy(update={"file": file})
 
 
 def _lifted(kept: str) -> tuple[Millis, ActRow]:

@@ -100,14 +100,23 @@ def test_an_import_is_an_act_for_an_audit_with_its_file_and_its_counts(door, imp
     assert reasons(door, NUMBER) == ["marketing_free"]
     auditor = door.sign_in(Role.AUDITOR)
     digest = hashlib.sha256(content.encode()).hexdigest()
-    acts = [(each["act"], each["what"], each["reason"]) for each in auditor.get("/audit/acts").json()["acts"]]
-    assert sorted(acts[2:]) == [
-        ("imported", "1 · marketing_free", f"file {digest}; refused: 1; new: 1"),
-        ("importing", "1 · marketing_free", f"file {digest}; refused: 1"),
+    acts = [(each["act"], each["what"], each["file"]) for each in auditor.get("/audit/acts").json()["acts"]]
+    file = {"sha256": digest, "lines": 1, "refused": 1}
+    assert acts[2:] == [
+        ("imported", "marketing_free", {**file, "new": 1}),
+        ("importing", "marketing_free", {**file, "new": None}),
     ]
-    assert {act for act, what, _ in acts[:2] if what == "0 · refused"} == {"importing", "imported"}
-    page = auditor.get("/audit?lang=en").text
-    assert "imported a list" in page
+    assert [(act, what, of["lines"]) for act, what, of in acts[:2]] == [
+        ("imported", "refused", 0),
+        ("importing", "refused", 0),
+    ]
+    told = {
+        "zh": ("免营销登记 · 1 行", "未受理 1 行，新增 1 个号码"),
+        "en": ("marketing-free · lines: 1", "refused: 1, new: 1"),
+    }
+    for language, words in told.items():
+        page = auditor.get(f"/audit?lang={language}").text
+        assert [each for each in (*words, digest) if each not in page] == []
     assert NUMBER[3:] not in page
 
 
