@@ -27,7 +27,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.recall import changing
-from consent_engine.engine.round_trips import SAVED, Stale, Step, drive, load, prove, save, saving, transact
+from consent_engine.engine.round_trips import SAVED, Step, drive, drive_in_turn, load, prove, save, saving
 from consent_engine.engine.scribe import bring
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store
@@ -60,24 +60,17 @@ class Left(NamedTuple):
     due: Millis = 0
 
 
-@transact
 def leaving(leased: Leased) -> Step[Left]:
-    """Delete a record from the store, as it was leased; what it left on its line goes in the same commit. Where it
-    changes meanwhile, it is looked at again soon. Raises BrokenRecord for a line that cannot be read, and
-    StoreUnavailable where too many others write to that.
+    """Delete a record from the store, as it was leased; what it left on its line goes in the same commit. Where either
+    changes meanwhile, it is looked at again soon. Raises BrokenRecord for a line that cannot be read.
     """
-    record = leased.record
     beside = yield from _beside(leased)
     if beside.due:
         return Left(gone=False, due=beside.due)
     guard = EVERY_MESSAGE if beside.line else None
-    word = yield from save(Commit(LEFT, (Change.leave(record), *beside.changes), leased.held, guard))
+    word = yield from save(Commit(LEFT, (Change.leave(leased.record), *beside.changes), leased.held, guard))
     if word in SAVED:
         return Left(gone=True)
-    if word is CommitResult.STALE and beside.changes:
-        here = (yield from load({Order: [record.id]})).of(Order).get(record.id)
-        if here is not None and here.version == record.version:  # its line moved alone, as where another order left it
-            raise Stale
     return Left(gone=False, due=0 if word is CommitResult.LOST else leased.at + SOON_MS)
 
 
@@ -222,7 +215,9 @@ class Mover:
     def _end(self, leased: Sequence[Leased], steps: Sequence[Step[Left]], word: str) -> None:
         """Carry out steps that let records go; their reservations go after them."""
         gone, dues = list[Leased](), list[tuple[Leased, Millis]]()
-        for each, left in zip(leased, drive(self._store, steps).results, strict=True):
+        lines = [each.record.id if isinstance(each.record, Line) else each.record.line for each in leased]
+        ended = drive_in_turn(self._store, list(zip(lines, steps, strict=True)))
+        for each, left in zip(leased, ended, strict=True):
             if isinstance(left, ConsentError):
                 self._park([each], left)
             elif left.gone:

@@ -1,7 +1,6 @@
 """The door for messages: replies, whole or in parts, delivery reports and refusals enter their lines' inboxes."""
 
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import UNSET, Struct
@@ -36,7 +35,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import REPEATED, DeliveryReport, Part, Reply
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.recall import Lookup, changing
-from consent_engine.engine.round_trips import Stale, Step, drive, load, load_of, or_raised, post, saving
+from consent_engine.engine.round_trips import Stale, Step, drive_in_turn, load, load_of, or_raised, post, saving
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Change, Commit, Leased, Outside, Posted, Store, Stored
 
@@ -99,26 +98,6 @@ def _texts(order: Order) -> tuple[str, ...]:
         return tuple(text_of(order, purpose) for purpose in OF_ORDERS)
     except BrokenRecord:  # a newer program placed it, with texts unknown here: its question stands in it
         return (order.text,)
-
-
-def driven(store: Store, steps: Sequence[tuple[str, Step[Stored]]]) -> list[Stored]:
-    """Run steps for parts, each with its line, and return their results. Raises the error of any of them.
-
-    Parts of one line are taken one after the other: side by side each would race with all the others, and of many the
-    last would give up, and fail every message that came with them.
-    """
-    waves: list[list[int]] = []
-    before: Counter[str] = Counter()
-    for n, (line, _) in enumerate(steps):
-        if before[line] == len(waves):
-            waves.append([])
-        waves[before[line]].append(n)
-        before[line] += 1
-    results: dict[int, Stored] = {}
-    for wave in waves:
-        found = drive(store, [steps[n][1] for n in wave]).results
-        results |= zip(wave, map(or_raised, found), strict=True)
-    return [results[n] for n in range(len(steps))]
 
 
 def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply, part: Part) -> Step[Stored]:
@@ -312,7 +291,8 @@ class Receiver:
         lines, unasked = self._lines_of([m for m in messages if isinstance(m, DeliveryReport)])
         parts = {n: found for n, m in enumerate(messages) if isinstance(m, Reply) and (found := self._gathering(m))}
         said = self._read({n: m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts})
-        stored = dict(zip(parts, driven(self._store, list(parts.values())), strict=True))
+        taken = map(or_raised, drive_in_turn(self._store, list(parts.values())))
+        stored = dict(zip(parts, taken, strict=True))
         posted: dict[int, Posted] = {}
         unmatched = []
         for n, message in enumerate(messages):

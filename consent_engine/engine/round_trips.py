@@ -332,6 +332,23 @@ def _go_on(driven: Driven[T], asks: dict[int, Ask], index: int, step: Step[T], a
         driven.results[index] = error
 
 
+def drive_in_turn(store: Store, steps: Sequence[tuple[str, Step[T]]]) -> list[T | ConsentError]:
+    """Run steps, each with its line, as `drive` does; return their results. Those of one line go one after the other:
+    side by side each would race with all the others, and of many the last would give up, and end them all.
+    """
+    waves: list[list[int]] = []
+    before: Counter[str] = Counter()
+    for n, (line, _) in enumerate(steps):
+        if before[line] == len(waves):
+            waves.append([])
+        waves[before[line]].append(n)
+        before[line] += 1
+    results: dict[int, T | ConsentError] = {}
+    for wave in waves:
+        results |= zip(wave, drive(store, [steps[n][1] for n in wave]).results, strict=True)
+    return [results[n] for n in range(len(steps))]
+
+
 def or_raised(result: T | ConsentError) -> T:
     """Return a result, or raise its error."""
     if isinstance(result, ConsentError):

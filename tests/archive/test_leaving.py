@@ -12,8 +12,10 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane
+from consent_engine.domain.line.line import request_key
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.leave import LEFT
+from consent_engine.engine.round_trips import MOST_TRIES
 from consent_engine.engine.scribe import write_out
 from consent_engine.ports import Change, Commit, CommitResult, Owner
 from consent_engine.ports.records import EVERY_MESSAGE
@@ -362,6 +364,17 @@ def test_none_of_several_orders_goes_while_their_number_has_an_unread_message(de
     desk.run(Lane.INBOUND)
     leave(desk, KINDS["order"])
     assert desk.live(orders) == {}
+
+
+def test_however_many_orders_of_a_number_leave_at_once_all_go_with_their_reservations(desk):
+    orders = []
+    for _ in range(2 + MOST_TRIES):
+        orders.append(desk.place().id)
+        desk.engine.cancel(orders[-1], "A1024", "changed his mind")
+        desk.run(Lane.SMS)
+    desk.clock.forward(hours=LONG)
+    desk.run(Lane.TIMER)
+    assert (desk.live(orders), [left for order in orders for left in left_of(desk, request_key(order))]) == ({}, [])
 
 
 def test_an_ending_stays_as_long_as_its_order(desk):
