@@ -68,11 +68,11 @@ class Desk:
         late from now on. Raises NotPaused.
         """
         now = self._registry.now()
-        if not self._pauses.resume(target, now, by, reason):
-            raise NotPaused("it is not stopped")
-        if target.to == GATEWAY:
+        if target.to == GATEWAY and target in self._pauses.standing():  # first: where it fails, the repeat resumes
             known = self._registry.known().get(target, EndpointKnown())
             self._registry.know(target, known, replace(known, returned=now))
+        if not self._pauses.resume(target, now, by, reason):
+            raise NotPaused("it is not stopped")
         self._queue.wake(Lane.SMS if target.to == GATEWAY else Lane(target.name), 1, more=True)
 
     def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:

@@ -6,7 +6,7 @@ from consent_engine.adapters.redis.lanes import BROUGHT
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import giving_back
-from consent_engine.engine.pausing import LOOK_S, Gate, NothingSo, NotPaused
+from consent_engine.engine.pausing import LOOK_S, Desk, Gate, NothingSo, NotPaused
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Endpoint, Owner
 from consent_engine.ports.registry import Pause
@@ -163,6 +163,27 @@ def test_what_waited_for_a_gateway_that_stood_still_is_late_from_then_on(world, 
     world.clock.forward(seconds=int(LOOK_S) + 1)
     depth = world.engine.depths()[Lane.SMS]
     assert (depth.due, depth.late < 5_000) == (1, True), depth
+
+
+class Unwritable:
+    """A registry that keeps no results of calls."""
+
+    def __init__(self, registry):
+        self._registry = registry
+
+    def __getattr__(self, name):
+        return getattr(self._registry, name)
+
+    def know(self, *_):
+        raise StoreUnavailable("no writes now")
+
+
+def test_a_resume_that_failed_half_way_is_done_by_the_same_request(world, stop):
+    go_on, target = stop("gateway", "test"), Endpoint("gateway", "test")
+    desk = Desk(Unwritable(world.engine.registry), world.queue, world.engine.outside, 0)
+    with pytest.raises(StoreUnavailable):
+        desk.resume(target, "ops-2", "done")
+    go_on()
 
 
 def test_another_gateway_goes_on(world, stop):
