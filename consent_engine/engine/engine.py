@@ -127,6 +127,13 @@ class Engine:
         routes = {self.outside.route(carrier) for carrier in Carrier}
         return {route.gateway: now for route, now in self.lanes.rates(routes).items()}
 
+    def rated(self) -> list[tuple[int, int]]:
+        """Return of each gateway with a rate how many SMS wait for it, and how many a second it may get at most."""
+        routes = {route for each in Carrier if (route := self.outside.route(each)).rate}
+        depths = self.lanes.depths_of_all() if routes else {}
+        parts = ((LaneDepth.of(depths[each] for each in route.carriers), route.rate) for route in routes)
+        return [(depth.waiting - depth.parked, rate) for depth, rate in parts]
+
     # -- place ---------------------------------------------------------------------------------------------------
 
     def place(self, wanted: Placing) -> Placed:

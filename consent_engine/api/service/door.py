@@ -8,7 +8,7 @@ number is looked up again before anything is activated.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from time import monotonic
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -25,11 +25,17 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth, Subscribers
 
-Depths = Mapping[Lane, LaneDepth]
-Asks = Callable[[Callable[[Engine], Depths]], Awaitable[Depths]]
-"""The function that asks the store: `Front.ask`."""
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 LANES = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 """Lanes in which an order waits its turn. A timer waits for its instant, not for its turn."""
+
+
+class Ask(Protocol):
+    """A function that has work done with an engine."""
+
+    def __call__(self, work: Callable[[Engine], T], /) -> Awaitable[T]:
+        """Return the result of the work."""
 
 
 class Busy(StoreUnavailable, code="busy"):
@@ -39,7 +45,7 @@ class Busy(StoreUnavailable, code="busy"):
 class Admission:
     """Limits how many orders come in: enter it around placing one. Raises Busy when the lanes have no room."""
 
-    def __init__(self, ask: Asks, settings: Settings, look_s: float) -> None:
+    def __init__(self, ask: Ask, settings: Settings, look_s: float) -> None:
         self._ask = ask
         self._patience = millis(settings.confirm_within) // 2
         self._most = most_waiting(settings)
@@ -62,9 +68,9 @@ class Admission:
         self._under_way -= 1
 
     async def _look(self) -> None:
-        depths = await self._ask(lambda engine: engine.depths())
+        depths, rated = await self._ask(lambda engine: (engine.depths(), engine.rated()))
         # An order that is being placed may not be in a lane yet.
-        self._room = room(depths, self._most, self._patience) - self._under_way
+        self._room = room(depths, self._most, self._patience, rated) - self._under_way
 
 
 def most_waiting(settings: Settings) -> int:
@@ -77,24 +83,18 @@ def most_waiting(settings: Settings) -> int:
     return settings.in_flight * max(1, turns)
 
 
-def room(depths: Depths, most: int, patience: Millis) -> int:
-    """Return how many more orders may come in; 0 while an effect in a lane is more than `patience` (ms) late."""
+def room(depths: Mapping[Lane, LaneDepth], most: int, patience: Millis, rated: Collection[tuple[int, int]] = ()) -> int:
+    """Return how many more orders may come in; 0 while an effect in a lane is more than `patience` (ms) late. rated: of
+    each gateway with a rate, how many SMS wait for it, and how many a second it gets
+    """
     lanes = [depths[lane] for lane in LANES]
     if any(depth.late > patience for depth in lanes):
         return 0
-    return most - max(depth.waiting - depth.parked for depth in lanes)
+    by_rate = (rate * patience // 1000 - waiting for waiting, rate in rated)
+    return min([most - max(depth.waiting - depth.parked for depth in lanes), *by_rate])
 
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
 ANSWERED, UNANSWERED, NOT_ASKED = OUTCOMES = "answered", "unanswered", "unasked"
-
-
-class Ask(Protocol):
-    """A function that has work done with an engine."""
-
-    def __call__(self, work: Callable[[Engine], T], /) -> Awaitable[T]:
-        """Return the result of the work."""
 
 
 class DoorLookUp:

@@ -29,9 +29,9 @@ def door(running):
     made.close()
 
 
-def narrow(made, running):
+def narrow(made, running, **more):
     environ = {"CONSENT_DATA_DIR": str(running[1]), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SIMULATED__SECRET": SECRET}
-    environ |= {"CONSENT_IN_FLIGHT": str(BOUND), "CONSENT_CONFIRM_WITHIN": "20s", "CONSENT_CALL_TIMEOUT": "10s"}
+    environ |= {"CONSENT_IN_FLIGHT": str(BOUND), "CONSENT_CONFIRM_WITHIN": "20s", "CONSENT_CALL_TIMEOUT": "10s"} | more
     made.settings = settings_of(environ)
     made.installation = dataclasses.replace(made.installation, settings=made.settings)
     made.serve(made.installation.engine)
@@ -74,6 +74,12 @@ def test_the_bound_is_what_one_worker_at_its_slowest_calls_in_half_of_the_time()
     assert most_waiting(Settings.load(environ, None)) == 64 * 360
 
 
+def test_a_gateway_with_a_rate_lets_in_no_more_than_it_may_get_in_half_of_the_time():
+    waiting = depths(sms=replace(EMPTY, waiting=40))
+    assert room(waiting, 1_000_000, 60_000, [(10, 2), (30, 1)]) == 30
+    assert room(waiting, 50, 60_000, [(10, 2), (30, 1)]) == 10, "and no more than without one"
+
+
 def test_a_time_shorter_than_two_calls_still_lets_every_place_be_used():
     environ = {"CONSENT_IN_FLIGHT": "8", "CONSENT_CONFIRM_WITHIN": "3s", "CONSENT_CALL_TIMEOUT": "5s"}
     assert most_waiting(Settings.load(environ, None)) == 8
@@ -89,6 +95,11 @@ def test_an_order_that_could_not_be_asked_in_time_is_put_off_and_leaves_nothing(
     assert door.orders() == BOUND
     assert not [key for key in door.redis.keys("ce:key:*") if door.redis.get(key).count("one-too-many")]
     assert len(door.redis.keys("ce:key:*")) == 2 * BOUND, "requests, and the recordings of their calls"
+
+
+def test_a_crowd_that_a_gateways_rate_could_not_ask_in_time_is_put_off(door, running):
+    narrow(door, running, CONSENT_IN_FLIGHT="64", CONSENT_SIMULATED__RATE="1")
+    assert fill(door, 11) == [201] * 10 + [503]
 
 
 def test_replies_reports_and_refusals_come_in_when_orders_do_not(door):
