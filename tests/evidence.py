@@ -25,6 +25,7 @@ from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.review import Transcript
 from consent_engine.ports.queries import OrderKept
 from consent_engine.verify import account_of, content_of, leaf_hash, read_chain
+from tests.archive.press import cosigned_by
 from tests.conftest import NUMBER
 from tests.golden import Records, kind_of
 from tests.golden.roads import played
@@ -116,7 +117,7 @@ def logged(file: dict[str, Any], others: int = 20) -> dict[str, Any]:
         path = inclusion(number, len(leaves), node)
         chain["leaf"] |= {"number": number, "path": [b64encode(each).decode() for each in path]}
     note = Note(str(Checkpoint("log.example", len(leaves), Tree(leaves).root)))
-    made["log"] = {"checkpoint": str(note.signed_by(LOG).cosigned_by(WITNESS, MADE // 1000)), "token": None}
+    made["log"] = {"checkpoint": str(cosigned_by(note.signed_by(LOG), WITNESS, MADE // 1000)), "token": None}
     return signed(made)
 
 

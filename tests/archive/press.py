@@ -1,13 +1,28 @@
-"""A log, its key and its folder, without the rest of a town: entries come, and are published."""
+"""A log, its key and its folder, without the rest of a town: entries come, and are published; and what a witness does
+with them: it checks that a log begins with what it saw before, and cosigns.
+"""
+
+import hashlib
 
 from sqlalchemy import text
 
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.domain.log.checkpoint import Checkpoint, PrivateKey
-from consent_engine.domain.log.merkle import ENTRIES, HASH_BYTES, WIDTH, Tree, bundle, changed, leaf_hash, published
+from consent_engine.domain.log.checkpoint import Checkpoint, PrivateKey, Signature
+from consent_engine.domain.log.merkle import (
+    ENTRIES,
+    HASH_BYTES,
+    WIDTH,
+    Tree,
+    bundle,
+    changed,
+    leaf_hash,
+    node_hash,
+    published,
+)
 from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.publishing import EVERY_MS, Keys, Publisher
+from consent_engine.verify import cosigned
 from tests.archive.house import append
 
 NAME = "log.example/consent"
@@ -19,6 +34,43 @@ def entries_of(count, first=0):
 
 def tree_of(log, size):
     return Tree(leaf_hash(published(entry)) for _, entry, _ in log.entries(0, size))
+
+
+def cosigned_by(note, witness, at_s):
+    """Return a note with a witness' signature, made at an instant in seconds."""
+    value = at_s.to_bytes(8, "big") + witness.sign(cosigned(note.text, at_s))
+    return note._replace(signatures=(*note.signatures, Signature(witness.key.name, witness.key.id, value)))
+
+
+def consistent(old, old_root, new, new_root, proof):
+    """Whether a proof shows that the new tree begins with the old one: RFC 9162, 2.1.4.2."""
+    if not 0 <= old <= new:
+        return False
+    if old in {0, new}:
+        return not proof and old_root == (new_root if old else hashlib.sha256().digest())
+    path = list(proof) if old & (old - 1) else [old_root, *proof]
+    at, last = old - 1, new - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    return bool(path) and _climbed(at, last, path[0], path[1:]) == (old_root, new_root)
+
+
+def _climbed(at, last, start, proof):
+    """Climb from a node to the root; return the hash over what is left of the way, with the node, and the root. None
+    for a proof that is too long, or too short. last: the number of the last node on its level
+    """
+    left = whole = start
+    for hashed in proof:
+        if not last:
+            return None
+        if at & 1 or at == last:
+            left, whole = node_hash(hashed, left), node_hash(hashed, whole)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            whole = node_hash(whole, hashed)
+        at, last = at >> 1, last >> 1
+    return None if last else (left, whole)
 
 
 class Recording:

@@ -31,6 +31,7 @@ from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.verify import BROKEN, NO_EVIDENCE, SOUND, Broken, NotEvidence
 from consent_engine.verify import verify as checked
+from tests.archive.press import cosigned_by
 from tests.conftest import NUMBER
 from tests.evidence import LOG, OLDER, WITNESS, broken, conversations, erased, hand, lived, logged, places, read, signed
 from tests.integration.calls.desk import Desk
@@ -139,7 +140,7 @@ def test_what_the_log_proves_is_in_the_file_once_a_checkpoint_covers_it(desk, tm
     as_of_now(desk.engine.store)
     press = Publisher(desk.engine.store.log.public, Keys([LOG]), LogFolder(tmp_path / "log"))
     first = press.publish(desk.clock())
-    desk.engine.store.log.public.add(first._replace(note=first.note.cosigned_by(WITNESS, 1), cosigned=1))
+    desk.engine.store.log.public.add(first._replace(note=cosigned_by(first.note, WITNESS, 1), cosigned=1))
     desk.engine.evidence.note(desk.engine.show(order.id), "auditor-1", "auditor")
     desk.clock.forward(hours=1)
     as_of_now(desk.engine.store)

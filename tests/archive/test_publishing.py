@@ -22,7 +22,6 @@ from consent_engine.domain.log.merkle import (
     WIDTH,
     Place,
     changed,
-    consistent,
     included,
     leaf_hash,
     published,
@@ -43,7 +42,7 @@ from consent_engine.engine.publishing import (
 from consent_engine.errors import BrokenRecord, LogForked, SettingsError
 from consent_engine.wiring import log_keys
 from tests.archive.house import append
-from tests.archive.press import NAME, Press, Recording, entries_of, older, sql
+from tests.archive.press import NAME, Press, Recording, consistent, entries_of, older, sql
 
 DAY_MS = 86_400_000
 

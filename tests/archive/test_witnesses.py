@@ -19,12 +19,11 @@ from consent_engine.domain.log.checkpoint import (
     quorum,
     with_cosignature,
 )
-from consent_engine.domain.log.merkle import consistent
 from consent_engine.engine.publishing import EVERY_MS, unwitnessed_ms
 from consent_engine.engine.witnessing import AGAIN_MS, ANOTHERS_MS, Witnessing
 from consent_engine.ports.public_log import Misgiving
 from tests.archive.house import append
-from tests.archive.press import Press, entries_of, older
+from tests.archive.press import Press, consistent, cosigned_by, entries_of, older
 
 
 class Watching:
@@ -58,7 +57,7 @@ class Watching:
         if old and not consistent(old, seen.root, checkpoint.size, checkpoint.root, hashes):
             return 422, b""
         self.seen = checkpoint
-        return 200, str(note.cosigned_by(self.key, 1_764_000_001)).rpartition("\n\n")[2].splitlines(keepends=True)[
+        return 200, str(cosigned_by(note, self.key, 1_764_000_001)).rpartition("\n\n")[2].splitlines(keepends=True)[
             -1
         ].encode()
 
@@ -204,9 +203,9 @@ def test_only_the_named_witness_signs_only_this_note(press):
     one, two = Watching("w1.example"), Watching("w2.example")
     press.add(5)
     signed = press.publish()
-    own = str(signed.note.cosigned_by(one.key, 5)).encode().splitlines(keepends=True)[-1]
-    other = str(signed.note._replace(text="x\n").cosigned_by(one.key, 5)).encode().splitlines(keepends=True)[-1]
-    stranger = str(signed.note.cosigned_by(two.key, 5)).encode().splitlines(keepends=True)[-1]
+    own = str(cosigned_by(signed.note, one.key, 5)).encode().splitlines(keepends=True)[-1]
+    other = str(cosigned_by(signed.note._replace(text="x\n"), one.key, 5)).encode().splitlines(keepends=True)[-1]
+    stranger = str(cosigned_by(signed.note, two.key, 5)).encode().splitlines(keepends=True)[-1]
     assert len(with_cosignature(signed.note, stranger + own, one.key.key).signatures) == 2, (
         "others' lines are passed over"
     )

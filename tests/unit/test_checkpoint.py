@@ -17,6 +17,7 @@ from consent_engine.domain.log.checkpoint import (
     followed,
     rotation,
 )
+from tests.archive.press import cosigned_by
 
 VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 NOTE = (
@@ -71,7 +72,7 @@ def test_a_key_is_written_and_read_and_signs_the_same(log):
 
 
 def test_a_cosignature_says_when_it_was_made(signed, log, witness):
-    cosigned = signed.cosigned_by(witness, 1_679_315_147)
+    cosigned = cosigned_by(signed, witness, 1_679_315_147)
     assert cosigned.signers([log.key, witness.key]) == {log.key: 0, witness.key: 1_679_315_147}
     signature = cosigned.signatures[-1]
     at_s, value = signature.value[:8], signature.value[8:]
@@ -83,7 +84,7 @@ def test_a_cosignature_says_when_it_was_made(signed, log, witness):
 
 def test_no_bit_of_a_signed_note_can_be_changed_unseen(signed, log, witness):
     """Whatever is changed: it is no note any more, or it is signed by strangers alone, or a signature is false."""
-    note = str(signed.cosigned_by(witness, 1_679_315_147))
+    note = str(cosigned_by(signed, witness, 1_679_315_147))
     keys, unseen = {log.key, witness.key}, []
     for n, character in enumerate(note):
         for other in {chr(ord(character) ^ 1), "x", "\n"} - {character}:

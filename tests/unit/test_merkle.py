@@ -13,7 +13,6 @@ from consent_engine.domain.log.merkle import (
     bundle,
     changed,
     consistency,
-    consistent,
     grown,
     included,
     inclusion,
@@ -22,6 +21,7 @@ from consent_engine.domain.log.merkle import (
     nodes,
     root,
 )
+from tests.archive.press import consistent
 
 DATA = [bytes.fromhex(each) for each in (
     "", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f",

@@ -23,7 +23,6 @@ from consent_engine.verify import (
     Key,
     NotSigned,
     Signature,
-    cosigned,
     followed,
     of_base64,
 )
@@ -90,11 +89,6 @@ class Note(verify.Note):
         """Return the note with the signatures of these as well."""
         made = (Signature(each.key.name, each.key.id, each.sign(self.text.encode())) for each in signers)
         return self._replace(signatures=(*self.signatures, *made))
-
-    def cosigned_by(self, witness: Signer, at_s: int) -> "Note":
-        """Return the note with a witness' signature, made at an instant in seconds."""
-        value = at_s.to_bytes(8, "big") + witness.sign(cosigned(self.text, at_s))
-        return self._replace(signatures=(*self.signatures, Signature(witness.key.name, witness.key.id, value)))
 
     def strangers(self, known: Iterable[Key]) -> list[str]:
         """Return the names of those who signed with keys that are not known."""

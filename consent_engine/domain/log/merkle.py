@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from consent_engine.verify import MOST_HASHES, included
+from consent_engine.verify import included
 
 __all__ = ["included"]
 
@@ -134,40 +134,6 @@ def _over(first: int, end: int, node: Node) -> bytes:
 def _left(count: int) -> int:
     """The largest power of two below a count above 1: how many leaves are on the left side."""
     return 1 << (count - 1).bit_length() - 1
-
-
-# -- verifying ---------------------------------------------------------------------------------------------------------
-
-
-def consistent(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether a proof shows that the new tree begins with the old one: RFC 9162, 2.1.4.2."""
-    if not 0 <= old <= new or len(proof) > MOST_HASHES:
-        return False
-    if old in {0, new}:
-        return not proof and old_root == (new_root if old else hashlib.sha256().digest())
-    path = list(proof) if old & (old - 1) else [old_root, *proof]
-    at, last = old - 1, new - 1
-    while at & 1:
-        at, last = at >> 1, last >> 1
-    return bool(path) and _climbed(at, last, path[0], path[1:]) == (old_root, new_root)
-
-
-def _climbed(at: int, last: int, start: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes] | None:
-    """Climb from a node to the root; return the hash over what is left of the way, with the node, and the root. None
-    for a proof that is too long, or too short. last: the number of the last node on its level
-    """
-    left = whole = start
-    for hashed in proof:
-        if not last:
-            return None
-        if at & 1 or at == last:
-            left, whole = node_hash(hashed, left), node_hash(hashed, whole)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            whole = node_hash(whole, hashed)
-        at, last = at >> 1, last >> 1
-    return None if last else (left, whole)
 
 
 HEIGHT, WIDTH, LEVELS = 8, 256, 64
