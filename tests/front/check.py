@@ -23,21 +23,22 @@ class NoTools(Exception):
 
 def tools() -> Path:
     """Return the folder of tsc and biome, installed where they are not. Raises NoTools."""
-    folder, lock = Path(sys.prefix) / "front", "package-lock.json"
-    programs = folder / "node_modules" / ".bin"
-    if programs.exists() and (folder / lock).read_bytes() == (HERE / lock).read_bytes():
+    folder, wanted = Path(sys.prefix) / "front", (HERE / "package-lock.json").read_bytes()
+    programs, made_of = folder / "node_modules" / ".bin", folder / "made_of"
+    if made_of.exists() and made_of.read_bytes() == wanted:
         return programs
     npm = shutil.which("npm")
     if npm is None:
         raise NoTools("no npm here to check the pages' scripts with (Debian: nodejs, npm)")
     folder.mkdir(exist_ok=True)
-    shutil.copy(HERE / "package.json", folder)
-    wanted = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
-    (folder / lock).write_bytes((HERE / lock).read_bytes())
-    made = subprocess.run(wanted, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+    made_of.unlink(missing_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
+    made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
     if made.returncode:
-        (folder / lock).unlink()
         raise NoTools(f"npm could not install TypeScript and Biome: {made.stderr.strip()}")
+    made_of.write_bytes(wanted)
     return programs
 
 
