@@ -53,8 +53,8 @@ class Ticking(threading.Thread):
 
     @contextmanager
     def _round(self) -> Iterator[None]:
-        """Log the error of the block, and go on behind it. Trouble is over where the block says so: a round in which
-        another process had its turn, or nothing was due, shows nothing.
+        """Log the error of the block, and go on behind it. Trouble is over where the block says so: not every
+        round without an error shows it, as where another process had its turn.
         """
         try:
             yield

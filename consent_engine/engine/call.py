@@ -131,10 +131,10 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         after, fields = call.with_events(ended)
         fields |= held(call.id, keys)
         gates, has_open = yield from gated(line, after, now)
-        falls = (Put(WAKE_UNLAWFUL, now),) if has_open else ()
-        change = Change.of(after, fields, (archiving_call(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
+        cancels = (Put(WAKE_UNLAWFUL, now),) if has_open else ()
+        change = Change.of(after, fields, (archiving_call(now), *cancels), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms, gates))
-        wakes = frozenset({Lane.TIMER}) if falls else frozenset()
+        wakes = frozenset({Lane.TIMER}) if cancels else frozenset()
         yield from saving(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
         return CallTaken(replace(after, version=call.version + 1), is_new=True)
 

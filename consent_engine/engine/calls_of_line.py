@@ -48,7 +48,7 @@ def judging_again(
     before: Line, after: Line, now: Millis, shown: Callable[[Line, CallEntry], Set[Violation]] = shown_by
 ) -> Step[Judged]:
     """Judge the calls that a line names on the line as it becomes. Those whose judgement changes say so, and their open
-    orders are barred at once, and fall. A call that has left for the archive is not judged again.
+    orders are barred at once, then cancelled. A call that has left for the archive is not judged again.
     """
     turned = {each.call: (shown(after, each), shown(before, each)) for each in before.calls}
     turned = {call: both for call, both in turned.items() if both[0] != both[1]}
@@ -60,9 +60,9 @@ def judging_again(
         taken_back = tuple(each for each in showed if each not in shows)
         judged, kept = call.with_events(JudgedAgain(now, f"judged:{len(call.events)}", shows, taken_back))
         if judged.violations != call.violations:
-            gates, falls = yield from gated(after, judged, now)
+            gates, cancels = yield from gated(after, judged, now)
             fields |= gates
-            changes.append(Change.of(judged, kept, (Put(WAKE_UNLAWFUL, now),) if falls else ()))
+            changes.append(Change.of(judged, kept, (Put(WAKE_UNLAWFUL, now),) if cancels else ()))
     wakes = frozenset({Lane.TIMER}) if any(each.put for each in changes) else frozenset[Lane]()
     return Judged(tuple(changes), fields, wakes)
 

@@ -48,7 +48,7 @@ def commit_of(
 
     The held effect is dropped unless the decision puts it again. The line is stamped with the entry that replies are
     matched with, and with the instant when the question was handed over: no reply to it may seem older. line: its
-    change; with the version read where the decision puts an activation, which `gated` saw nothing bar. Raises
+    change; with the version read where the decision puts an activation, which `unless_barred` saw. Raises
     ValueError for an activation without that.
     """
     after, fields = sealed(decision.order, decision.events, salts())
@@ -72,7 +72,7 @@ def commit_of(
     return Commit(op, records, held, decision.guard, wakes=wakes, at=now), after
 
 
-def gated(order: Order, decision: Decision, line: Line | None, now: Millis) -> Decision:
+def unless_barred(order: Order, decision: Decision, line: Line | None, now: Millis) -> Decision:
     """Return the decision as it may be saved while the line is as it is here: an activation that something on it bars
     is tried again in a minute. line: None where it cannot be read, which bars it, too
     """
@@ -134,7 +134,7 @@ def recording(
         if decision.is_void and held is None and not prove:
             return order
         line = (yield from load({Line: [order.line]})).of(Line).get(order.line) if activates(order, decision) else None
-        decision = gated(order, decision, line, now)
+        decision = unless_barred(order, decision, line, now)
         commit, after = commit_of(order, decision, fact.op, now, held, Change.look(line) if line else None)
         word = yield from save(commit, prove=prove)
         if word is CommitResult.OK:

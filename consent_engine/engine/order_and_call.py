@@ -1,5 +1,5 @@
-"""How an order and its call affect each other: an order waits for the end of its call, and falls with an unlawful
-one.
+"""How an order and its call affect each other: an order waits for the end of its call, and is cancelled where that
+was unlawful.
 """
 
 import logging
@@ -74,9 +74,9 @@ def open_of(line: Line, call: str) -> Step[list[str]]:
 
 
 def gated(line: Line, call: Call, now: Millis) -> Step[tuple[dict[str, str], bool]]:
-    """Return the line's fields by the state of a call for its orders, and whether any falls with it: with violations
-    all that are open wait for their fall; for a call that ended without one nothing waits any longer, except orders
-    that its end disowns, until its timer has cancelled them.
+    """Return the line's fields by the state of a call for its orders, and whether any of these is to be cancelled: with
+    violations all that are open are barred until then; for a call that ended without one nothing waits any longer,
+    except orders that its end disowns, until its timer has cancelled them.
     """
     if call.violations:
         known = [each.carrier for each in waiting_for(line, call.id)]
@@ -109,7 +109,7 @@ def disowned_by(line: Line, call: Call) -> Step[dict[str, WithCall]]:
 
 def _held_by(line: Line, call: Call) -> Step[dict[str, WithCall]]:
     """Return the orders barred by anything about a call; if the call was in order, those that its end disowns. Each
-    with the reason for which it falls.
+    with the reason for which it is cancelled.
     """
     if call.state is CallState.ENDED and not call.violations and call.verdict is not Verdict.FAILED:
         return (yield from disowned_by(line, call))
@@ -153,7 +153,7 @@ def cancelling_orders(leased: Leased) -> Step[str]:
 
 def activating_again(leased: Leased) -> Step[str]:
     """Try an activation again that a restriction barred. The order ends where its number has another holder, where a
-    refusal still bars it and no message is left to be read, or where its call is over and the order falls with it.
+    refusal still bars it and no message is left to be read, or where its call is over, and was unlawful or disowns it.
 
     Raises BrokenRecord for an effect of another record.
     """
@@ -178,18 +178,18 @@ def _ended(order: Order) -> Step[None]:
     if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or line.named(OF_A_MINOR) or refusal:
         yield from recording(order.id, Barred((ends.name,), loaded.now))
     elif waits := line.named(name_of(Kind.CALL, order.id)):
-        yield from _fallen(order.id, waits.ref, line)
+        yield from _cancelled_with(order.id, waits.ref, line)
 
 
 def _waits_for_a_person(order: Order) -> Step[str]:
     """Put the trial of an order's activation on the stuck list; where the order has changed, it is tried once more."""
     change = Change.of(order, put=(parking(WAKE_ACTIVATE, order.effects[WAKE_ACTIVATE], Hitch.UNREADABLE.of()),))
-    saved = yield from save(Commit("", (change,)))
-    return "parked" if saved is CommitResult.OK else "performed"
+    word = yield from save(Commit("", (change,)))
+    return "parked" if word is CommitResult.OK else "performed"
 
 
-def _fallen(order: str, of: str, line: Line) -> Step[None]:
-    """Cancel an order that waits for the end of a call which is over, where it falls with it. Raises BrokenRecord for a
+def _cancelled_with(order: str, of: str, line: Line) -> Step[None]:
+    """Cancel an order that waits for the end of a call which is over, where that is a reason. Raises BrokenRecord for a
     call that cannot be read, or that neither the store nor the archive has.
     """
     try:
@@ -205,5 +205,5 @@ def _fallen(order: str, of: str, line: Line) -> Step[None]:
 
 
 def _unlawful(call: Call, why: WithCall) -> CancelAsked:
-    """Return the fact that an order falls with its call."""
+    """Return the fact that an order is cancelled because of its call."""
     return CancelAsked(f"unlawful:{call.id}", "engine", why.value, door=OF_CALL, ref=call.id)

@@ -29,7 +29,7 @@ from consent_engine.domain.line.line import Line, Unread, as_sealed
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid, ReplyCadence, cadence_of
-from consent_engine.engine.change_order import commit_of, gated, wakes_of
+from consent_engine.engine.change_order import commit_of, unless_barred, wakes_of
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import SAVED, Stale, Step, load, load_of, newest_yeses, save, transact
 from consent_engine.engine.withdrawals import later, withdrawing
@@ -272,7 +272,7 @@ def _changing(line: Line, orders: Mapping[str, Order], meant: Reading, now: Mill
         if not known:
             log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
         return _Decided([], Reading(unmatched="undecidable"))
-    return _Decided([(o, fact, gated(o, d, line, now)) for o, fact, d in decided if not d.is_void], meant)
+    return _Decided([(o, fact, unless_barred(o, d, line, now)) for o, fact, d in decided if not d.is_void], meant)
 
 
 def _after(line: Line | None, commit: Commit) -> Line | None:

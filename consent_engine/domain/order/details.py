@@ -200,7 +200,7 @@ its number.
 
 
 class WithCall(StrEnum):
-    """The reasons for which an order falls with its call."""
+    """The reasons for which an order is cancelled because of its call."""
 
     UNLAWFUL = "call_unlawful"
     """The call was abandoned, or ended without a recording."""
