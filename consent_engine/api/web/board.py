@@ -150,11 +150,15 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
 
 
 def _retrying(engine: Engine, now: Millis) -> list[dict[str, Any]]:
-    """List gateways and the BSS whose calls failed: why, since when, how many wait, until nothing of that waits any
-    more. Lanes are read only while a failure is recent: every effect is retried before it is not.
+    """List gateways and the BSS whose calls failed, or whose last answer took nothing: why, since when, how many wait,
+    until nothing of that waits any more. Else lanes are read only while a failure is recent: every effect is retried
+    before it is not.
     """
     health = {each.target: each for each in health_of(engine.registry, targets_of(engine.outside), now)}
-    if not any(each.known.failed and now - each.known.failed <= ASKED_WITHIN_MS for each in health.values()):
+    known = [each.known for each in health.values()]
+    if not any(
+        each.answered > each.accepted or (each.failed and now - each.failed <= ASKED_WITHIN_MS) for each in known
+    ):
         return []
     found = [each for each in engine.trouble.retrying() if each.target in health]
     silent = [each for each in health.values() if each.is_down and each.target not in {e.target for e in found}]
@@ -168,7 +172,7 @@ def _retrying(engine: Engine, now: Millis) -> list[dict[str, Any]]:
             "count": each.count,
             "more": each.more,
             "since": instant(each.since or of.troubled),
-            "recovered": not of.troubled,
+            "recovered": not of.troubled and of.known.accepted == of.known.answered,
         }
         for each, of in rows
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.domain.effects import Accepted, Lane, Unavailable
+from consent_engine.domain.effects import Accepted, Lane, Throttled, Unavailable
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.ports import Endpoint
@@ -102,3 +102,22 @@ def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door
 
 def _orders(door):
     return [key.rpartition(":")[2] for key in door.redis.keys("ce:{0}:order:*")]
+
+
+def test_a_gateway_that_answers_429_to_everything_is_named_though_that_is_no_failure(door):
+    gateway = door.engine.outside.gateways["simulated"]
+
+    async def too_many(_sms):
+        return Throttled("gateway:429")
+
+    gateway.send = too_many
+    assert door.place(order(), "k-1").status_code == 201
+    door.work(Lane.SMS)
+    door.engine.performer.measures.report(door.engine.registry)
+    [named] = door.sign_in(Role.OPS).get("/ops/board").json()["retrying"]
+    assert (named["name"], named["reason"], named["count"], named["recovered"]) == (
+        "simulated",
+        "gateway:429",
+        1,
+        False,
+    )
