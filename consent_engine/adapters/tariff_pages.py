@@ -21,7 +21,7 @@ from consent_engine.ports.outside import Missed, TariffPage, TariffPages
 MOST_BYTES = 1 << 20
 MOST_REDIRECTS = 3
 CONNECT_S, WHOLE_S = 3.0, 10.0
-_OK, _MOVED, _NOT_FOUND, _LATER, _BROKEN = 200, range(300, 400), range(400, 500), frozenset({408, 425, 429}), 500
+_OK, _MOVED, _NOT_FOUND, _LATER = 200, range(300, 400), range(400, 500), frozenset({408, 425, 429})
 _NAT64 = IPv6Network("64:ff9b::/96")
 _TROUBLE = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, ValueError)
 

@@ -107,9 +107,9 @@ class Leased(Struct, frozen=True):
 class Leases(dict[Work, list[Leased]]):
     """What was leased of each work. waits: of gateways whose rate is used up, for how long (ms) nothing is leased"""
 
-    def __init__(self, asked: Iterable[Work], waits: Mapping[Work, Millis] | None = None) -> None:
+    def __init__(self, asked: Iterable[Work]) -> None:
         super().__init__((work, []) for work in asked)
-        self.waits = dict(waits or {})
+        self.waits: dict[Work, Millis] = {}
 
 
 class Stuck(Struct, frozen=True):
