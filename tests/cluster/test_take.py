@@ -56,4 +56,6 @@ def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):
         isinstance(each, StoreUnavailable)
         for each in receive(world.engine, wanted, Counter(), Counter(), RefusedPosts([]), Clocks())
     )
-    assert sum(world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")) == 8, "each once"
+    assert sum(world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")) == 6, "each once"
+    of_strangers = [world.engine.dial(homes[n][1], "mobile").callable for n in (1, 2)]
+    assert of_strangers == [False, False], "in force, and no message: there is nothing to end"
