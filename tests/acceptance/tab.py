@@ -6,6 +6,7 @@ from playwright.sync_api import Error
 
 from tests.waiting import PATIENCE
 
+MOST_CHANGES = 20
 _FOCUS = "() => document.activeElement?.outerHTML.slice(0, 200)"
 
 
@@ -37,8 +38,20 @@ class Tab:
             seen = f"{self.page.url} shows nothing: {error}"
         return "\n".join([*(f"error: {each}" for each in self.complaints), seen])
 
+    def goto(self, address) -> None:
+        """Open an address; once more where the browser saw another test's containers change the machine's networks."""
+        for _ in range(MOST_CHANGES):
+            try:
+                self.page.goto(address)
+            except Error as error:
+                if "ERR_NETWORK_CHANGED" not in str(error):
+                    raise
+            else:
+                return
+        raise AssertionError(f"{address}: the machine's networks never stay as they are")
+
     def sign_in(self, path) -> None:
-        self.page.goto(self.home.api + path)
+        self.goto(self.home.api + path)
         self.page.wait_for_selector("#key:focus")
         self.page.keyboard.type(self.home.keys[self.role])
         self.page.keyboard.press("Enter")

@@ -131,12 +131,12 @@ def test_a_lane_is_stopped_with_two_clicks_and_every_page_says_so(home, order, t
     ops.page.locator("#banner li", has_text="换机房").wait_for()
 
     def says(path):
-        ops.page.goto(home.api + path)
+        ops.goto(home.api + path)
         return "换机房" in ops.page.locator("#banner").inner_text()
 
     for path in ("/", "/desk", "/review", "/reports", "/audit", "/help", f"/orders/{order}"):
         until(path, lambda: says(path))  # noqa: B023 - pages know pauses of a second ago
-    ops.page.goto(home.api + "/ops")
+    ops.goto(home.api + "/ops")
     ops.page.locator("#banner button").click()
     ops.page.keyboard.type("好了")
     ops.page.locator("#why-do").click()
@@ -160,7 +160,7 @@ def test_a_number_is_shown_once_its_reason_is_kept_and_the_audit_page_lists_it(h
 def test_a_page_speaks_its_own_language_whatever_the_browser_does(home, tab):
     """A browser has its own words for what is missing, and its own order of day and month."""
     ops = tab("ops", "/ops", language="en-US")
-    ops.page.goto(home.api + "/ops?lang=zh")
+    ops.goto(home.api + "/ops?lang=zh")
     ops.page.locator("#find button").click()
     assert "请填写手机号码" in ops.page.locator("#wanted-wrong").inner_text()
     assert ops.page.locator("#wanted:focus").count() == 1
@@ -171,10 +171,10 @@ def test_a_page_speaks_its_own_language_whatever_the_browser_does(home, tab):
     assert ops.page.locator("#why-reason-wrong").count() == 0
     ops.page.keyboard.press("Escape")
     desk = tab("agent", "/desk", language="en-US")
-    desk.page.goto(home.api + "/desk?lang=zh")
+    desk.goto(home.api + "/desk?lang=zh")
     desk.run("fields.js", "({ setInstant }) => setInstant('agreed', new Date())")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", desk.page.locator("#agreed").input_value())
-    desk.page.goto(home.api + "/report?lang=zh")
+    desk.goto(home.api + "/report?lang=zh")
     desk.page.locator("button[value=code]").click()
     desk.page.wait_for_selector("#problem:focus")
     assert "请填写您的 11 位手机号" in desk.page.locator("main").inner_text()
@@ -200,7 +200,7 @@ def test_a_list_ends_where_it_ends_and_is_had_as_a_file_as_its_address_says(home
     listed = "/v1/orders?agent=B500&limit=50"
     until("SQL has them", lambda: len(home.ask("GET", listed, role="ops")[1]["orders"]) == 23)
     ops = tab("ops", "/ops")
-    ops.page.goto(f"{home.api}/ops?agent=B500")
+    ops.goto(f"{home.api}/ops?agent=B500")
     ops.page.locator("#found tr >> nth=19").wait_for()
     ops.page.locator("#more-found").click()
     ops.page.locator("#found tr >> nth=22").wait_for()
@@ -245,7 +245,7 @@ def test_a_page_is_painted_and_answers_within_its_budget(home, tab):
     ops, least = tab("ops", "/ops"), {}
     for path, wanted in {"/healthz": "pre", "/ops": "#found tr"}.items():
         for _ in range(LOOKS):
-            ops.page.goto(home.api + path)
+            ops.goto(home.api + path)
             ops.page.wait_for_selector(wanted, state="attached")
             usable = ops.page.evaluate("() => performance.now()")
             ops.page.wait_for_function(PAINTED)
