@@ -39,16 +39,8 @@ class Tab:
         return "\n".join([*(f"error: {each}" for each in self.complaints), seen])
 
     def goto(self, address) -> None:
-        """Open an address; once more where the browser saw another test's containers change the machine's networks."""
-        for _ in range(MOST_CHANGES):
-            try:
-                self.page.goto(address)
-            except Error as error:
-                if "ERR_NETWORK_CHANGED" not in str(error):
-                    raise
-            else:
-                return
-        raise AssertionError(f"{address}: the machine's networks never stay as they are")
+        """Open an address."""
+        goto(self.page, address)
 
     def sign_in(self, path) -> None:
         self.goto(self.home.api + path)
@@ -83,6 +75,19 @@ class Tab:
     def close(self) -> None:
         self.opened.remove(self)
         self.context.close()
+
+
+def goto(page, address) -> None:
+    """Open an address; once more where the browser saw another test's containers change the machine's networks."""
+    for _ in range(MOST_CHANGES):
+        try:
+            page.goto(address)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+        else:
+            return
+    raise AssertionError(f"{address}: the machine's networks never stay as they are")
 
 
 def fill(desk, number):

@@ -147,10 +147,11 @@ def test_an_order_is_sent_again_as_often_as_may_be_and_cancelled(home, tab):
     desk.press("#place")
     order = desk.page.wait_for_selector("#facts dd").inner_text()
     hang_up(desk, "rec-7006")
-    desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
+    desk.page.wait_for_selector("#timeline [data-trigger=delivered]")
     for n in range(1, 4):
         desk.page.locator("#resend:enabled").click()
-        desk.page.wait_for_selector(f"#timeline [data-trigger=informed] >> nth={n - 1}")
+        # Its report was read, too: nobody is asked again over a message that is unread.
+        desk.page.wait_for_selector(f"#timeline [data-trigger=delivered] >> nth={n}")
     desk.page.wait_for_selector("#resend:disabled")
     assert "3" in desk.page.locator("#resends").inner_text()
     desk.type("#reason", "用户改变主意")
@@ -297,11 +298,11 @@ def test_rqs_dashboard_works_without_the_internet(home, tab):
     for role in ("ops", "auditor"):
         jobs = tab(role, "/rq/")
         jobs.page.wait_for_selector("td:has-text('sms')")
-        jobs.page.goto(f"{home.api}/rq/0/view/jobs/sms/finished/8/asc/1")
+        jobs.goto(f"{home.api}/rq/0/view/jobs/sms/finished/8/asc/1")
         jobs.page.wait_for_selector("text=/sms: [0-9]+ due/")
         shown = jobs.page.locator(".btn-outline-danger:visible, .btn-outline-success:visible").count()
         assert (shown > 0) == (role == "ops")
-        jobs.page.goto(f"{home.api}/rq/0/view/workers")
+        jobs.goto(f"{home.api}/rq/0/view/workers")
         jobs.page.wait_for_selector("tbody tr td")
         assert jobs.complaints == []
         assert not [url for url in jobs.asked if not url.startswith((home.api, "data:"))]

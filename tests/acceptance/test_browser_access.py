@@ -48,12 +48,12 @@ def enlarged(page, width):
 def test_axe_finds_nothing_serious_on_any_page_and_nothing_scrolls_sideways(home, browser, language, width, scheme):
     tab = Tab(browser, home, "admin", width=width, language=language)
     tab.page.emulate_media(color_scheme=scheme)
-    tab.page.goto(home.api)
+    tab.goto(home.api)
     found = {"sign-in": grave(tab.page)}
     tab.sign_in("/")
     wide, small, large, mixed = {}, {}, {}, {}
     for path in PAGES:
-        tab.page.goto(home.api + path.format(order=home.order))
+        tab.goto(home.api + path.format(order=home.order))
         arrived(tab.page, path)
         found[path] = grave(tab.page)
         tab.page.emulate_media(color_scheme=OTHER[scheme])

@@ -137,7 +137,7 @@ def test_in_a_call_the_desk_shows_what_is_next_and_knows_what_key_and_plan_say(h
 def test_a_softphone_opens_the_desk_in_the_call_and_ends_it(home, desk):
     started = desk.page.evaluate("() => new Date(Date.now() - 60000).toISOString()")
     facts = f"msisdn=13800007302&call=rec-phone&started={started}&agent=A2048&carrier=mobile&plan=data-pack-10gb"
-    desk.page.goto(f"{home.api}/desk#{facts}")
+    desk.goto(f"{home.api}/desk#{facts}")
     desk.page.wait_for_selector("#script li.now")
     assert "00007302" not in desk.page.url.removeprefix(home.api), "no number stays in an address"
     read_aloud(desk)
@@ -147,7 +147,7 @@ def test_a_softphone_opens_the_desk_in_the_call_and_ends_it(home, desk):
     keys.press("Enter")
     order = desk.page.wait_for_selector("#facts dd").inner_text()
     over = desk.page.evaluate("() => new Date().toISOString()")
-    desk.page.goto(f"{home.api}/desk#ended={over}&call=rec-phone&sha256={'9f' * 32}")
+    desk.goto(f"{home.api}/desk#ended={over}&call=rec-phone&sha256={'9f' * 32}")
     desk.page.wait_for_selector("#call-said.good:not(:empty)")
     call = call_of(home, order)
     assert keys.count <= KEYS_WITH_A_SOFTPHONE

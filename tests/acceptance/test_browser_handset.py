@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.acceptance.axe import grave
-from tests.acceptance.tab import Tab, fill, hang_up
+from tests.acceptance.tab import Tab, fill, goto, hang_up
 from tests.integration.api_door import NUMBER
 from tests.integration.serve_house import place
 
@@ -32,7 +32,7 @@ def opened(browser, page):
         tab = contexts[-1].new_page()
         tab.on("console", lambda said: complaints.append(said.text))
         tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.goto(page)
+        goto(tab, page)
         tab.wait_for_selector("#messages li")
         return tab
 

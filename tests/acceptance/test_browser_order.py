@@ -38,7 +38,7 @@ def test_the_page_of_an_order_tells_of_its_call_its_review_and_its_ending_and_wh
     [call] = [each["id"] for each in calls if (each["recording"] or {}).get("ref") == "rec-9501"]
     home.ask("POST", f"/v1/reviews/{call}", {"verdict": "pass", "note": "听清了"}, role="reviewer")
     home.ask("POST", f"/v1/orders/{order}/end", TAKEN_BACK, role="ops")
-    ops.page.goto(f"{home.api}/orders/{order}")
+    ops.goto(f"{home.api}/orders/{order}")
     ops.page.locator("#marks", has_text="已停用").wait_for()
     assert "done" not in ops.page.locator("#state").get_attribute("class"), "green says that all is well"
     assert "业务停用" in ops.page.locator("#road").inner_text()

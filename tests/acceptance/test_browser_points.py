@@ -12,7 +12,7 @@ import pytest
 from consent_engine.engine.api_keys import Role
 from tests.acceptance.house import house
 from tests.acceptance.outsiders import Away, running
-from tests.acceptance.tab import Tab
+from tests.acceptance.tab import Tab, goto
 from tests.waiting import until
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def test_a_number_is_shown_once_its_reason_is_kept_and_the_audit_page_lists_it(h
     auditor.page.keyboard.press("Enter")
     auditor.page.locator("#facts dd", has_text="13800009401").wait_for()
     auditor.page.locator("#timeline [data-trigger=revealed]", has_text="用户投诉核查").wait_for()
-    auditor.page.goto(home.api + "/audit")
+    auditor.goto(home.api + "/audit")
     assert "用户投诉核查" in auditor.page.locator("main").inner_text()
     assert "13800009401" not in auditor.page.content()
 
@@ -228,7 +228,7 @@ def test_a_report_is_decided_by_two_keys(home, tab):
 def test_a_plan_is_one_sheet_of_paper(home, browser):
     context = browser.new_context(java_script_enabled=False, locale="zh-CN")
     page = context.new_page()
-    page.goto(home.api + "/tariffs/5g-smart-199/1")
+    goto(page, home.api + "/tariffs/5g-smart-199/1")
     assert page.pdf(format="A4").count(SHEET) == 1
     context.close()
 
