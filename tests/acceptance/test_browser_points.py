@@ -107,15 +107,25 @@ def test_each_moment_of_the_charts_is_read_over_one_axis_by_keyboard_and_pointer
     sms = ops.page.locator('#flow tr[data-key="lane sms"]')
     assert "每分钟最多" in sms.locator("small").inner_text()
     assert re.fullmatch(r"(\d\d:\d0\s*){5,6}", ops.page.locator("#flow-ticks").inner_text())
-    ops.page.locator("#moment").focus()
-    ops.page.keyboard.press("End")
-    ops.page.keyboard.press("ArrowLeft")
-    read = sms.locator("small", has_text="次未获应答").inner_text()
-    assert re.match(r"\d\d:\d\d：\d+ 次，\d+ 次未获应答，较慢", read)
-    assert ops.page.locator("#moment").get_attribute("aria-valuetext").startswith(read[:5])
-    ops.page.locator("#moment").blur()
-    sms.locator("svg").hover()
-    sms.locator("small", has_text="次未获应答").wait_for()
+    axis = ops.page.locator("#moment")
+
+    def read_by_key():
+        """A new minute may begin between two looks."""
+        axis.focus()
+        ops.page.keyboard.press("End")
+        ops.page.keyboard.press("ArrowLeft")
+        read = sms.locator("small", has_text="次未获应答").inner_text()
+        found = re.match(r"(\d\d:\d\d)：\d+ 次，\d+ 次未获应答，较慢", read)
+        return found and axis.get_attribute("aria-valuetext").startswith(found[1])
+
+    def read_by_pointer():
+        """The pictures may move while the pointer is on its way."""
+        sms.locator("svg").hover()
+        return "次未获应答" in sms.locator("small").inner_text()
+
+    until("read by keyboard", read_by_key)
+    axis.blur()
+    until("read by pointer", read_by_pointer)
     idle = ops.page.locator("#flow tr.muted").first
     assert (idle.locator("svg").count(), idle.locator("td.course").inner_text()) == (0, "没有处理")
     shares = ops.page.locator("#funnel tr td:nth-child(3)").all_inner_texts()
