@@ -26,8 +26,8 @@ from typing import Any
 from benchmarks.ports import free_port
 from benchmarks.states import funnel
 from consent_engine.adapters.redis.client import connect
-from consent_engine.adapters.redis.codec import DUE, PREFIX, order_key
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
@@ -86,15 +86,15 @@ def missing(url: str, heads: dict[str, str], seed: int) -> list[str]:
     """Return what differs from what was acknowledged."""
     client: Any = connect(url)  # redis-py's types do not say whether answers are text
     wrong = []
-    there = {key.rpartition(":")[2] for key in client.scan_iter(f"{PREFIX}order:*", 1_000)}
+    there = {key.rpartition(":")[2] for key in client.scan_iter(f"{Cell().prefix}order:*", 1_000)}
     if there != heads.keys():
         wrong.append(f"{len(heads.keys() - there)} orders are gone, {len(there - heads.keys())} are nobody's")
-    minded = {member.split(":")[1] for due in DUE.values() for member in client.zrange(due, 0, -1)}
+    minded = {member.split(":")[1] for due in Cell().due.values() for member in client.zrange(due, 0, -1)}
     if unminded := heads.keys() - minded:
         wrong.append(f"{len(unminded)} orders have nothing due")
     sample = random.Random(seed).sample(sorted(heads), min(SAMPLE, len(heads)))  # noqa: S311 - a seeded sample
     wrong += [
-        f"{order}: {why}" for order in sample if (why := _unsound(client.hgetall(order_key(order)), heads[order]))
+        f"{order}: {why}" for order in sample if (why := _unsound(client.hgetall(Cell().order(order)), heads[order]))
     ]
     client.close()
     return wrong

@@ -10,7 +10,7 @@ from redis import Redis
 from benchmarks.promises.explained import FOLLOWS, UNEXPLAINED, doubts, why_not
 from benchmarks.promises.minded import SETTLED, minds
 from benchmarks.promises.people import CARRIER
-from consent_engine.adapters.redis.codec import PREFIX
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State, Trigger
@@ -76,12 +76,12 @@ class Audit:
             self._break(f"{name}: {each}")
 
     def _load(self) -> dict[str, dict[str, str]]:
-        ids: list[str] = self.client.zrange(f"{PREFIX}placed", 0, -1)  # type: ignore[assignment]
+        ids: list[str] = self.client.zrange(f"{Cell().prefix}placed", 0, -1)  # type: ignore[assignment]
         fields: dict[str, dict[str, str]] = {}
         for n in range(0, len(ids), 500):
             with self.client.pipeline(transaction=False) as pipe:
                 for order in ids[n : n + 500]:
-                    pipe.hgetall(f"{PREFIX}order:{order}")
+                    pipe.hgetall(f"{Cell().prefix}order:{order}")
                 fields.update(zip(ids[n : n + 500], pipe.execute(), strict=True))
             self.orders |= self.store.records.look({Order: ids[n : n + 500]}).of(Order)
         return fields
@@ -191,12 +191,12 @@ class Audit:
         for order in self.orders.values():
             for n, event in enumerate(order.events):
                 where[event.ref].append((order, n))
-        kept = " ".join(str(entry) for _, entry in self.client.xrange(f"{PREFIX}unmatched"))  # type: ignore[union-attr]
+        kept = " ".join(str(entry) for _, entry in self.client.xrange(f"{Cell().prefix}unmatched"))  # type: ignore[union-attr]
         stored = [each for each in said.values() if each["stored"]]
         self.figures["messages acknowledged"] = len(stored)
         lost = [m["message_id"] for m in stored if m["message_id"] not in where and f'"{m["message_id"]}"' not in kept]
         self._count("acknowledged messages that are nowhere", lost)
-        self._count("unread messages at the end", self.client.scan_iter(f"{PREFIX}inbox:*", count=1_000))
+        self._count("unread messages at the end", self.client.scan_iter(f"{Cell().prefix}inbox:*", count=1_000))
         reasons: Counter[str] = Counter()
         for reply in stored:
             if read(reply["text"]).keyword is Keyword.YES:
@@ -240,7 +240,7 @@ class Audit:
         for n in range(0, len(known), 500):
             with self.client.pipeline(transaction=False) as pipe:
                 for line in known[n : n + 500]:
-                    pipe.hgetall(f"{PREFIX}line:{line}")
+                    pipe.hgetall(f"{Cell().prefix}line:{line}")
                 for line, kept in zip(known[n : n + 500], pipe.execute(), strict=True):
                     lines[line] = Line.decode(line, kept, 0)
         return lines

@@ -21,7 +21,7 @@ from benchmarks.promises.audit import Placed
 from benchmarks.promises.minded import Minded, minds
 from benchmarks.promises.people import CARRIER, OFFICIAL, PLANS, Kind, Person, person
 from benchmarks.promises.processes import VICTIMS, Town
-from consent_engine.adapters.redis.codec import PREFIX
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.roles import Role
 
@@ -226,7 +226,7 @@ class Run:
     def _unread(self) -> bool:
         with Redis.from_url(self.town.redis_url, decode_responses=True, socket_timeout=5.0) as client:
             try:
-                return any(client.scan_iter(f"{PREFIX}inbox:*", count=1_000))
+                return any(client.scan_iter(f"{Cell().prefix}inbox:*", count=1_000))
             except (RedisError, OSError):
                 return True
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from redis import Redis
 
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.lifecycle import State
 
 MINDS = """
@@ -58,7 +58,7 @@ def minds(client: "Redis", orders: Sequence[str]) -> dict[str, Minded]:
     found: dict[str, Minded] = {}
     for n in range(0, len(orders), 200):
         some = orders[n : n + 200]
-        told: Any = client.eval(MINDS, len(DUE), *DUE.values(), *some)
+        told: Any = client.eval(MINDS, len(Cell().due), *Cell().due.values(), *some)
         for order, line in zip(some, told, strict=True):
             state, *counts = line.split()
             found[order] = Minded(state, *map(int, counts))

@@ -40,7 +40,9 @@ def show(context: typer.Context) -> None:
 
 @app.command()
 def rotate() -> None:
-    """Make a new key. The former one signs beside it, and both say that it follows, until its line is taken out."""
+    """Make a new key. The former one signs beside it, and both say that it follows, until its line is taken out.
+    Without an archive there is no log: ArchiveUnavailable.
+    """
     from consent_engine.config.settings import Settings
     from consent_engine.domain.log.checkpoint import PrivateKey
     from consent_engine.wiring import log_keys

@@ -13,7 +13,7 @@ from redis import Redis
 from rq import Queue
 
 from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import connect_rq
@@ -408,15 +408,15 @@ class Town(Judge, World):
 
     def due(self) -> dict[Lane, int]:
         with self.client.pipeline(transaction=False) as pipe:
-            for key in DUE.values():
+            for key in Cell().due.values():
                 pipe.zcount(key, "-inf", self.clock.now)
-            counts = dict(zip(DUE, pipe.execute(), strict=True))
+            counts = dict(zip(Cell().due, pipe.execute(), strict=True))
         return {lane: counts[lane] if lane in counts else sum(counts[each] for each in Carrier) for lane in Lane}
 
     def waits(self) -> bool:
         """Whether anything is still to be done at any time, except by a person."""
         with self.client.pipeline(transaction=False) as pipe:
-            for key in DUE.values():
+            for key in Cell().due.values():
                 pipe.zcount(key, "-inf", "(+inf")
             return any(pipe.execute())
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from redis import Redis
 
 from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Wire, connect
-from consent_engine.adapters.redis.codec import DUE, OFFERS, inbox_key, whole
+from consent_engine.adapters.redis.codec import whole
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
@@ -198,7 +199,7 @@ def _heads(engine: Engine, told: Order) -> bool:
 def _knows(world: World, msisdn: Msisdn, message: str) -> bool:
     """Whether a message is unread in its line's inbox, or named in its order's history."""
     line = line_id("test-secret", msisdn)
-    unread = " ".join(world.client.lrange(inbox_key(line), 0, -1))
+    unread = " ".join(world.client.lrange(Cell().inbox(line), 0, -1))
     named = {event.ref for order in world.engine.orders_of(msisdn, limit=1_000).orders for event in order.events}
     return f'"id":"{message}"' in unread or message in named
 
@@ -206,7 +207,7 @@ def _knows(world: World, msisdn: Msisdn, message: str) -> bool:
 def broken(client) -> list[str]:
     """Everything half done in a store: nothing, in a sound one. It reads several times: nobody may write meanwhile."""
     kept = {name: client.hgetall(name) for name in client.scan_iter("ce:{0}:order:*", count=1000)}
-    offers = client.hgetall(OFFERS)  # as the store has them, not as an engine remembers them
+    offers = client.hgetall(Cell().offers)  # as the store has them, not as an engine remembers them
     orders = [Order.decode(whole(dict(fields), offers)) for fields in kept.values()]
     wrong = [said for order, fields in zip(orders, kept.values(), strict=True) for said in _unsound(order, fields)]
     lines = [
@@ -219,9 +220,9 @@ def broken(client) -> list[str]:
     wanted |= {f"c:{call.id}:{effect}" for call in calls for effect in call.effects}
     if {order.doc.call_id for order in orders} - {"", *(call.id for call in calls)}:
         wrong.append("an order is there without its call")
-    if {member for due in DUE.values() for member in client.zrange(due, 0, -1)} != wanted:
+    if {member for due in Cell().due.values() for member in client.zrange(due, 0, -1)} != wanted:
         wrong.append("what is due is not what is wanted")
-    if any(("read" in line.effects) != bool(client.llen(inbox_key(line.id))) for line in lines):
+    if any(("read" in line.effects) != bool(client.llen(Cell().inbox(line.id))) for line in lines):
         wrong.append("an inbox and its reader do not agree")
     if {(line.id, entry) for line in lines for entry in line.entries} != {(o.line, Entry.of(o)) for o in orders}:
         wrong.append("the entries of the lines are not the orders")

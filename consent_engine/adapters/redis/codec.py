@@ -21,8 +21,6 @@ from consent_engine.ports import KINDS, Claim, Leased, Owner, Recorded, Stuck
 MOST_UNREAD = 16
 packed = msgpack.Encoder(enc_hook=plain).encode
 """A script's one argument: a Struct, as a map of its fields. One at its default is left out."""
-DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
-order_key, inbox_key = Cell().order, Cell().inbox
 LEASED = 5
 """So many counts and instants an effect as kept begins with: what the lease script writes."""
 

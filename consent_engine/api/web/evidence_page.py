@@ -30,7 +30,7 @@ async def evidence(request: Request, order_id: str) -> Response:
 
 @operations.add("GET", "/orders/{order_id}/evidence.pdf", PUBLIC)
 async def printed(request: Request, order_id: str) -> Response:
-    """The page as a PDF, signed (PAdES), with the evidence file in it; where a certificate is set, else 404."""
+    """The page as a PDF, signed (PAdES), with the evidence file in it. Raises OrderNotFound without a certificate."""
     press: Press | None = request.app.state.press
     if press is None and await signed_in(request) is not None:  # a stranger learns nothing of the settings
         raise OrderNotFound("no certificate is set that would sign a PDF: see CONSENT_PDF_KEY")

@@ -16,8 +16,8 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionEr
 
 from consent_engine import doctor
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
 from consent_engine.adapters.redis.inspection import RedisSurvey, Server, disk_free
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import findings, records, server, setup, work
@@ -194,7 +194,7 @@ def test_a_long_look_says_how_far_it_is(world):
 
 def test_it_reads_only_unless_it_is_told_to_mend(busy):
     order = busy.place("13900139000")
-    busy.client.zrem(DUE[Lane.TIMER], member(order, WAKE_TOO_LATE))
+    busy.client.zrem(Cell().due[Lane.TIMER], member(order, WAKE_TOO_LATE))
     before = {key: busy.client.dump(key) for key in busy.client.scan_iter()}
     assert wrong(busy) != []
     assert {key: busy.client.dump(key) for key in busy.client.scan_iter()} == before
@@ -247,19 +247,19 @@ def undecided(world):
 
 def undue(world):
     order = confirmed(world)
-    world.client.zrem(DUE[Lane.ACTIVATION], member(order, ACTIVATE))
+    world.client.zrem(Cell().due[Lane.ACTIVATION], member(order, ACTIVATE))
     return order.id
 
 
 def unread(world):
     world.say("是")
-    [line] = [key.rpartition(":")[2] for key in world.client.keys(f"{PREFIX}line:*")]
+    [line] = [key.rpartition(":")[2] for key in world.client.keys(f"{Cell().prefix}line:*")]
     write_line(world, line, drop=[(READ, Drop.ANYWAY)])
     return line
 
 
 def unread_and_no_line(world):
-    world.client.rpush(inbox_key("1234abcd"), f'{world.clock()}|k|{{"kind":"reply"}}')
+    world.client.rpush(Cell().inbox("1234abcd"), f'{world.clock()}|k|{{"kind":"reply"}}')
     return "1234abcd"
 
 
@@ -282,14 +282,14 @@ def history_head(world):
 def unsealed(world):
     """Return an order from before there were seals, whose head does not fit."""
     order_id = history_head(world)
-    world.client.hdel(f"{PREFIX}order:{order_id}", "mac")
+    world.client.hdel(f"{Cell().prefix}order:{order_id}", "mac")
     return order_id
 
 
 def changed(world, name, before, after):
     """Change one field directly in the store, and nothing else."""
     order = asked(world)
-    key = f"{PREFIX}order:{order.id}"
+    key = f"{Cell().prefix}order:{order.id}"
     kept = world.client.hget(key, name)
     assert before in kept
     world.client.hset(key, name, kept.replace(before, after))
@@ -338,7 +338,9 @@ def refused(world):
 def behind_our_back(world, line, *fields):
     """Delete fields of a line, or all of it, of which SQL hears nothing."""
     world.engine.store.queries = world.engine.store.queries.as_of_now()
-    world.client.hdel(f"{PREFIX}line:{line}", *fields) if fields else world.client.delete(f"{PREFIX}line:{line}")
+    world.client.hdel(f"{Cell().prefix}line:{line}", *fields) if fields else world.client.delete(
+        f"{Cell().prefix}line:{line}"
+    )
 
 
 def off_its_line(world):
@@ -430,35 +432,35 @@ def gone(world):
     order = world.place()
     look(world)
     world.client.delete(world.cell.order(order.id))
-    world.client.delete(*DUE.values())
+    world.client.delete(*Cell().due.values())
     return order.id
 
 
 def far(world):
     order = world.place()
-    world.client.zadd(DUE[Lane.TIMER], {member(order, WAKE_TOO_LATE): world.clock() + 400 * 86_400_000})
+    world.client.zadd(Cell().due[Lane.TIMER], {member(order, WAKE_TOO_LATE): world.clock() + 400 * 86_400_000})
     return order.id
 
 
 def idle(world):
     order = asked(world)
-    world.client.zadd(DUE[Lane.ACTIVATION], {member(order, ACTIVATE): world.clock()})
+    world.client.zadd(Cell().due[Lane.ACTIVATION], {member(order, ACTIVATE): world.clock()})
     return member(order, ACTIVATE)
 
 
 def idle_and_no_record(world):
-    world.client.zadd(DUE["mobile"], {"o:1234deadbeef:sms.help.1": world.clock()})
+    world.client.zadd(Cell().due["mobile"], {"o:1234deadbeef:sms.help.1": world.clock()})
     return "o:1234deadbeef:sms.help.1"
 
 
 def wrong_lane(world):
     order = asked(world)
-    world.client.zadd(DUE[Lane.ACTIVATION], {member(order, "sms.help.1"): world.clock()})
+    world.client.zadd(Cell().due[Lane.ACTIVATION], {member(order, "sms.help.1"): world.clock()})
     return member(order, "sms.help.1")
 
 
 def strange_member(world):
-    world.client.zadd(DUE["mobile"], {"somebody else's": world.clock()})
+    world.client.zadd(Cell().due["mobile"], {"somebody else's": world.clock()})
     return "somebody else's"
 
 
@@ -472,7 +474,7 @@ def unarchived(world):
 
 def callless(world):
     order = asked(world)
-    world.client.delete(f"{PREFIX}call:{order.doc.call_id}")
+    world.client.delete(f"{Cell().prefix}call:{order.doc.call_id}")
     return order.id
 
 
@@ -480,7 +482,7 @@ def unabandoned(world):
     at = datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds")
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": at}
     call = world.engine.calls.record(CallStart("desk", "c", StartCall.model_validate(body))).call
-    world.client.zrem(DUE[Lane.TIMER], f"c:{call.id}:{WAKE_ABANDONED}")
+    world.client.zrem(Cell().due[Lane.TIMER], f"c:{call.id}:{WAKE_ABANDONED}")
     return call.id
 
 
@@ -591,8 +593,8 @@ def test_every_trouble_has_a_case():
 
 def test_a_record_that_nobody_can_read_is_named(world):
     order = asked(world)
-    world.client.delete(f"{PREFIX}order:{order.id}")
-    world.client.hset(f"{PREFIX}order:{order.id}", mapping={"v": "3", "doc": "no json"})
+    world.client.delete(f"{Cell().prefix}order:{order.id}")
+    world.client.hset(f"{Cell().prefix}order:{order.id}", mapping={"v": "3", "doc": "no json"})
     assert any(each.what == f"{RULES['unreadable'].what}: 1: {order.id}" for each in wrong(world))
 
 
@@ -674,7 +676,7 @@ def test_what_was_put_back_is_done_once(world):
 def test_what_is_in_somebodys_hands_is_due_again_only_when_his_lease_is_over(world):
     order = confirmed(world)
     [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
-    world.client.zrem(DUE[Lane.ACTIVATION], member(order, ACTIVATE))
+    world.client.zrem(Cell().due[Lane.ACTIVATION], member(order, ACTIVATE))
     look(world, Wanted(all=True, mend=True))
     assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1) == []
     world.clock.forward(LEASE)
@@ -688,9 +690,9 @@ def test_what_waits_for_a_person_goes_back_to_the_stuck_list(world):
     world.gateway.answers[:] = [Rejected("no such number")]
     world.run(Lane.ACTIVATION, Lane.SMS)
     parked = f"o:{order.id}:sms.notification.1"
-    assert world.client.zrem(DUE["mobile"], parked)
+    assert world.client.zrem(Cell().due["mobile"], parked)
     look(world, Wanted(all=True, mend=True))
-    assert world.client.zscore(DUE["mobile"], parked) == math.inf
+    assert world.client.zscore(Cell().due["mobile"], parked) == math.inf
 
 
 def test_nothing_is_sent_or_switched_on_by_a_guess(world):
@@ -800,7 +802,7 @@ def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(w
 
     def archived():
         write_line(world, order.line, fields={f"o:{order.id}": ""})
-        world.client.delete(f"{PREFIX}order:{order.id}")
+        world.client.delete(f"{Cell().prefix}order:{order.id}")
 
     assert nothing_of(walked(world, Owner.LINE, order.line, archived))
     assert nothing_of(walked(world, Owner.ORDER, order.id))
@@ -811,7 +813,7 @@ def test_a_mend_that_comes_too_late_writes_nothing(world):
     last = 2 * READS - 1
     walk = walked(world, Owner.ORDER, order.id, *[lambda: None] * last, lambda: write(world, order))
     assert (walk.found["undue"], walk.mended) == ([order.id], [])
-    assert world.client.zscore(DUE[Lane.ACTIVATION], member(order, ACTIVATE)) is None
+    assert world.client.zscore(Cell().due[Lane.ACTIVATION], member(order, ACTIVATE)) is None
 
 
 def test_reservations_of_requests_that_died_are_told_when_they_are_old_and_alarm_nobody(world):

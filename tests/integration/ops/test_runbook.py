@@ -25,7 +25,7 @@ from benchmarks.ports import free_ports
 from consent_engine import cli
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.redis.client import connect
-from consent_engine.adapters.redis.codec import DUE, PREFIX
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.api import app
 from consent_engine.cli import commands
 from consent_engine.config.settings import Settings
@@ -282,7 +282,7 @@ def lane_late(night):
     night.start("python -m workers --lanes timer,inbound,activation")
     world = night.world()
     order = world.place()
-    world.client.zincrby(DUE["mobile"], -120_000, f"o:{order.id}:sms.confirmation.1")
+    world.client.zincrby(Cell().due["mobile"], -120_000, f"o:{order.id}:sms.confirmation.1")
     until("they were heard", lambda: world.engine.registry.workers(15_000))
 
 
@@ -561,7 +561,7 @@ def nobody_would_do_it(night):
     world.run(Lane.SMS)
     world.say("是")
     world.run(Lane.INBOUND)
-    assert world.client.zrem(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
+    assert world.client.zrem(Cell().due[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
 
 
 def changed_history(night):
@@ -655,7 +655,7 @@ def test_how_processes_are_started_is_told_for_every_command_that_starts_one():
     assert {re.sub(r" --lanes \w+", "", command) for command in started} == told
     services = set(yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"])
     assert set(re.findall(r"docker compose up --detach (\w+)", PAGE)) <= services
-    assert PREFIX.startswith("ce:")
+    assert Cell().prefix.startswith("ce:")
 
 
 def test_every_unit_that_is_restarted_is_one_that_the_page_about_systemd_starts():

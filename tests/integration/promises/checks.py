@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.endings import missing_of_ending
@@ -155,7 +155,7 @@ class Judge:
                 pipe.lrange(f"ce:{{0}}:inbox:{line}", 0, -1)
             for order in self.model.orders:
                 pipe.hgetall(f"ce:{{0}}:order:{order}")
-            for due in DUE.values():
+            for due in Cell().due.values():
                 pipe.zrange(due, 0, -1)
             *found, unmatched = pipe.xrange("ce:{0}:unmatched").execute()
         inboxes, found = found[: len(NUMBERS)], found[len(NUMBERS) :]

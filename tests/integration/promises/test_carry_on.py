@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, WAKE_ACTIVATE, Lane
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
@@ -110,7 +110,7 @@ def test_the_store_has_to_the_byte_what_a_lease_right_after_the_commit_leaves(ca
             assert [each.effect for each in engine.store.lanes.lease(Lane.ACTIVATION, 9)] == [ACTIVATE]
         record = world.client.hgetall(world.cell.order(order.id))
         named = [f"f:{ACTIVATE}", "state", "v"]
-        due = [world.client.zrange(each, 0, -1, withscores=True) for each in DUE.values()]
+        due = [world.client.zrange(each, 0, -1, withscores=True) for each in Cell().due.values()]
         kept.append(([record[name] for name in named], due, len(world.bss.asked)))
         world.runner.close()
     assert kept[0][:2] == kept[1][:2]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.decide.decision import OUTCOME_MS
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -73,7 +73,7 @@ def test_an_activation_that_names_another_carrier_than_its_order_passes_no_gate(
     order = confirmed(world)
     world.client.hset(world.cell.line(order.line), "r:mobile", '[1,"sms","m"]')
     about(world, order, kept)
-    world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
+    world.client.zadd(Cell().due[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
     world.run(Lane.ACTIVATION)
     assert world.bss.asked == []
     assert [each.id for each in world.engine.store.lanes.stuck(9)] == [order.id]
@@ -94,7 +94,7 @@ def test_an_activation_without_a_yes_waits_for_a_person_and_is_no_attempt(world)
     world.run(Lane.SMS)
     about = Pending(about=(order.doc.carrier, order.doc.plan))
     world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", about.encode())
-    world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
+    world.client.zadd(Cell().due[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
     world.run(Lane.ACTIVATION)
     assert world.bss.asked == []
     pending = world.engine.show(order.id).effects[ACTIVATE]
@@ -177,7 +177,7 @@ def lose_messages(world):
     line = world.engine.line(NUMBER).id
     world.client.delete(world.cell.inbox(line))
     world.client.hdel(world.cell.line(line), "f:read")
-    world.client.zrem(DUE[Lane.INBOUND], f"l:{line}:read")
+    world.client.zrem(Cell().due[Lane.INBOUND], f"l:{line}:read")
 
 
 def test_a_refusal_whose_message_was_lost_ends_the_order_that_waited_under_a_suspicion(world):
@@ -213,7 +213,7 @@ def test_what_is_barred_is_looked_at_every_second_only_while_somebody_may_read_w
     line = world.engine.line(NUMBER).id
     world.client.hset(world.cell.line(line), "f:read", read)
     assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1) == []
-    due = world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
+    due = world.client.zscore(Cell().due[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}")
     assert due == world.clock.now + again_after
     world.client.hdel(world.cell.line(line), "r:mobile")
     world.clock.forward(1_000 * 60)

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.engine.metrics import AWAY_AFTER_MS, gateways_away
@@ -200,7 +200,10 @@ def test_a_gateway_of_several_carriers_gets_the_oldest_first_and_no_more_than_as
         carrier = draw.choice(list(plans))
         placed[world.place(f"+861380013{n:04}", plans[carrier]).id] = carrier
         world.clock.forward(draw.randint(0, 2))
-    dues = {each: world.client.zscore(DUE[carrier], f"o:{each}:sms.confirmation.1") for each, carrier in placed.items()}
+    dues = {
+        each: world.client.zscore(Cell().due[carrier], f"o:{each}:sms.confirmation.1")
+        for each, carrier in placed.items()
+    }
     for carriers in (("telecom",), ("telecom", "unicom"), tuple(plans)):
         route = Route("any", carriers)
         wanted = sorted(dues[each] for each in placed if placed[each] in carriers)[:5]

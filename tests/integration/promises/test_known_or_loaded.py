@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.line.holder import LineEvent
@@ -202,7 +202,7 @@ class Story:
     def seen(self):
         """Return all that can be seen of a history; not the instants where clocks differed."""
         exact, client = not self.jumps, self.world.client
-        due = [client.zrange(each, 0, -1, withscores=True) for each in DUE.values()]
+        due = [client.zrange(each, 0, -1, withscores=True) for each in Cell().due.values()]
         return {
             "orders": [_seen(self.desk.show(order.id), exact=exact) for order in self.orders],
             "due": [sorted((name, exact and at) for name, at in some) for some in due],

@@ -9,7 +9,6 @@ import pytest
 from redis.exceptions import RedisError
 
 from consent_engine.adapters.redis.client import connect
-from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.domain.effects import Lane, Unavailable
@@ -84,8 +83,8 @@ def test_what_is_due_later_waits_with_us_and_nothing_in_rqs_scheduler(started, r
     world.gateway.answers[:] = [Unavailable("503")]
     order = world.place()
     world.run(Lane.SMS)
-    assert client.zscore(DUE["mobile"], f"o:{order.id}:sms.confirmation.1") > world.clock() - 20
-    assert client.zscore(DUE[Lane.TIMER], f"o:{order.id}:wake.too_late_to_ask") == order.ask_by
+    assert client.zscore(Cell().due["mobile"], f"o:{order.id}:sms.confirmation.1") > world.clock() - 20
+    assert client.zscore(Cell().due[Lane.TIMER], f"o:{order.id}:wake.too_late_to_ask") == order.ask_by
     assert redis.llen("rq:queue:sms") >= 1
     assert [key for key in redis.scan_iter("rq:*") if re.match(rb"rq:(scheduler|scheduled|cron)", key)] == []
     world.runner.close()

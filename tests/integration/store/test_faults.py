@@ -25,8 +25,8 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import MOST_QUEUED, RqQueue, connect_rq
@@ -261,7 +261,7 @@ class Wired(World):
             # Milliseconds decide from which of two orders a number's STOP is answered: not told apart here.
             "histories": sorted((o.person.msisdn, *row) for o in orders for row in _history(o)),
             "wanted": sorted((o.doc.plan, effect, p.parked, p.why) for o in orders for effect, p in o.effects.items()),
-            "due": [[_anonymous(m) for m in self.direct.zrange(key, 0, -1)] for key in DUE.values()],
+            "due": [[_anonymous(m) for m in self.direct.zrange(key, 0, -1)] for key in Cell().due.values()],
             "sent": sorted((sms.to, str(sms.purpose), sms.ref[-2:]) for sms in self.gateway.sent),
             "asked": sorted((a.msisdn, a.plan) for a in self.bss.asked),
             "lines": [self.of_line(number) for number in NUMBERS],

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.doctor.records import Walk
@@ -141,7 +141,7 @@ def test_a_host_whose_clock_jumps_moves_nothing(client, monkeypatch):
     order = real.engine.place(_placing(real)).order
     seconds, _ = client.time()
     assert abs(order.doc.placed_at - seconds * 1000) < 5_000
-    assert client.zscore(DUE[Lane.TIMER], f"o:{order.id}:{WAKE_TOO_LATE}") == order.ask_by
+    assert client.zscore(Cell().due[Lane.TIMER], f"o:{order.id}:{WAKE_TOO_LATE}") == order.ask_by
     [leased] = real.engine.store.lanes.lease(Lane.SMS, 5)
     assert abs(leased.at - seconds * 1000) < 5_000
     real.runner.close()

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, Lane, Pending
@@ -157,7 +157,7 @@ def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
     ended = noted(order, held=held, drop=((QUESTION, Drop.ANYWAY),))
     assert (leased.token, one(store, ended)) == (1, CommitResult.OK)
     assert f"f:{QUESTION}" not in record(world, order)
-    assert world.client.zcard(DUE["mobile"]) == 0
+    assert world.client.zcard(Cell().due["mobile"]) == 0
     assert one(store, noted(world.engine.show(order.id), "again", held=held)) is CommitResult.LOST
 
 
@@ -188,8 +188,8 @@ def test_an_effect_whose_calls_surely_did_nothing_is_dropped_as_one_that_never_b
 def test_an_effect_dropped_and_put_in_one_commit_stays(world, store, order):
     both = noted(order, drop=((QUESTION, Drop.ANYWAY),), put=(Put(QUESTION, 77), Put(ACTIVATE, PARKED)))
     assert one(store, both) is CommitResult.OK
-    assert world.client.zscore(DUE["mobile"], f"o:{order.id}:{QUESTION}") == 77
-    assert world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}") == float("inf")
+    assert world.client.zscore(Cell().due["mobile"], f"o:{order.id}:{QUESTION}") == 77
+    assert world.client.zscore(Cell().due[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}") == float("inf")
     assert [(each.id, each.effect) for each in store.lanes.stuck(9)] == [(order.id, ACTIVATE)]
 
 
@@ -212,7 +212,7 @@ def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
         assert one(store, Commit("", (Change(Owner.LINE, LINE, consume=key),), held, unmatched=["{}"])) is word
     assert world.client.xlen("ce:{0}:unmatched") == 1
     assert one(store, Commit("", (Change(Owner.LINE, LINE, consume="b"),), held)) is CommitResult.OK
-    assert world.client.zcard(DUE[Lane.INBOUND]) == 0
+    assert world.client.zcard(Cell().due[Lane.INBOUND]) == 0
     assert READ not in store.records.look({Line: [LINE]}).of(Line)[LINE].effects
 
 
@@ -260,7 +260,7 @@ def test_what_is_leased_in_one_lane_is_not_lost_by_trouble_in_another(world, ord
     wire = Wire(world.client, proves=trouble == "unproven", replicas=1, proof_ms=200)
     lanes = redis_store(wire, lease_ms=60_000, clock=world.clock).lanes
     if trouble == "refused":
-        world.client.set(DUE[Lane.ACTIVATION], "no list")
+        world.client.set(Cell().due[Lane.ACTIVATION], "no list")
     leased = lanes.lease_each({Lane.ACTIVATION: 9, Lane.SMS: 9})
     assert {lane: len(some) for lane, some in leased.items()} == {Lane.ACTIVATION: 0, Lane.SMS: 1}
     with pytest.raises((StoreUnavailable, ResponseError)):
@@ -334,9 +334,9 @@ def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
 
 
 def test_members_without_an_effect_are_swept_out(world, store):
-    world.client.zadd(DUE["mobile"], {"o:none:sms.confirmation.1": 1, "nonsense": 2, f"l:{LINE}:sms.help.1": 3})
+    world.client.zadd(Cell().due["mobile"], {"o:none:sms.confirmation.1": 1, "nonsense": 2, f"l:{LINE}:sms.help.1": 3})
     assert store.lanes.lease(Lane.SMS, 9) == []
-    assert world.client.zcard(DUE["mobile"]) == 0
+    assert world.client.zcard(Cell().due["mobile"]) == 0
 
 
 def test_what_nobody_can_read_goes_to_the_stuck_list_and_the_others_are_leased(world, store, order):

@@ -5,7 +5,7 @@ from base64 import b64encode
 
 import pytest
 
-from consent_engine.adapters.redis.codec import DUE
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
@@ -87,7 +87,7 @@ def test_an_activation_that_nobody_confirmed_is_not_performed_whatever_the_recor
     order = world.place()
     world.run(Lane.SMS)
     world.client.hset(world.cell.order(order.id), mapping={"state": "confirmed", f"f:{ACTIVATE}": "[]"})
-    world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
+    world.client.zadd(Cell().due[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
     world.run(Lane.ACTIVATION)
     assert world.bss.asked == []
 
