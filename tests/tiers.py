@@ -36,6 +36,7 @@ TIERS = {
     "tests/archive/test_archive_databases.py": WHOLE,
     "tests/archive/test_archive_repeats.py": WHOLE,
     "tests/archive/test_archive_stories.py": WHOLE,
+    "tests/archive/test_erasing_races.py::test_an_erasure_among_others_at_random_erases_or_says_what_is_open": WHOLE,
     "tests/archive/test_log_outsiders.py": WHOLE,
     "tests/archive/test_races_and_damages.py": SEARCHES,
     "tests/archive/test_time_stamps.py": WHOLE,
@@ -93,6 +94,7 @@ TIERS = {
     "workers": FAST,
 }
 SAMPLED = (
+    "tests/archive/test_erasing_races.py",
     "tests/archive/test_archive_stories.py",
     "tests/cluster/test_backup_failover.py",
     "tests/crashes",

@@ -46,7 +46,7 @@ from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import wakes_of
-from consent_engine.engine.recall import Lookup, changing, recalled
+from consent_engine.engine.recall import Lookup, changing, holds_until, recalled
 from consent_engine.engine.round_trips import Stale, Step, load, load_of, one, prove, save, saving, transact
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, OrderNotFound
 from consent_engine.ports import By, Change, Commit, CommitResult, Held, Leased, Owner, Snapshot, Store
@@ -160,26 +160,24 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
     Raises NotActivated, NumberErased, BrokenRecord for a line or an ending that cannot be read, StoreUnavailable, and
     ArchiveUnavailable for an archived order whose ending may be there, too.
     """
-    name, is_there = ending_id(order.id), False
+    name = ending_id(order.id)
 
     @transact
     def taken() -> Step[EndingTaken]:
-        nonlocal is_there
         loaded = yield from load({Order: [order.id], Line: [order.line], Ending: [name]})
-        if (known := loaded.of(Ending).get(name)) is not None:
+        here = loaded.of(Order).get(order.id)  # else it is as SQL had it: by now its person may be erased there
+        if (known := loaded.find(Ending, name)) is not None:
             if not (yield from prove(name, Owner.ENDING)):
                 raise Stale
             return EndingTaken(known, is_new=False)
         if (past := (yield from _archived(order, loaded, name))) is not None:
             return EndingTaken(past, is_new=False)
-        if is_there:
-            raise BrokenRecord("this order has an ending that cannot be read: see consent doctor")
         holder_since = loaded.line(order.line).holder_since(order.doc.carrier)
-        doc = ending_doc(order, why, loaded.now, holder_since)
-        ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
+        doc = ending_doc(here or order, why, loaded.now, holder_since)
+        ending, fields = opened(doc, (here or order).person.msisdn, order.line, token_hex(16))
         put = switching_off(ending, loaded.now)
-        commit = Commit(name, (Change.of(ending, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
-        is_there = True  # where this is stale
+        records = Change.of(ending, fields, (put,)), Change.look(here or replace(order, version=0))
+        commit = Commit(name, records, wakes=wakes_of((put,), loaded.now), until=holds_until(loaded.now))
         yield from saving(commit, prove=True)
         log.info("order %s: its ending was requested: %s", order.id, why.cause.value)
         return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: put.pending}), is_new=True)

@@ -2,8 +2,9 @@
 
 The person parts of records stand in fields of their own, of which the chains have salted hashes alone: so every proof
 holds without them. What is settled leaves the store first, as it would by itself later; of its line only what bars it
-stays, under the keyed hash that names it. Then SQL deletes the person parts. Each step may be repeated: an erasure that
-was interrupted, or met a message that came meanwhile, is the same request again.
+stays, under the keyed hash that names it. Then SQL deletes the person parts, and the records come back without
+them for as long as what was read in SQL before may come back (`recall`): so it finds them here, and is refused. Each
+step may be repeated: an erasure that was interrupted, or met a message that came meanwhile, is the same request again.
 """
 
 import logging
@@ -15,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.call.call import Call, CallState
-from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.ending import Ending, ending_id
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import Put
@@ -26,6 +27,7 @@ from consent_engine.domain.line.restriction import OF_ORDERS
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Evidence, Order
 from consent_engine.engine.leave import LEFT, reserved
+from consent_engine.engine.recall import brought_back, pieces
 from consent_engine.engine.round_trips import Stale, Step, drive, or_raised, saving, transact
 from consent_engine.engine.scribe import as_of_now, bring
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Refused
@@ -36,11 +38,13 @@ from consent_engine.ports import (
     By,
     Change,
     Commit,
+    CommitResult,
     Kept,
     Owner,
     Recorded,
     Snapshot,
     Store,
+    by_kind,
 )
 from consent_engine.ports.archive import MOST_OF_A_LINE, BackupMade, Erasure
 from consent_engine.ports.records import EVERY_MESSAGE
@@ -57,7 +61,8 @@ STAYS: Mapping[str, str] = {
     "its next VACUUM, and its write-ahead log ages out",
 }
 """What an erasure leaves, and why."""
-
+MOST_AT_ONCE = 1_000
+"""Most records that one commit brings back."""
 
 ERASED: Mapping[Owner, str] = {
     Owner.ORDER: "orders", Owner.CALL: "calls", Owner.ENDING: "endings", Owner.REPORT: "reports",
@@ -121,10 +126,7 @@ class Eraser:
             yield from self._emptied(line, archive)
             as_of_now(store)  # the line is written out as it is now
             erased.update(archive.erase(erasure))
-            # A late fact may have brought a record back, with its person part, before SQL had lost that.
-            left = self._whole(line, archive)
-            if left.records or left.line.msisdn:
-                raise Stale
+            yield from self._nameless(line, archive)
 
         or_raised(drive(store, [emptied()]).results[0])
         messages = store.inbox.forget(line, str(msisdn).removeprefix("+86"))
@@ -143,16 +145,25 @@ class Eraser:
         if keys := [(key, each.id) for each in whole.records for key in reserved(each)]:
             self._store.reservations.forget(keys)
 
+    def _nameless(self, line: str, archive: Archive) -> Step[None]:
+        """Have the store hold a line's records without the person. Raises as `_whole` does, and Stale where a late fact
+        brought one back before SQL had lost that.
+        """
+        now = self._now()
+        for some in pieces(_in_sql(line, archive), MOST_AT_ONCE):
+            if (yield from brought_back(some, now)) is not CommitResult.OK:
+                raise Stale
+        left = self._whole(line, archive)
+        if left.line.msisdn or any(each.person.msisdn for each in left.records):
+            raise Stale
+
     def _whole(self, line: str, archive: Archive) -> _Whole:
         """Read a line with its records. Raises StillOpen, and Stale where another write came in between."""
-        names: dict[type, Sequence[str]] = {Line: [line]}
-        served = set[str]()
-        for kind in KINDS.values():
-            kept: Sequence[Kept[Recorded]] = archive.recall(kind, [line], By.LINE).get(line, [])
-            if len(kept) > MOST_OF_A_LINE:
-                raise BrokenRecord(f"this number has more than {MOST_OF_A_LINE} records of a kind: see to it by hand")
-            names[kind] = [each.id for each in kept]
-            served |= {each.record.doc.call_id for each in kept if isinstance(each.record, Order) and _on(each.record)}
+        kept = _in_sql(line, archive)
+        orders = [each.record for each in kept if isinstance(each.record, Order)]
+        served = {order.doc.call_id for order in orders if _on(order)}
+        ended = [(Owner.ENDING, ending_id(order.id)) for order in orders]  # SQL may not have them yet
+        names = by_kind([(Owner.LINE, line), *ended, *((OWNERS[type(each.record)], each.id) for each in kept)])
         fields = self._store.journal.lines([line])[line]
         found = self._store.records.look(names)
         here, records = found.line(line), _records(found)
@@ -174,6 +185,17 @@ class Eraser:
                 there |= bring(self._store, owner, missing)
             if there != set(heads):
                 raise ArchiveUnavailable("SQL does not take a record of this number: see consent doctor")
+
+
+def _in_sql(line: str, archive: Archive) -> list[Kept[Recorded]]:
+    """Return a line's records as SQL has them; none that cannot be read there."""
+    found = list[Kept[Recorded]]()
+    for kind in KINDS.values():
+        kept: Sequence[Kept[Recorded]] = archive.recall(kind, [line], By.LINE).get(line, [])
+        if len(kept) > MOST_OF_A_LINE:
+            raise BrokenRecord(f"this number has more than {MOST_OF_A_LINE} records of a kind: see to it by hand")
+        found += [each for each in kept if each.record is not None]
+    return found
 
 
 def _records(found: Snapshot) -> list[Recorded]:

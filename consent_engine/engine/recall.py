@@ -26,7 +26,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.engine.round_trips import Load, Recall, Stale, Step, load, prove, save, transact
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused
-from consent_engine.ports import OWNERS, By, Change, Commit, Kept, R, Recorded, Snapshot, Store
+from consent_engine.ports import OWNERS, By, Change, Commit, CommitResult, Kept, R, Recorded, Snapshot, Store
 from consent_engine.ports.archive import MOST_OF_A_LINE
 from consent_engine.ports.records import CLOCKS_APART_MS, K
 
@@ -90,7 +90,9 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
         raise _ABSENT[kind](f"no such {kind.__name__.lower()}")
     [record] = _read(kept)
     if races:
-        yield from _brought_back(record, kept[0].fields, loaded.now)
+        together: list[Kept[Any]] = [*kept, *((yield from _ending_of(record)) if isinstance(record, Order) else ())]
+        yield from brought_back(together, loaded.now)
+        log.info("%s came back from the archive", name)
         raise Stale
     return record, loaded.now
 
@@ -128,17 +130,25 @@ def proven(record: R) -> Step[R]:
     return record
 
 
-def _brought_back(record: Recorded, kept: Mapping[str, str], now: Millis) -> Step[None]:
-    """Bring a record back, unless it is there by now. An order comes with its ending: one in the store has it there."""
+def _ending_of(order: Order) -> Step[Sequence[Kept[Ending]]]:
+    """Return the ending with which an order comes back: one in the store has it there."""
+    name = ending_id(order.id)
+    loaded: Snapshot = yield Load({Ending: (name,)})
+    left: list[Kept[Ending]] = yield Recall(Ending, () if loaded.of(Ending) else (name,))
+    return left
+
+
+def brought_back(some: Sequence[Kept[Recorded]], now: Millis) -> Step[CommitResult]:
+    """Bring records of a line back, or none where one of them is there by now. now: an instant before SQL was read"""
     stays = (Put(WAKE_ARCHIVE, now + 2 * STAYS_MS),)
-    changes = [back(record, kept, 1, stays)]
-    if isinstance(record, Order):
-        name = ending_id(record.id)
-        loaded: Snapshot = yield Load({Ending: (name,)})
-        left: list[Kept[Ending]] = yield Recall(Ending, () if loaded.of(Ending) else (name,))
-        changes += [back(ending, each.fields, 1, stays) for each, ending in zip(left, _read(left), strict=True)]
-    yield from save(Commit("", tuple(changes), until=now + STAYS_MS - CLOCKS_APART_MS))
-    log.info("%s came back from the archive", record.id)
+    read = zip(_read(some), some, strict=True)
+    changes = tuple(back(record, each.fields, 1, stays) for record, each in read)
+    return (yield from save(Commit("", changes, until=holds_until(now))))
+
+
+def holds_until(now: Millis) -> Millis:
+    """Until when a commit may rest on what was read in SQL after this instant."""
+    return now + STAYS_MS - CLOCKS_APART_MS
 
 
 def back(record: Recorded, kept: Mapping[str, str], above: int, put: tuple[Put, ...]) -> Change:

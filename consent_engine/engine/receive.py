@@ -307,39 +307,35 @@ class Receiver:
             self._store.inbox.unmatched(unmatched)
         return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
 
-    def _lines_of(self, reports: Sequence[DeliveryReport]) -> tuple[dict[str, tuple[str, str]], bool]:
-        """Return the line whose inbox each report goes to, by its ref, and the line's number where its last order may
-        have taken the line along; no line where the ref names no order or line. And whether SQL could not be asked: an
-        order there may be the one.
+    def _lines_of(self, reports: Sequence[DeliveryReport]) -> tuple[dict[str, str], bool]:
+        """Return the line whose inbox each report goes to, by its ref; none where the ref names no order or line. And
+        whether SQL could not be asked: an order there may be the one.
         """
         if not reports:
             return {}, False
         owners = {report.ref: report.ref.split(".")[0] for report in reports}
         names = list(dict.fromkeys(owners.values()))
-        found = {name: (line, "") for name, line in zip(names, self._store.records.line_of(names), strict=True) if line}
+        found = {name: line for name, line in zip(names, self._store.records.line_of(names), strict=True) if line}
         if lost := [name for name in names if name not in found]:
             known = self._store.records.look({Line: lost}).of(Line)
-            found |= {name: (name, "") for name in lost if name in known and known[name].version}
+            found |= {name: name for name in lost if name in known and known[name].version}
         unasked, lost = False, [name for name in names if name not in found]
         try:
             left = self._lookup.load(lost)[1] if lost else {}
         except ArchiveUnavailable:
             left, unasked = {}, True
-        # Once it is erased, nobody could be meant any more.
-        found |= {name: (each.line, each.person.msisdn) for name, each in left.items() if each.person.msisdn}
+        # Once it is erased, nobody could be meant any more. No number is taken from SQL: it may be erased by now.
+        found |= {name: each.line for name, each in left.items() if each.person.msisdn}
         return {ref: found[name] for ref, name in owners.items() if name in found}, unasked
 
-    def _posted(
-        self, n: int, message: Incoming, lines: Mapping[str, tuple[str, str]], said: Mapping[int, Read]
-    ) -> Posted:
+    def _posted(self, n: int, message: Incoming, lines: Mapping[str, str], said: Mapping[int, Read]) -> Posted:
         match message:
             case Reply():
                 return self._reply(message, said[n])
             case DeliveryReport():
-                line, number = lines[message.ref]
                 parts = (message.ref, message.message_id, str(message.segment), message.status)
                 key = keyed(self._secret, "dlr", message.gateway, *parts)
-                return Posted(line, number, key, encode_message(_report(message)))
+                return Posted(lines[message.ref], "", key, encode_message(_report(message)))
             case RefusalAsked():
                 key = keyed(self._secret, "refusal", uuid.uuid4().hex)
                 return self._refusal(message, key)

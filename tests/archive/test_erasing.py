@@ -7,7 +7,7 @@ import pytest
 
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.tables import ERASURES, TABLES
+from consent_engine.adapters.sql.tables import ERASURES
 from consent_engine.api.schemas.forms import read as form
 from consent_engine.domain.admission.call_request import StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder
@@ -25,16 +25,15 @@ from consent_engine.engine.scribe import as_of_now
 from consent_engine.ports import Owner
 from consent_engine.ports.archive import BackupMade
 from consent_engine.verify import verify
+from tests.archive.erased import DIGITS, GROUND, erase, over, redis_of, settled, sql_of
 from tests.conftest import NUMBER
 from tests.evidence import LOG, lived
 from tests.integration.calls.desk import Desk, instant
-from tests.integration.calls.reviewing import review
 from tests.memory import a_store
 from tests.written_out import empty_at
 
 OTHER = "+8613800138001"
-DIGITS, WORDS = NUMBER[3:], "谢谢"
-GROUND = "the subscriber asked for it"
+WORDS = "谢谢"
 
 
 @pytest.fixture
@@ -54,51 +53,12 @@ def anywhere(archive):
     made.runner.close()
 
 
-def erase(desk, number=NUMBER):
-    return desk.engine.eraser.erase(Msisdn(number), GROUND, "admin-1")
-
-
-def over(desk):
-    """Let all that is under way end: timers, messages, SMS."""
-    for _ in range(3):
-        desk.clock.forward(hours=1)
-        desk.run()
-
-
-def settled(desk, answer="是", msisdn=NUMBER):
-    """An order that is done, and whose call was reviewed."""
-    order = desk.settled(answer, msisdn)
-    review(desk, desk.engine.calls.show(order.doc.call_id), "r-1", passed=True)
-    over(desk)
-    return order
-
-
 def reported(desk):
     told = {
         "msisdn": NUMBER, "carrier": "mobile", "caller_number": "10085", "called_at": instant(desk.clock() - 60_000),
         "what": "推销", "channel": "hotline",
     }  # fmt: skip
     return desk.engine.reports.record(ReportMade("agent", form(MakeReport, told))).report
-
-
-def redis_of(desk):
-    """All that the store holds, as one text."""
-    found = []
-    for key in desk.client.scan_iter():
-        kind = desk.client.type(key)
-        kept = {
-            "hash": desk.client.hgetall, "list": lambda k: desk.client.lrange(k, 0, -1), "string": desk.client.get,
-            "zset": lambda k: desk.client.zrange(k, 0, -1), "set": desk.client.smembers, "stream": desk.client.xrange,
-        }[kind](key)  # fmt: skip
-        found.append(f"{key} {kept}")
-    return "\n".join(found)
-
-
-def sql_of(desk):
-    with desk.archive.asking() as connection:
-        return "\n".join(
-            repr(tuple(row)) for table in TABLES.sorted_tables for row in connection.execute(table.select())
-        )
 
 
 def files_of(folder: Path) -> bytes:

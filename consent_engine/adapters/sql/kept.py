@@ -204,7 +204,7 @@ class SqlKept(Generic[K]):
         for row in self._in_pieces(self.rows, ids, self.table.c.id):
             with suppress(BrokenRecord):
                 made = self._row(self._fields(row), self._owner(row), gone=row.gone)
-                beside = _BESIDE if row.person not in _ERASED else _BESIDE | {"receipt"}
+                beside = _BESIDE if row.person else _BESIDE | {"receipt"}  # which an erased person part leaves
                 if wrong := [name for name in made if name not in beside and made[name] != getattr(row, name)]:
                     found[row.id] = wrong
         return found
@@ -242,8 +242,6 @@ class SqlKept(Generic[K]):
         return persons, whole
 
 
-_ERASED = frozenset({None, "{}"})
-"""Person parts that are gone: a receipt stays longer, and cannot be compared."""
 _BESIDE = frozenset({"record", "person", "effects", "content", "publics"})
 """The columns of the record itself, and what goes beside its row."""
 

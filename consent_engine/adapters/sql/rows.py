@@ -35,7 +35,7 @@ def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[s
         "state": record.state.value,
         "head": record.head,
         "record": compact(kept),
-        "person": compact(person),
+        "person": compact(person) if person else None,
         "effects": compact(effects) if effects and not gone else None,
         "publics": record.publics,
     }

@@ -157,7 +157,7 @@ def test_a_promised_reward_keeps_a_report_at_hand_and_its_person_no_longer_than_
     found, _ = desk.engine.reports.show(told.id)
     assert (found.person.msisdn, found.person.caller, found.head) == ("", "", promised.head)
     write_out(desk.engine.store, "one")
-    assert people_in_sql(desk) == ["{}"], "SQL has no more of a person than Redis"
+    assert people_in_sql(desk) == [None], "SQL has no more of a person than Redis"
     assert decide(desk, told, "ours_unrecorded", "paid", of=ours).reward == "paid"
     assert moved(desk) == 1
 
