@@ -12,6 +12,7 @@ from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.decide.sms_texts import text_of
 from consent_engine.domain.effects import OF_ORDERS, WAKE_LINE, WAKE_PARTS, WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, counted, of_a_fragment, read
+from consent_engine.domain.grammar.meaning import RESTRICTING
 from consent_engine.domain.grammar.words import YES_OF
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.inbox import (
@@ -161,7 +162,7 @@ def _added(
     if not known.accepts(piece):
         yield from _alone(outside, line, piece.key, reply)
         return known.doubted()
-    if (yield from _meaning(line, reply.text)).restricts:
+    if of_a_fragment((yield from _meaning(line, reply.text))).keyword in RESTRICTING:
         yield from _alone(outside, line, piece.key, reply)
         piece = replace(piece, handed_on=1)
     known = known.with_(piece)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from consent_engine.domain.grammar import words as w
 from consent_engine.domain.grammar.doubt import doubts, kind_of, kinds_of
-from consent_engine.domain.grammar.meaning import Keyword, Read, Reason, counted, of_a_fragment
+from consent_engine.domain.grammar.meaning import Keyword, Read, Reason, counted, doubt_of, of_a_fragment
 from consent_engine.domain.grammar.patterns import (
     HELD,
     HOW_TO_END,

@@ -64,8 +64,17 @@ class Read(Struct, frozen=True):
         return counted(self.keyword) in RESTRICTING and not self.is_doubtful
 
 
+def doubt_of(said: Read) -> Read:
+    """Return a no of which it is not sure what it refuses: a person reads it, and its orders wait meanwhile."""
+    return replace(said, keyword=Keyword.HOLD, code="", reason=Reason.DOUBTFUL)
+
+
 def of_a_fragment(said: Read) -> Read:
-    """Return the meaning of a fragment, or of data that is no text: a refusal or a call for help, never a code."""
+    """Return the meaning of a fragment, or of data that is no text: a refusal, one in doubt where it is a no, or a call
+    for help; never a code.
+    """
+    if said.keyword is Keyword.NO:
+        return doubt_of(said)
     if counted(said.keyword) not in RESTRICTING | {Keyword.HELP}:
         return replace(said, keyword=Keyword.UNKNOWN, code="")
     return replace(said, keyword=counted(said.keyword), code="")

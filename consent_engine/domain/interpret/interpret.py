@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from consent_engine.domain.decide.decision import Drop, Put, parking
 from consent_engine.domain.decide.on_reply import to_be_held
 from consent_engine.domain.effects import WAKE_ASIDE, WAKE_UNDECIDED, Millis, Pending
-from consent_engine.domain.grammar import Keyword, Read, Reason, counted, usable_code
+from consent_engine.domain.grammar import Keyword, Read, Reason, counted, doubt_of, usable_code
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.inbox import (
     UnreadClearance,
@@ -31,12 +31,12 @@ from consent_engine.domain.interpret.withdrawing import (
     registered,
     which_one,
 )
-from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, allows, sources
+from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, State, Trigger, allows, sources
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
-from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
+from consent_engine.domain.order.history import ambiguous_before, clarified, early_yes, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
 from consent_engine.domain.order.unlikely_yes import ReplyCadence, Suspicion
 from consent_engine.errors import BrokenRecord
@@ -85,6 +85,9 @@ def _replied_by(
     if said.is_doubtful and not _questions(line, orders, message, body):
         said = replace(said, keyword=Keyword.UNKNOWN, reason=None)
     meant = _reply(line, orders, message, body, said)
+    if said.keyword is Keyword.NO and any(_may_take_back(orders[order], fact) for order, fact in meant.facts):
+        said = doubt_of(said)
+        meant = _reply(line, orders, message, body, said)
     if cadence is not None:
         meant = replace(meant, facts=tuple((o, _in_cadence(fact, cadence)) for o, fact in meant.facts))
     for order, fact in meant.facts:
@@ -97,6 +100,15 @@ def _replied_by(
     if said.is_doubtful:
         return doubting(line, orders, message, body, meant)
     return meant
+
+
+def _may_take_back(order: Order, fact: Fact) -> bool:
+    """Whether a no may mean an order that has its yes, and names none for sure. Where the yes is still to come, it is
+    enough to ask which one is meant.
+    """
+    said_yes = order.state is State.CONFIRMED or early_yes(order) is not None
+    sure = not isinstance(fact, Replied) or (fact.keyword is Keyword.NO and fact.rule is not Rule.AMBIGUOUS)
+    return said_yes and not sure
 
 
 def _in_cadence(fact: Fact, cadence: ReplyCadence) -> Fact:

@@ -5,10 +5,11 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.effects import WAKE_UNDECIDED, Accepted, Lane, Unavailable
+from consent_engine.domain.effects import WAKE_UNDECIDED, Accepted, Lane, Unavailable, Uncertain
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.sms import Delivery
 from consent_engine.errors import StoreUnavailable
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.mishaps import dies_after, lose_leases
@@ -293,3 +294,75 @@ def test_it_concerns_the_order_whose_number_it_was_sent_to(world):
     world.say(DOUBT, OTHER)
     world.run()
     assert len(world.engine.held()[0]) == 1
+
+
+def with_its_yes(world, *orders):
+    """Have orders confirmed whose BSS is away."""
+    world.clock.forward(seconds=60)
+    world.bss.answers = [Unavailable("503")] * len(orders)
+    for order in orders:
+        world.say(f"是{order.doc.code}")
+    world.run(Lane.INBOUND, Lane.ACTIVATION)
+    assert [world.state(order) for order in orders] == ["confirmed"] * len(orders)
+
+
+def bars(world, order, text="不要", **more):
+    """Whether a reply bars the activation of such an order."""
+    world.bss.asked.clear()
+    world.say(text, **more)
+    world.clock.forward(seconds=700)
+    world.run()
+    assert world.state(order) == ("notified" if world.bss.asked else "confirmed")
+    return not world.bss.asked
+
+
+@pytest.mark.parametrize("other", ["open", "confirmed", "notified"])
+def test_a_no_that_may_mean_an_order_that_has_its_yes_bars_it(world, other):
+    """Which one is meant would be asked while the service is switched on."""
+    first, second = world.two_asked()
+    if other == "notified":
+        yes(world, second, f"是{second.doc.code}")
+    with_its_yes(world, first, *[second] * (other == "confirmed"))
+    assert bars(world, first)
+    assert {each.reason for each in world.engine.held()[0]} == {"doubtful"}
+    assert decide(world, refusal=True).decided == 1 + (other != "notified")
+    world.run()
+    assert world.state(first) == "cancelled"
+
+
+def test_a_no_that_names_the_other_order_bars_none_that_has_its_yes(world):
+    first, second = world.two_asked()
+    with_its_yes(world, first)
+    assert not bars(world, first, f"不要{second.doc.code}")
+    assert world.state(second) == "declined"
+
+
+@pytest.mark.parametrize("to", ["10085", "10085234"])
+def test_a_no_with_a_code_or_to_a_number_that_no_order_has_bars_the_one_that_has_its_yes(world, to):
+    order = asked(world)
+    with_its_yes(world, order)
+    wrong = "998" if order.doc.code == "999" else "999"  # codes are drawn
+    assert bars(world, order, "不要" if "234" in to else f"不要{wrong}", to=to)
+
+
+def test_a_no_that_names_none_bars_an_order_whose_yes_came_before_its_hand_over_was_known(world):
+    order = world.place()
+    world.gateway.answers = [Uncertain("timeout")]
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=60)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    wrong = "998" if order.doc.code == "999" else "999"
+    world.say(f"不要{wrong}")
+    world.run(Lane.INBOUND)
+    world.report(order, Delivery.DELIVERED)
+    world.clock.forward(seconds=60)
+    world.run()
+    assert (world.bss.asked, {each.reason for each in world.engine.held()[0]}) == ([], {"doubtful"})
+
+
+@pytest.mark.parametrize("text", ["手误", "搞错了", "不小心按到的", "我是误发", "暂时不", "还是不了"])
+def test_words_that_take_a_yes_back_bar_its_order(world, text):
+    order = asked(world)
+    with_its_yes(world, order)
+    assert bars(world, order, text)

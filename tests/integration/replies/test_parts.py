@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, Lane
+from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, Lane, Unavailable
 from consent_engine.domain.inbox import MOST_PARTS, MOST_REPLIES, PARTS_KNOWN_MS, PARTS_WAIT_MS
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
@@ -54,13 +54,28 @@ def test_a_second_part_that_reads_as_a_yes_is_none(world, order, last_first):
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_a_fragment_is_neither_a_yes_nor_a_no(world, order, n):
-    for word in ("同意", "不同意"):
-        part(world, word, n, reference=word)
+def test_a_fragment_is_no_yes(world, order, n):
+    part(world, "同意", n)
     waited(world)
     assert world.state(order) == "awaiting_reply"
-    assert said(world, order) == ["同意", "不同意"]
+    assert said(world, order) == ["同意"]
     assert len(world.texts("clarification")) == 1
+
+
+@pytest.mark.parametrize("text", ["不同意", "我老公不同意"])
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_fragment_that_is_a_no_is_in_doubt_and_bars_its_order_from_its_arrival_on(world, order, n, text):
+    world.bss.answers = [Unavailable("503")]
+    world.say("同意")
+    world.run(Lane.INBOUND, Lane.ACTIVATION)
+    tried = len(world.bss.asked)
+    part(world, text, n)
+    world.clock.forward(PARTS_WAIT_MS // 2)
+    world.run()
+    assert (world.state(order), len(world.bss.asked)) == ("confirmed", tried)
+    waited(world)
+    assert (world.state(order), len(world.bss.asked)) == ("confirmed", tried)
+    assert [each.text for each in world.engine.held()[0]] == [text]
 
 
 def test_a_fragment_that_is_a_code_answers_no_question_of_ours(world, order):
