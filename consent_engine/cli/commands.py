@@ -1,7 +1,10 @@
 """All commands by name. Each imports what it needs when it runs, so that `consent read` starts at once."""
 
+from typing import Annotated
+
 import typer
 
+from consent_engine import __version__
 from consent_engine.cli import (
     audit,
     backup,
@@ -22,6 +25,7 @@ from consent_engine.cli import (
     plans,
     running,
 )
+from consent_engine.cli.tables import record
 
 app = typer.Typer(
     name="consent",
@@ -30,6 +34,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer gives a callback its value so
+    if asked:
+        record([("version", __version__)])
+        raise typer.Exit
+
+
+_VERSION = typer.Option("--version", help="Print the version, which names its commit.", callback=_print_version)
+
+
+@app.callback()
+def consent(*, version: Annotated[bool, _VERSION] = False) -> None:
+    """What concerns no command."""
+
+
 app.command()(running.demo)
 app.command()(running.serve)
 app.command()(running.api)

@@ -109,8 +109,8 @@ def test_the_next_commit_is_another_version_which_pip_installs_and_one_commit_is
     run(openssl, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
     made = released(source, SIGN=str(key))
     run(installed / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", made)
-    asked = "import consent_engine, workers; print(consent_engine.__version__)"
-    version = run(installed / "python", "-c", asked, env=clean_environ(), cwd=tmp_path).strip()
+    told = run(installed / "consent", "--version", "--json", env=clean_environ(), cwd=tmp_path)
+    version = json.loads(told)["version"]
     commit = run("git", "-C", source, "rev-parse", "HEAD")
     assert version == f"{consent_engine.__version__}+2.g{commit[:12]}"
     signed = f"{made}.sha256"

@@ -172,6 +172,11 @@ def test_a_plan_in_sentences_is_not_loaded_and_the_check_says_what_to_do(tmp_pat
     assert "plan older: price: says price and validity in sentences: say them as fields" in capsys.readouterr().err
 
 
+def test_the_version_is_the_one_that_metrics_tell(capsys):
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"version\t{consent_engine.__version__}\n"
+
+
 def test_without_a_command_there_is_help(capsys):
     assert cli.run([]) == 0
     assert "Usage: consent" in capsys.readouterr().out
