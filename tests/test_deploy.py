@@ -4,6 +4,7 @@ Without Docker: `docker-compose config` (Debian's docker-compose) checks the fil
 check more, and the servers' files are given to a real server. `tests/containers` starts all of it.
 """
 
+import json
 import re
 import shutil
 import socket
@@ -87,7 +88,7 @@ def test_what_is_mounted_is_there(name):
     for mount in SERVICES[name].get("volumes", []):
         source, _, rest = mount.partition(":")
         if source.startswith("."):
-            assert (ROOT / source).is_file()
+            assert (ROOT / source).exists()
             assert rest.endswith(":ro")
         else:
             assert source in COMPOSE["volumes"]
@@ -269,6 +270,46 @@ def test_alerts_ask_for_metrics_that_are_told():
     assert asked
     assert asked - documented == set()
     assert set(re.findall(r'\bstate="(\w+)"', rules)) <= {state.value for state in State}
+
+
+def test_what_waits_for_a_person_is_told_by_day_and_an_outage_at_any_hour():
+    """By the routes of the file itself; sent for real in test_watching."""
+    amtool = needs.program("amtool", "prometheus-alertmanager")
+    file = DEPLOY / "alertmanager" / "alertmanager.yml"
+    ran(amtool, "check-config", file)
+    by_day = {
+        *("ConsentStuck: parked", "ConsentStuck: ending", "ConsentStuck: unnotified"),
+        *("ConsentPersonNeeded: held", "ConsentPersonNeeded: paused", "ConsentPersonNeeded: reviews"),
+        *("ConsentPersonNeeded: reports", "ConsentPersonNeeded: pressure"),
+    }
+    for each in alarms():
+        name, _, cause = each.partition(": ")
+        wanted = "--verify.receivers=" + ("waits" if each in by_day else "outage")
+        labels = (f"alertname={name}", f"cause={cause}")
+        ran(amtool, "config", "routes", "test", f"--config.file={file}", wanted, *labels)
+    route = yaml.safe_load(file.read_text("utf-8"))["route"]
+    assert "mute_time_intervals" not in route
+    assert [each["receiver"] for each in route["routes"] if "mute_time_intervals" in each] == ["waits"]
+
+
+def test_a_mail_says_in_chinese_and_in_english_what_each_alert_is(tmp_path):
+    amtool = needs.program("amtool", "prometheus-alertmanager")
+    named = [dict(zip(("alertname", "cause"), each.split(": "), strict=False)) for each in alarms()]
+    told = {"labels": {}, "annotations": {"summary": "the summary", "do": "the advice"}}
+    data = {
+        "receiver": "waits",
+        "status": "firing",
+        "alerts": [told | {"status": "firing", "labels": n} for n in named],
+    }
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    words = f"--template.glob={DEPLOY / 'alertmanager' / 'words.tmpl'}"
+    given = f"--template.data={tmp_path / 'data.json'}"
+    mail = ran(amtool, "template", "render", words, given, '--template.text={{ template "consent.text" . }}')
+    of_each = re.findall(r"^(.*)\nthe summary\nthe advice$", mail, re.M)
+    assert len(of_each) == len(named)
+    assert {
+        n["alertname"] for n, said in zip(named, of_each, strict=True) if not re.search("[\u4e00-\u9fff]", said)
+    } == set()
 
 
 @pytest.mark.parametrize("script", [ROOT / "docs" / "tour.sh", COMMAND], ids=lambda script: script.name)

@@ -2,15 +2,20 @@
 
 import json
 import re
+import socketserver
 import subprocess
 import threading
 import urllib.parse
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -32,7 +37,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 WAIT = 120
 
 
-def shorter(text):
+def shorter(text, longest_for=LONGEST_FOR):
     """The rules sped up: windows and offsets divided, no `for` longer than a few seconds."""
 
     def in_ms(match):
@@ -44,7 +49,7 @@ def shorter(text):
         for rule in group["rules"]:
             if "for" in rule:
                 length, unit = int(rule["for"][:-1]), rule["for"][-1]
-                rule["for"] = f"{min(length * SECONDS[unit] * 1000 // FASTER, LONGEST_FOR * 1000)}ms"
+                rule["for"] = f"{min(length * SECONDS[unit] * 1000 // FASTER, longest_for * 1000)}ms"
     return yaml.safe_dump(told)
 
 
@@ -58,6 +63,7 @@ class Told(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Answers)
         self.sent: list[tuple[str, str]] = []
+        self.posts: list[tuple[str, set[str]]] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -75,6 +81,7 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.posts.append((body["receiver"], {alarm(each["labels"]) for each in body["alerts"]}))
         self.server.sent += [(alarm(each["labels"]), each["status"]) for each in body["alerts"]]
         self._answer(200, b"")
 
@@ -275,12 +282,8 @@ consent_defects_total{type="KeyError"} 1
 
 
 @contextmanager
-def alertmanager(folder: Path, told: Told) -> Iterator[str]:
+def alertmanager(folder: Path, config: dict[str, object]) -> Iterator[str]:
     program, port = needs.program("prometheus-alertmanager", "prometheus-alertmanager"), free_port()
-    config = {
-        "route": {"receiver": "test", "group_by": ["alertname"], "group_wait": "100ms", "group_interval": "1s"},
-        "receivers": [{"name": "test", "webhook_configs": [{"url": f"http://{told.address}/", "send_resolved": True}]}],
-    }
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
     arguments = [
         program, "--config.file=alertmanager.yml", f"--storage.path={folder / 'alertmanager'}",
@@ -305,7 +308,11 @@ def test_every_alarm_is_sent_though_a_scrape_is_missing_and_none_stays_after_rec
     errors = "ConsentErrors: errors"
     wanted = set(alarms()) - {"ConsentDown", "ConsentPersonNeeded: violations", errors}
     told.metrics = FIRST
-    with alertmanager(tmp_path, told) as manager:
+    config = {
+        "route": {"receiver": "test", "group_by": ["alertname"], "group_wait": "100ms", "group_interval": "1s"},
+        "receivers": [{"name": "test", "webhook_configs": [{"url": f"http://{told.address}/", "send_resolved": True}]}],
+    }
+    with alertmanager(tmp_path, config) as manager:
         sends = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]}}
         with prometheus(tmp_path, [told.address], sends, shorter(RULES.read_text("utf-8"))) as watching:
             until("it is scraped", lambda: told.scrapes > 3)
@@ -323,3 +330,106 @@ def test_every_alarm_is_sent_though_a_scrape_is_missing_and_none_stays_after_rec
             until("they are over", lambda: watching.states() == set())
             told.missing = frozenset(range(told.scrapes, told.scrapes + 10_000))
             until("nobody can be scraped", lambda: ("ConsentDown", "firing") in watching.states())
+
+
+class Post(socketserver.ThreadingTCPServer):
+    """A mail server that keeps what it is sent."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Smtp)
+        self.mails = []
+        self.passwords = set()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def about(self, words):
+        return [text for subject, text in self.mails if words in subject]
+
+
+class _Smtp(socketserver.StreamRequestHandler):
+    server: Post
+
+    def handle(self):
+        self._say("220 a mail server")
+        for line in self.rfile:
+            word, _, rest = line.strip().partition(b" ")
+            if word == b"EHLO":
+                self._say("250-a mail server\r\n250 AUTH PLAIN")
+            elif word == b"AUTH":
+                self.server.passwords.add(b64decode(rest.split()[1]).split(b"\0")[2].decode())
+                self._say("235 it is you")
+            elif word == b"DATA":
+                self._say("354 go on")
+                mail = message_from_bytes(b"".join(iter(self.rfile.readline, b".\r\n")), policy=default)
+                self.server.mails.append((mail["Subject"], mail.get_body(("plain",)).get_content()))
+                self._say("250 kept")
+            else:
+                self._say("221 bye" if word == b"QUIT" else "250 so be it")
+
+    def _say(self, text):
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@pytest.fixture
+def post():
+    made = Post()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def of_duty(folder, told, post):
+    """The file of deploy/, filled in, with its waits in seconds."""
+    text = (DEPLOY / "alertmanager" / "alertmanager.yml").read_text("utf-8")
+    text = text.replace("/etc/alertmanager/words.tmpl", str(DEPLOY / "alertmanager" / "words.tmpl"))
+    config = yaml.safe_load(text.replace("/etc/alertmanager/", f"{folder}/"))
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "smtp_password").write_text("of the file\n")
+    (folder / "secrets" / "webhook_url").write_text(f"http://{told.address}/\n")
+    config["global"] |= {"smtp_smarthost": f"127.0.0.1:{post.server_address[1]}", "smtp_require_tls": False}
+    for route in [config["route"], *config["route"]["routes"]]:
+        route |= {"group_wait": "1s", "group_interval": "1s"}
+    return config
+
+
+def test_what_waits_comes_as_one_digest_after_the_quiet_hours_and_an_outage_within_them(tmp_path, told, post):
+    """The end of the quiet hours is another file: no clock of a test moves Alertmanager's."""
+    waits = {"ConsentPersonNeeded: held", "ConsentStuck: parked"}
+    config = of_duty(tmp_path, told, post)
+    [quiet] = config["time_intervals"]
+    by_night, quiet["time_intervals"] = (
+        quiet["time_intervals"],
+        [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}],
+    )
+    assert by_night[0]["location"] == "Asia/Shanghai"
+    told.metrics = (
+        GOOD.replace("workers_alive 2", "workers_alive 0").replace("held_oldest_seconds 0", "held_oldest_seconds 30000")
+        .replace('parked{lane="sms"} 0', 'parked{lane="sms"} 3')
+    )  # fmt: skip
+    with alertmanager(tmp_path, config) as manager:
+        sends = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]}}
+        with prometheus(tmp_path, [told.address], sends, shorter(RULES.read_text("utf-8"), 1)):
+            until("the outage is told by mail", lambda: post.about("故障 / Trouble: ConsentWorkers"))
+            until("and by webhook", lambda: ("outage", {"ConsentWorkers: none"}) in told.posts)
+            until("what waits is held back", lambda: held_back(manager) >= 2)
+            assert not post.about("wait for a person")
+            assert {receiver for receiver, _ in told.posts} == {"outage"}
+            quiet["time_intervals"] = [{"years": ["1999"]}]
+            (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(config))
+            assert call("POST", f"http://{manager}/-/reload")[0] == 200
+            until("what waits is told by mail", lambda: post.about("2 kinds of work wait for a person"))
+            until("and by webhook", lambda: ("waits", waits) in told.posts)
+    [digest] = post.about("wait for a person")
+    assert [receiver for receiver, _ in told.posts].count("waits") == 1
+    assert {"回复可能是拒绝，待核实；满 24 小时未核实即视为拒绝，订单取消。"} <= set(digest.splitlines())
+    assert "3 effects on the stuck list of lane sms" in digest
+    assert post.passwords == {"of the file"}
+    assert not re.search(r"\d{7}", "".join(text for _, text in post.mails)), "no number of anybody"
+
+
+def held_back(manager):
+    """How many notifications were not sent since it is quiet."""
+    asked = httpx.get(f"http://{manager}/metrics").text
+    found = re.findall(
+        r'^alertmanager_notifications_suppressed_total\{reason="mute_time_interval"\} (\d+)$', asked, re.M
+    )
+    return int(found[0]) if found else 0
