@@ -5,6 +5,10 @@ of two carriers are placed at a steady pace, each at its own instant; measured i
 `place` until the stub has read the question. First alone; then from the moment in which `--due` questions of the third
 carrier are due, whose gateway takes every request and never answers; then once more, while it goes on. The promise: the
 others' p99 is at most 1.5 times that of alone.
+
+With `--outage SECONDS` the gateway of one carrier hangs for so long while its orders are placed at a steady pace, and
+then answers again, but not what it has taken before. Measured is how long after its return the questions of the outage
+are asked, and how many of them are left in doubt. The promise: half within 10 s, 90 % within 30 s.
 """
 
 import argparse
@@ -20,6 +24,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from socket import create_connection
 from statistics import quantiles
@@ -45,12 +50,15 @@ BATCH = 250
 TAKES_S = 0.02
 """How long the gateways that answer take."""
 BOUND_S = 120
+LEADS_S, WAITS_S = 10, 45
+"""How long the gateway answers before an outage, and is watched after it."""
 
 
 def stub(port: int) -> None:
     """Play the gateways, in a process of its own: the one of HANGS never answers."""
     read: dict[str, float] = {}
-    open_now = 0
+    answered: dict[str, float] = {}
+    open_now, hangs = 0, True
 
     async def sms(request: web.Request) -> web.Response:
         nonlocal open_now
@@ -58,19 +66,26 @@ def stub(port: int) -> None:
         read.setdefault(ref.partition(".")[0], time.time())
         open_now += 1
         try:
-            if request.match_info["carrier"] == HANGS:
+            if hangs and request.match_info["carrier"] == HANGS:
                 await asyncio.sleep(3600)
             await asyncio.sleep(TAKES_S)
         finally:
             open_now -= 1
+        answered.setdefault(ref.partition(".")[0], time.time())
         return web.json_response({"message_id": f"m-{ref}"}, status=201)
 
     async def seen(_: web.Request) -> web.Response:
-        return web.json_response({"read": read, "open": open_now})
+        return web.json_response({"read": read, "answered": answered, "open": open_now})
+
+    async def hang(request: web.Request) -> web.Response:
+        nonlocal hangs
+        hangs = request.match_info["whether"] == "on"
+        return web.Response()
 
     app = web.Application()
     app.router.add_post("/{carrier}", sms)
     app.router.add_get("/seen", seen)
+    app.router.add_get("/hang/{whether}", hang)
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None, handle_signals=True)
 
 
@@ -80,7 +95,7 @@ class Town:
     def __init__(self, found: Installation, port: int, environ: Mapping[str, str]) -> None:
         self.engine: Engine = found.engine()
         self.environ = {**environ, **found.environ()}
-        self._seen = f"http://127.0.0.1:{port}/seen"
+        self._stub = f"http://127.0.0.1:{port}"
         self._placed = 0
 
     def place(self, carrier: str, count: int = 1) -> list[str]:
@@ -103,9 +118,14 @@ class Town:
 
     def seen(self) -> tuple[dict[str, float], int]:
         """Return when the stub read each order's first SMS, and how many requests are open."""
-        with urlopen(self._seen, timeout=30) as answer:  # noqa: S310 - our own stub's
-            said = json.load(answer)
+        said = json.loads(self.stub("seen"))
         return said["read"], said["open"]
+
+    def stub(self, path: str) -> bytes:
+        """Ask the stub."""
+        with urlopen(f"{self._stub}/{path}", timeout=30) as answer:  # noqa: S310 - our own
+            said: bytes = answer.read()
+        return said
 
     def due(self, carrier: str, count: int) -> list[str]:
         """Make so many questions due, all at one moment, with no other work left of them; return their orders."""
@@ -143,6 +163,31 @@ class Town:
                 sys.exit(f"{len(placed.keys() - read.keys())} of the others' questions were never handed over")
             time.sleep(0.2)
         return [max(0.0, read[order] - at) * 1000 for order, at in placed.items()]
+
+    def outage(self, seconds: float, pace: float) -> tuple[list[float], int, int]:
+        """Let the gateway hang for so long, while orders come in. Return of those that came meanwhile how many seconds
+        after its return each was asked, how many were not in time, and how many it took and never answered.
+        """
+        placed: dict[str, float] = {}
+        switched = iter([(LEADS_S, "on"), (LEADS_S + seconds, "off")])
+        self.stub("hang/off")
+        first, end = set(self.place(HANGS, 20)), time.monotonic() + BOUND_S
+        while not first <= self.seen()[0].keys() and time.monotonic() < end:
+            time.sleep(0.2)  # the workers begin
+        began, (then, what) = time.monotonic(), next(switched)
+        back = hung = time.time()
+        for n in range(int((LEADS_S + seconds + WAITS_S) * pace)):
+            time.sleep(max(0.0, began + n / pace - time.monotonic()))
+            if n / pace >= then:
+                self.stub(f"hang/{what}")
+                hung, back = (time.time(), back) if what == "on" else (hung, time.time())
+                then, what = next(switched, (inf, ""))
+            for order in self.place(HANGS):
+                placed[order] = time.time()
+        said = json.loads(self.stub("seen"))
+        of = [order for order, at in placed.items() if hung <= at < back]
+        asked = [max(0.0, said["answered"][order] - back) for order in of if order in said["answered"]]
+        return sorted(asked), len(of) - len(asked), len([order for order in of if said["read"].get(order, back) < back])
 
 
 def _until_it_listens(port: int) -> None:
@@ -192,6 +237,20 @@ def told(name: str, took: list[float]) -> float:
     return cut[98]
 
 
+def returned(seconds: float, pace: float, workers: int) -> int:
+    """Measure what follows an outage; return 1 where the promise is not kept."""
+    with town(workers) as made:
+        asked, never, hung = made.outage(seconds, pace)
+    asked += [inf] * never
+    half, most = (asked[int(len(asked) * share)] for share in (0.5, 0.9))
+    print(
+        f"hung {seconds:g} s at {pace:g} orders/s, {workers} workers: {len(asked)} questions, half asked {half:.1f} s "
+        f"after its return, 90 % {most:.1f} s; {hung} were taken and never answered ({hung / len(asked):.1%}), "
+        f"{never} not asked {WAITS_S} s later; load {load():.1f}"
+    )
+    return int(half > 10 or most > 30)  # noqa: PLR2004 - the promise
+
+
 def main() -> int:
     """Run both halves; return 1 where the promise is not kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -199,7 +258,10 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=600, help="orders of the others, in each half")
     parser.add_argument("--pace", type=float, default=20.0, help="orders of the others a second")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
+    parser.add_argument("--outage", type=float, help="how long one gateway hangs, in seconds; it measures its return")
     asked = parser.parse_args()
+    if asked.outage:
+        return returned(asked.outage, asked.pace, asked.workers)
     with town(asked.workers) as made:
         made.handed_over(50, asked.pace)  # to warm up
         alone = told("alone", made.handed_over(asked.orders, asked.pace))

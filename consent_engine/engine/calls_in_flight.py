@@ -21,6 +21,7 @@ from consent_engine.domain.effects import (
     DEACTIVATE,
     Accepted,
     Lane,
+    Millis,
     Outcome,
     Pending,
     Purpose,
@@ -55,7 +56,7 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import BrokenRecord, StoreUnavailable, place_of
-from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, Store, Work, kind_of
+from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Route, Sms, Store, Work, kind_of
 from consent_engine.ports.outside import MAY_GO
 from consent_engine.ports.registry import BSS, GATEWAY
 
@@ -295,7 +296,7 @@ class Flights:
         return going
 
     def _begin(self, work: Work, leased: Leased, since: float, asked: float) -> None:
-        task = _begun(self._fly(leased, since, asked))
+        task = _begun(self._fly(work, leased, since, asked))
         if task.done():
             self._ended(work, leased, since, task)
             return
@@ -324,7 +325,7 @@ class Flights:
             await self.wait(left)
         return self.count(works)
 
-    async def _fly(self, leased: Leased, since: float, asked: float) -> None:
+    async def _fly(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         looked = await looked_up(self._outside, leased)
         begun = since if looked is None else self._measure(looked.target, looked.measured, leased, since, since)
         answers: list[bool] = []
@@ -336,17 +337,28 @@ class Flights:
         outcome = None
         if self._begins(leased, since, asked):
             MAY_GO.set(may_go)  # for this task only
-            called = await call(self._outside, leased, looked and looked.ends)
+            number = self._measures.begins(self._target(work), _instant(leased, self._pace.watch() - since))
+            try:
+                called = await call(self._outside, leased, looked and looked.ends)
+            finally:
+                lost = self._measures.over(number)
             if any(answers) or not answers:  # else nothing was sent
                 outcome = called.outcome
                 if called.target is not None:
-                    self._measure(called.target, outcome, leased, since, begun)
+                    self._measure(called.target, outcome, leased, since, begun, lost=lost)
         self.land(leased, since, outcome, looked and looked.event)
 
-    def _measure(self, target: Endpoint, outcome: Outcome, leased: Leased, since: float, begun: float) -> float:
-        """Count a call that began at `begun` and has just ended; return its end, by the watch."""
+    def _target(self, work: Work) -> Endpoint:
+        if isinstance(work, Route):
+            return Endpoint(GATEWAY, work.gateway)
+        return Endpoint(BSS, "" if self._outside.bss is None else self._outside.bss.name)
+
+    def _measure(
+        self, target: Endpoint, outcome: Outcome, leased: Leased, since: float, begun: float, *, lost: bool = True
+    ) -> float:
+        """Count a call that began at `begun` and has just ended; return its end, by the watch. lost: as in Measures"""
         ended = self._pace.watch()
-        self._measures.called(target, outcome, ended - begun, leased.at + int((ended - since) * 1000))
+        self._measures.called(target, outcome, ended - begun, _instant(leased, ended - since), lost=lost)
         return ended
 
     def _begins(self, leased: Leased, since: float, asked: float) -> bool:
@@ -407,6 +419,11 @@ class Flights:
                 self._unrecorded.met(failed)
                 await asyncio.sleep(REDO_S)
             self._recorded.set()
+
+
+def _instant(leased: Leased, passed_s: float) -> Millis:
+    """Return the store's instant so long after a lease."""
+    return leased.at + int(passed_s * 1000)
 
 
 def _begun(call: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

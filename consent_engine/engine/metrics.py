@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, reduce
 from itertools import product
 from math import inf
+from typing import NamedTuple
 
 import prometheus_client
 from msgspec import Struct
@@ -31,6 +32,8 @@ from consent_engine.ports.registry import AWAY_AFTER_MS, BSS, GATEWAY, HALF_MS, 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 PROMPT_S = 300.0
 """Longest delay of a prompt notification after the activation, in seconds."""
+UNANSWERED_MS = 2_000
+"""How long a call goes on before all hear that it has no answer: few begin before it is known that a gateway hangs."""
 MOST_HEARD, MOST_STALE = 1_000, 5
 """Most calls to a target that are reported at a time, and how often that is tried where other processes come first."""
 _WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Throttled, Unavailable, Uncertain, Untaken)}
@@ -43,6 +46,19 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # u
 def clipped(longest_s: float) -> list[float]:
     """Return the upper bounds of BUCKETS for what lasts so long at most, by its time-out."""
     return [min(bound, longest_s) for bound in BUCKETS]
+
+
+class _Heard(NamedTuple):
+    """A call, as EndpointKnown.after takes it."""
+
+    outcome: Outcome | None
+    at: Millis
+    lasted: Millis
+    lost: bool
+
+
+def _after(known: EndpointKnown, call: _Heard) -> EndpointKnown:
+    return known.after(call.outcome, call.at, call.lasted, lost=call.lost)
 
 
 class Measures:
@@ -72,14 +88,26 @@ class Measures:
         for target, outcome in product(targets, OUTCOMES):  # a rate does not see the first increment of a new series
             self._ended(target.to, outcome, target.name)
             self._lasted(target.to)
-        self._heard: dict[Endpoint, deque[tuple[Outcome, Millis, Millis]]] = {}
+        self._heard: dict[Endpoint, deque[_Heard]] = {}
+        self._under_way: dict[int, tuple[Endpoint, Millis]] = {}
+        self._begun = 0
         self._flow: Counter[str] = Counter()
 
-    def called(self, target: Endpoint, outcome: Outcome, seconds: float, at: Millis) -> None:
-        """Count an outside call that ended at `at`."""
+    def begins(self, target: Endpoint, at: Millis) -> int:
+        """Note an outside call that begins at `at`; return its number. If it goes on for long, that is told already."""
+        self._begun += 1
+        self._under_way[self._begun] = target, at
+        return self._begun
+
+    def over(self, number: int) -> bool:
+        """Note that a call is over; return whether nothing was told of it yet."""
+        return self._under_way.pop(number, None) is not None
+
+    def called(self, target: Endpoint, outcome: Outcome, seconds: float, at: Millis, *, lost: bool = True) -> None:
+        """Count an outside call that ended at `at`. lost: as in EndpointKnown.after"""
         self._ended(target.to, _WORDS[type(outcome)], target.name).inc()
         self._lasted(target.to).observe(seconds)
-        self._heard.setdefault(target, deque(maxlen=MOST_HEARD)).append((outcome, at, int(seconds * 1000)))
+        self._heard.setdefault(target, deque(maxlen=MOST_HEARD)).append(_Heard(outcome, at, int(seconds * 1000), lost))
         place = f"{target.to}|{target.name}|"
         self._flow[f"{place}calls"] += 1
         self._flow[f"{place}{bisect_left(BUCKETS, seconds)}"] += 1
@@ -111,10 +139,14 @@ class Measures:
         (heard, self._heard), (flow, self._flow) = (self._heard, {}), (self._flow, Counter())
         if flow:
             registry.count(flow)
+        now = registry.now() if self._under_way else 0
+        for number, (target, began) in list(self._under_way.items()):
+            if now - began >= UNANSWERED_MS and self.over(number):
+                heard.setdefault(target, deque()).append(_Heard(None, now, now - began, lost=True))
         for target, calls in heard.items():
             for _ in range(MOST_STALE):
                 was = registry.known().get(target, EndpointKnown())
-                if registry.know(target, was, reduce(lambda known, call: known.after(*call), calls, was)):
+                if registry.know(target, was, reduce(_after, calls, was)):
                     break
 
 

@@ -82,8 +82,7 @@ class Desk:
 
 class Gate:
     """What a performer knows before it begins anything: the pauses, and the gateways that are away, of which all
-    processes have heard. One look a second, by a clock without jumps; it lets one call to each of these begin, so that
-    their first answer is heard of while not all that is due there is tried. away: returns their names
+    processes have heard. One look a second, by a clock without jumps. away: returns their names
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class Gate:
         self._away = away
         self._looked_at = -LOOK_S
         self._standing: Mapping[Endpoint, Pause] = {}
-        self._probes: dict[str, int] = {}
+        self._absent: frozenset[str] = frozenset()
 
     def look(self, old_s: float = LOOK_S) -> None:
         """Look again if the last look is so old. While the first cell is unavailable, that one counts: others go on.
@@ -105,7 +104,7 @@ class Gate:
         if self._watch() - self._looked_at >= old_s:
             try:
                 self._standing = self._look()
-                self._probes = dict.fromkeys(self._away(), 1)
+                self._absent = frozenset(self._away())
             except StoreUnavailable:
                 if self._looked_at < 0:
                     raise
@@ -126,22 +125,7 @@ class Gate:
 
     def is_away(self, work: Work) -> bool:
         """Whether this is a gateway that was away as of the last look."""
-        return isinstance(work, Route) and work.gateway in self._probes
-
-    def places(self, work: Work, free: int, flying: int) -> int:
-        """Return how many calls may begin at once, of so many free places: none of what is paused, and to a gateway
-        that is away one at a time. Raises as `look` does.
-        """
-        if self.is_paused(work):
-            return 0
-        if not isinstance(work, Route) or work.gateway not in self._probes:
-            return free
-        return 0 if flying else self._probes[work.gateway]
-
-    def begins(self, work: Work) -> None:
-        """Note that a call begins."""
-        if isinstance(work, Route) and work.gateway in self._probes:
-            self._probes[work.gateway] = 0
+        return isinstance(work, Route) and work.gateway in self._absent
 
 
 OPEN = Gate(dict)

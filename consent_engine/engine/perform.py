@@ -27,7 +27,7 @@ from consent_engine.engine.leave import MOST_WAITING, Mover
 from consent_engine.engine.line_events import LineEventAsked, recording_event_on
 from consent_engine.engine.metrics import Measures, targets_of
 from consent_engine.engine.order_cache import LeaseOnCommit, OrderCache
-from consent_engine.engine.pausing import OPEN, Gate
+from consent_engine.engine.pausing import LOOK_S, OPEN, Gate
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.revoking import revoked_on
 from consent_engine.engine.round_trips import Step, drive
@@ -139,14 +139,16 @@ class Performer:
 
     def _places(self, work: Work) -> int:
         """Return how many more effects can be leased at once."""
-        free = BATCH if work in WITHOUT_CALLS else min(self._flights.free(work), BATCH) * (work not in self._again)
-        return self.gate.places(work, free, self._flights.flying(work))
+        if self.gate.is_paused(work) or work in self._again:
+            return 0
+        return BATCH if work in WITHOUT_CALLS else min(self._flights.free(work), BATCH)
 
     def _room(self, work: Work) -> int:
         """Return how many more calls may begin as soon as they are due: only in a lane that is looked at anyway, and
-        where no effect waits that was due before, nor a rate is counted at the lease.
+        where no effect waits that was due before, nor the lease counts how many begin.
         """
-        goes = kind_of(work) in self.awake and work not in self._behind and not (isinstance(work, Route) and work.rate)
+        counted = self.gate.is_away(work) or (isinstance(work, Route) and work.rate)
+        goes = kind_of(work) in self.awake and work not in self._behind and not counted
         return self._places(work) if goes else 0
 
     def drained(self) -> dict[Lane, Counter[str]]:
@@ -219,7 +221,8 @@ class Performer:
         """Lease once, in one round trip, and start the calls; return how many were leased. works: calls"""
         free = {work: places for work in works if (places := self._places(work)) > 0}
         asked = self._watch()
-        leased = self._store.lanes.lease_each(free, self._throttled)
+        away = {work for work in free if self.gate.is_away(work)}
+        leased = self._store.lanes.lease_each(free, self._throttled, away)
         self._throttled -= free.keys()
         since = self._watch()
         self._behind -= free.keys()
@@ -238,7 +241,6 @@ class Performer:
             elif (known := known_outcome(each)) is not None:
                 self._flights.land(each, since, known)
             else:
-                self.gate.begins(of)
                 self._flights.start(of, each, since, asked)
         self._flights.begin()
         self._record(work)  # after the calls began: an unavailable store must not lose them
@@ -246,10 +248,11 @@ class Performer:
 
     def _rest(self, work: Work, wait: Millis, *, missed: bool) -> None:
         """Lease nothing of a gateway until its rate allows more; then no job need be there. A process that came too
-        late for any comes back later each time: so one keeps up with the rate, and the others hardly ask.
+        late for any comes back later each time: so one keeps up with the rate, and the others hardly ask. None stays
+        away for longer than the look of the gate lasts: a gateway may have answered by then.
         """
         self._missed[work] = min(self._missed[work] + 1, MOST_MISSED) if missed else 0
-        later = wait / 1000 + MISSED_S * (2 ** self._missed[work] - 1)
+        later = min(wait / 1000, LOOK_S) + MISSED_S * (2 ** self._missed[work] - 1)
         self._again[work] = asyncio.get_running_loop().call_later(later, self._refill, work)
 
     def _refill(self, work: Work) -> None:
@@ -261,7 +264,6 @@ class Performer:
 
     def _start(self, work: Work, leased: Leased, since: float, asked: float) -> None:
         self._known.leased(leased, asked)
-        self.gate.begins(work)
         self._flights.start(work, leased, since, asked)
 
     def _finish(self, landed: Sequence[Landed]) -> None:

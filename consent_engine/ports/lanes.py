@@ -149,6 +149,10 @@ def by_lane(
     return {lane: sms if lane is Lane.SMS else parts[lane] for lane in Lane}
 
 
+PROBE_MS = 5_000
+"""How long after an SMS to a gateway that is away the next one goes there: any of them may be in doubt."""
+
+
 class Lanes(Protocol):
     """The lanes: effects by the instant they are due, leased to workers."""
 
@@ -156,13 +160,16 @@ class Lanes(Protocol):
         """Lease up to n due effects of a lane. Never sent again automatically: a lost answer is a lost lease."""
         return self.lease_each({lane: n})[lane]
 
-    def lease_each(self, wanted: Mapping[Work, int], throttled: Collection[Work] = ()) -> Leases:
+    def lease_each(
+        self, wanted: Mapping[Work, int], throttled: Collection[Work] = (), away: Collection[Work] = ()
+    ) -> Leases:
         """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway · throttled:
-        gateways that have just said that they get too many: their rate is halved, and rises again by and by
+        gateways that have just said that they get too many: their rate is halved, and rises again by and by · away:
+        gateways that get one SMS each PROBE_MS, of all processes
         """
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:
-        """Return how many SMS a second are leased now for each of these gateways that have a rate."""
+        """Return how many SMS a second are leased now for each of these gateways that have a rate, set or learnt."""
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         """Whether the outside call for each of these effects of orders, leased a while ago, may begin: the lease still

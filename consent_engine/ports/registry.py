@@ -23,7 +23,7 @@ from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Versi
 GATEWAY, BSS = "gateway", "bss"
 HALF_MS = 60_000
 """The half-life (ms) of a call in the share of failed calls, which so describes about the last two minutes."""
-AWAY_AFTER_MS = 5_000
+AWAY_AFTER_MS = 3_000
 """How long a target may give no answer before only a call now and then tries it, until the first answer."""
 
 
@@ -62,19 +62,22 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
     returned: Millis = 0
     op: str = ""
 
-    def after(self, outcome: Outcome, at: Millis, lasted: Millis = 0) -> "EndpointKnown":
+    def after(self, outcome: Outcome | None, at: Millis, lasted: Millis = 0, *, lost: bool = True) -> "EndpointKnown":
         """Return this with one more call, which ended at `at`. One that comes late changes nothing that is newer.
 
-        lasted: so long (ms) there was no answer to it
+        outcome: None of one that goes on, and was not answered until then · lasted: so long (ms) there was no answer to
+        it · lost: it is one more without an answer, if it has none; else it was counted as that while it went on
         """
         took = isinstance(outcome, (Accepted, Rejected, Throttled, Untaken))
         answered, failed = max(self.answered, at if took else 0), max(self.failed, 0 if took else at)
-        since, lost = self.since, self.lost
+        since, more = self.since, self.lost + lost
         ends = took and at > since > self.answered and at - since >= AWAY_AFTER_MS
         if since <= answered < failed:
-            since, lost = answered + 1 if took else max(answered + 1, at - lasted), 1
+            since, more = answered + 1 if took else max(answered + 1, at - lasted), 1
         elif not took and at > answered:
-            since, lost = min(since, max(answered + 1, at - lasted)), lost + 1
+            since = min(since, max(answered + 1, at - lasted))
+        else:
+            more = self.lost
         newest = max(self.at, at)
         less = 0.5 ** ((newest - self.at) / HALF_MS)
         return replace(
@@ -83,11 +86,11 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
             answered=answered,
             failed=failed,
             since=since,
-            lost=lost,
+            lost=more,
             returned=at if ends else self.returned,
             refused=max(self.refused, at if isinstance(outcome, Unavailable) and outcome.refusing else 0),
-            calls=self.calls * less + 1,
-            failures=self.failures * less + (not took),
+            calls=self.calls * less + (outcome is not None),
+            failures=self.failures * less + (outcome is not None and not took),
             at=newest,
         )
 

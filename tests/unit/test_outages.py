@@ -3,9 +3,17 @@
 import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
-from consent_engine.engine.metrics import ASKED_WITHIN_MS, DOWN_AFTER_MS, Measures, health_of, targets_of
+from consent_engine.engine.metrics import (
+    ASKED_WITHIN_MS,
+    DOWN_AFTER_MS,
+    LEAST_LOST,
+    UNANSWERED_MS,
+    Measures,
+    health_of,
+    targets_of,
+)
 from consent_engine.ports import Endpoint
-from consent_engine.ports.registry import EndpointKnown
+from consent_engine.ports.registry import AWAY_AFTER_MS, EndpointKnown
 from tests.conftest import NUMBER, START
 from workers.clock import tell_outages
 
@@ -197,6 +205,37 @@ def test_an_outage_began_with_the_first_call_that_got_no_answer_and_not_with_its
     hangs = known.after(Uncertain("timeout"), 20_000, 10_000).after(Uncertain("timeout"), 21_000, 10_000)
     assert (hangs.since, hangs.lost) == (10_000, 2)
     assert known.after(Uncertain("timeout"), 5_000, 10_000).since == 1_001, "what was answered meanwhile was no outage"
+
+
+def test_a_call_that_goes_on_unanswered_is_heard_of_before_it_ends_and_is_one_call(world):
+    measures, registry, began = Measures(), world.engine.registry, world.clock()
+    numbers = [measures.begins(GATEWAY, began + n) for n in range(LEAST_LOST)]
+    world.clock.forward(UNANSWERED_MS)
+    measures.report(registry)
+    assert health(world).failing == 0, "one of them goes on for long enough"
+    world.clock.forward(AWAY_AFTER_MS - UNANSWERED_MS)
+    for _ in range(2):
+        measures.report(registry)
+    known = health(world).known
+    assert (known.lost, known.since, known.calls, known.failures) == (LEAST_LOST, began, 0, 0)
+    assert health(world).is_away
+    for number in numbers:
+        lost = measures.over(number)
+        measures.called(GATEWAY, Uncertain("timeout"), 3.0, world.clock(), lost=lost)
+    measures.report(registry)
+    known = health(world).known
+    assert (known.lost, known.since, known.calls, known.failures) == (LEAST_LOST, began, LEAST_LOST, LEAST_LOST)
+
+
+def test_a_call_that_is_answered_in_time_is_never_heard_of_as_lost(world):
+    measures = Measures()
+    number = measures.begins(GATEWAY, world.clock())
+    world.clock.forward(UNANSWERED_MS - 1)
+    measures.report(world.engine.registry)
+    assert measures.over(number)
+    world.clock.forward(UNANSWERED_MS)
+    measures.report(world.engine.registry)
+    assert world.engine.registry.known() == {}
 
 
 def test_calls_that_end_out_of_their_order_are_put_into_it():

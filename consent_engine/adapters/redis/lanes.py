@@ -16,11 +16,13 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LaneDepth, Lanes, Leased, Leases, Owner, Route, ServerMemory, Stuck, Work, kind_of
-from consent_engine.ports.lanes import ASKED
+from consent_engine.ports.lanes import ASKED, PROBE_MS
 
 log = logging.getLogger(__name__)
 _HEAD = ("now", "wait", "rate")
 """What the lease script answers before what is leased."""
+AWAY = "away "
+"""Before the name of a gateway's bucket while it is away."""
 BROUGHT = 500
 """How many effects one script looks at to bring them forward: a few milliseconds."""
 
@@ -33,10 +35,12 @@ class RedisLanes(OfCell, Lanes):
         self._offers = offers
         self._lease_ms = lease_ms
 
-    def lease_each(self, wanted: Mapping[Work, int], throttled: Collection[Work] = ()) -> Leases:
+    def lease_each(
+        self, wanted: Mapping[Work, int], throttled: Collection[Work] = (), away: Collection[Work] = ()
+    ) -> Leases:
         calls, asked = Calls(), [work for work, n in wanted.items() if n > 0]
         for work in asked:
-            self._lease(calls, work, wanted[work], throttled=work in throttled)
+            self._lease(calls, work, wanted[work], throttled=work in throttled, away=work in away)
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
         # A failed proof does not cost the other lanes their leases: these would be in doubt though nothing was called.
         proven = Lane.ACTIVATION in asked
@@ -61,19 +65,23 @@ class RedisLanes(OfCell, Lanes):
         self._wire.send(broken)
         return leased
 
-    def _lease(self, calls: Calls, work: Work, n: int, *, throttled: bool = False) -> None:
-        keys, rate = self._cell.dues(work), work.rate // self._cell.share if isinstance(work, Route) else 0
+    def _lease(self, calls: Calls, work: Work, n: int, *, throttled: bool = False, away: bool = False) -> None:
+        keys, limits = self._cell.dues(work), tuple[str | int, ...]()
         together = "" if work not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
         bounds = (n, self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING), together)
-        limits = (work.gateway, rate, int(throttled)) if isinstance(work, Route) and rate else ()
-        calls.script("lease", [*keys, self._cell.rates] if rate else keys, [self._clock.argument(), *bounds, *limits])
+        if isinstance(work, Route):
+            keys = [*keys, self._cell.rates]
+            # While it is away it has another bucket: the first probe goes at once, and a rate that was learnt stays.
+            probed = f"{AWAY}{work.gateway}", f"{1000 / PROBE_MS / self._cell.share:f}", 0
+            limits = probed if away else (work.gateway, work.rate // self._cell.share, int(throttled))
+        calls.script("lease", keys, [self._clock.argument(), *bounds, *limits])
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:
-        calls, asked = Calls(), [route for route in routes if route.rate]
+        calls, asked = Calls(), list(routes)
         for route in asked:
             self._lease(calls, route, 0)
-        answers = self._wire.send(calls)
-        return {route: int(answer[2]) * self._cell.share for route, answer in zip(asked, answers, strict=True)}
+        rates = [int(answer[2]) * self._cell.share for answer in self._wire.send(calls)]
+        return {route: rate for route, rate in zip(asked, rates, strict=True) if rate}
 
     def _park(self, calls: Calls, work: Work, member: str, kept: str) -> None:
         """Put an effect on the stuck list, so that `retry` finds it when its record can be read again."""

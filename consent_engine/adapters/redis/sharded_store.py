@@ -112,10 +112,12 @@ class ShardedLanes(OfCells, Lanes):
         super().__init__(cells)
         self._next: Counter[tuple[Work, ...]] = Counter()
 
-    def lease_each(self, wanted: Mapping[Work, int], throttled: Collection[Work] = ()) -> Leases:
+    def lease_each(
+        self, wanted: Mapping[Work, int], throttled: Collection[Work] = (), away: Collection[Work] = ()
+    ) -> Leases:
         """Lease from one cell only, a different one each time: the failure of a cell does not affect the others."""
         alike, none = tuple(wanted), Leases(wanted)
-        leases = self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted, throttled))
+        leases = self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted, throttled, away))
         for number, leased in leases:
             if any(leased.values()):
                 self._next[alike] = (number + 1) % len(self._cells.stores)
@@ -128,7 +130,8 @@ class ShardedLanes(OfCells, Lanes):
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:
         answers = self._cells.reached(lambda cell: cell.lanes.rates(routes))
-        return {route: min(rates[route] for rates in answers) for route in answers[0]}
+        learnt = {route for rates in answers for route in rates}
+        return {route: min(rates[route] for rates in answers if route in rates) for route in learnt}
 
     def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         return self._cells.each(leased, lambda each: each.held.record, lambda cell, some: cell.lanes.may_begin(some))

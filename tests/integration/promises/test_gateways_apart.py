@@ -7,7 +7,7 @@ import pytest
 
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import Lane, Unavailable, Uncertain
+from consent_engine.domain.effects import Lane, Unavailable
 from consent_engine.engine.metrics import AWAY_AFTER_MS, gateways_away
 from consent_engine.ports import Route
 from tests.conftest import FakeGateway
@@ -23,6 +23,9 @@ def apart(world):
     """Mobile has a gateway of its own, which hangs; the other two share one."""
     world.gateways["mobile"] = FakeGateway("mobile")
     world.engine = world.another()
+    loop, began = world.runner.get_loop(), world.clock()
+    time = loop.time
+    loop.time = lambda: time() + (world.clock() - began) / 1000  # timers go by the clock that a test sets
     return world
 
 
@@ -117,6 +120,7 @@ def slices(world, seconds=1):
     async def some():
         for _ in range(seconds):
             world.clock.forward(seconds=1)
+            await asyncio.sleep(0.001)  # what waited for this second begins
             for _ in range(5):
                 await world.engine.performer.perform(Lane.SMS, 5)
             world.engine.performer.measures.report(world.engine.registry)
@@ -124,7 +128,7 @@ def slices(world, seconds=1):
     world.runner.run(some())
 
 
-def test_a_gateway_that_is_away_is_tried_by_a_call_a_second_until_it_answers(apart):
+def test_a_gateway_that_is_away_is_tried_by_a_call_in_five_seconds_until_it_answers(apart):
     mobile, registry = apart.gateways["mobile"], apart.engine.registry
     mobile.answers = [Unavailable("connection refused")] * 100
     crowd(apart, 3)
@@ -133,7 +137,7 @@ def test_a_gateway_that_is_away_is_tried_by_a_call_a_second_until_it_answers(apa
     late = crowd(apart, 40, "1380014")
     slices(apart, 1)
     asked = len(mobile.sent)
-    slices(apart, 4)
+    slices(apart, 20)
     assert len(mobile.sent) == asked + 4
     apart.clock.forward(seconds=60)
     assert apart.engine.depths()[Lane.SMS].late == 0, "no worker more would help"
@@ -141,7 +145,7 @@ def test_a_gateway_that_is_away_is_tried_by_a_call_a_second_until_it_answers(apa
     slices(apart, 1)
     assert apart.state(other) == "awaiting_reply"
     mobile.answers.clear()
-    slices(apart, 2)
+    slices(apart, 7)
     assert {apart.state(each) for each in late} == {"awaiting_reply"}
 
 
@@ -156,7 +160,7 @@ def test_what_waited_for_a_gateway_that_was_away_is_late_from_its_first_answer_o
         apart.clock.forward(seconds=600)
         slices(apart)
     mobile.answers.clear()
-    slices(apart)  # one of them is tried
+    slices(apart, 6)  # one of them is tried
     waiting = apart.engine.lanes.depths_of_all()["mobile"]
     assert waiting.due > PLACES // 2
     assert waiting.late > 3_000_000
@@ -165,22 +169,54 @@ def test_what_waited_for_a_gateway_that_was_away_is_late_from_its_first_answer_o
     assert 60_000 <= apart.engine.depths()[Lane.SMS].late < 61_000, "by now workers are missing"
 
 
-def test_a_gateway_that_hangs_while_it_is_away_holds_one_call_of_a_process(apart):
-    mobile = apart.gateways["mobile"]
-    mobile.answers = [Uncertain("no_answer:")] * 100
-    crowd(apart, 3)
+def test_a_gateway_that_hangs_is_held_back_by_all_before_a_call_is_over_and_then_gets_one_in_five_seconds(apart):
+    engines, sent, orders = [apart.engine, apart.another()], apart.gateways["mobile"].sent, []
+    begun = []
+
+    async def seconds(count):
+        for _ in range(count):
+            orders.extend(crowd(apart, 1, f"13801{len(orders):02}"))
+            apart.clock.forward(seconds=1)
+            await asyncio.sleep(0.001)
+            for engine in engines:
+                await engine.performer.perform(Lane.SMS, 5)
+            for engine in engines:
+                engine.performer.measures.report(engine.registry)
+            begun.append(len(sent))
+
+    async def story(_):
+        await seconds(40)
+
+    hanging(apart, story)
+    assert begun[:3] == [1, 2, 3]
+    assert begun[9] <= 6
+    assert begun[39] - begun[9] in {5, 6}, "one in five seconds, of both"
+    apart.runner.run(seconds(6))
+    assert {apart.state(each) for each in orders} == {"awaiting_reply"}
+    assert len({sms.ref for sms in sent}) == len(sent) == len(orders)
+
+
+def test_no_commit_begins_a_call_to_a_gateway_that_is_away(apart):
+    mobile, order = apart.gateways["mobile"], apart.place()
     slices(apart)
-    apart.clock.forward(seconds=10)
-    crowd(apart, PLACES, "1380014")
+    assert apart.state(order) == "awaiting_reply"
+    mobile.answers = [Unavailable("503", 600_000)] * 5
+    for n in range(5):
+        crowd(apart, 1, f"13801{n:02}")
+        slices(apart)
+    slices(apart, 6)  # nothing is due there, and a call could go
+    assert not mobile.answers
+    assert gateways_away(apart.engine.registry, apart.engine.outside) == {"mobile"}
+    apart.say("是")
+    apart.engine.performer.awake = frozenset(LOOKED_AT)
     sent = len(mobile.sent)
 
-    async def story(performer):
-        for _ in range(3):
-            apart.clock.forward(seconds=1)
-            await performer.perform(Lane.SMS, 60)
-        return len(mobile.sent)
+    async def reads():
+        await apart.engine.performer.perform(Lane.INBOUND, 5)
+        await apart.engine.performer.land(5)
 
-    assert hanging(apart, story) == sent + 1
+    apart.runner.run(reads())
+    assert (apart.state(order), len(mobile.sent)) == ("activated", sent)
 
 
 def test_what_waits_for_a_gateway_goes_to_another_once_the_operator_says_so(apart):

@@ -1,13 +1,13 @@
 -- Lease up to n due effects of one lane to a worker, the oldest of all its due-sets first.
 --
 -- KEYS  due-sets: that of the lane; of SMS those of the carriers whose gateway has free places   the last one, for a
---       gateway with a rate: the hash of the rates
+--       gateway: the hash of the rates
 -- ARGV  1 now, '' = ask the server   2 n   3 length of the lease, ms   4 prefix of the records' names
 --       5 how many unread messages of a line to hand out
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>`
 --       for the order
 --       7 '' in a lane of calls; else names of the effects that are handed out together though their leases were lost
---       8 a gateway that has a rate   9 its rate: SMS a second at most   10 '1' if it has just answered that these are
+--       8 a gateway   9 its rate: SMS a second at most, 0: none is set   10 '1' if it has just answered that these are
 --       too many
 -- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by
 -- key, any of them may be elsewhere, and reading it is an error. So everything of a member is read before its first
@@ -27,13 +27,15 @@
 -- go out so much earlier (BURST_FOR) that a worker which comes late loses nothing; the spaces are longer by as much as
 -- that adds in a second, so no second has more SMS than the rate. An instant that is further ahead than a lease can have
 -- left it means that the clock was set back: then it counts as the furthest. Too many: the rate is halved, once a second
--- at most, and every STEP_EVERY raised by a tenth of what it was set to.
--- Returns {now, ms until more can be leased or 0, rate now, {member, effect as kept, '1' if lost or '2' if barred,
+-- at most, and every STEP_EVERY raised by a tenth of what it was set to. A gateway without a rate has one while it is
+-- less than UNSET: what too many left of that, raised by a tenth of itself.
+-- Returns {now, ms until more can be leased or 0, rate now or 0, {member, effect as kept, '1' if lost or '2' if barred,
 -- record, unread or names, last_at before this lease (none where it is barred)}, ...}
 
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
 local BURST_FOR, LOOK_AFTER, HALVED_FOR, STEP_EVERY = 20, 5, 1000, 10000 -- ms
+local UNSET = 1000 -- SMS a second
 
 local call, match = redis.call, string.match
 local now = ARGV[1]
@@ -48,16 +50,19 @@ local deadline = string.format("%d", at + tonumber(ARGV[3]))
 local NONE = 3 -- how long the answer is while nothing is leased
 local leased, sets, from = { now, 0, 0 }, {}, nil -- from: the due-set of the member at hand
 local most = tonumber(ARGV[2])
-local rates, next_at, cap, changed, space, moved = ARGV[8] and table.remove(KEYS), nil, nil, nil, nil, nil
-if rates then
-    local kept, set = call("HGET", rates, ARGV[8]) or "0 0 0", tonumber(ARGV[9])
-    next_at, cap, changed = match(kept, "^(%S+) (%S+) (%S+)$")
+local rates, set, next_at, cap, changed, space, moved = ARGV[8] and table.remove(KEYS), nil, nil, nil, nil, nil, nil
+local bucket = rates and (call("HGET", rates, ARGV[8]) or (ARGV[9] ~= "0" or ARGV[10] == "1") and "0 0 0")
+if bucket then
+    set = tonumber(ARGV[9])
+    local whole = set > 0 and set or UNSET
+    next_at, cap, changed = match(bucket, "^(%S+) (%S+) (%S+)$")
     next_at, cap, changed = tonumber(next_at), tonumber(cap), math.min(tonumber(changed), exact)
     if cap > 0 then -- it has learnt one
         local steps = math.floor((exact - changed) / STEP_EVERY)
-        cap, changed = cap + steps * set / 10, changed + steps * STEP_EVERY
+        cap = set > 0 and cap + steps * set / 10 or cap * 1.1 ^ steps
+        changed = changed + steps * STEP_EVERY
     end
-    if cap <= 0 or cap >= set then cap, changed = set, 0 end
+    if cap <= 0 or cap >= whole then cap, changed = whole, 0 end
     if ARGV[10] == "1" and exact - changed >= HALVED_FOR then cap, changed = math.max(cap / 2, 1), exact end
     space = (1000 + BURST_FOR) / cap
     moved = next_at > exact + BURST_FOR + space or ARGV[10] == "1"
@@ -192,11 +197,13 @@ for _, set in ipairs(sets) do
     if #set.scores > 0 then call("ZADD", set.key, unpack(set.scores)) end
     if #set.gone > 0 then call("ZREM", set.key, unpack(set.gone)) end
 end
-if rates then
+if bucket then
     local taken = #leased - NONE
     next_at = next_at + taken * space
-    if taken > 0 or moved then
-        call("HSET", rates, ARGV[8], string.format("%.3f %.3f %.3f", next_at, cap < tonumber(ARGV[9]) and cap or 0, changed))
+    if set == 0 and changed == 0 then
+        call("HDEL", rates, ARGV[8]) -- it is as if it had never had too many
+    elseif taken > 0 or moved then
+        call("HSET", rates, ARGV[8], string.format("%.3f %.3f %.3f", next_at, changed > 0 and cap or 0, changed))
     end
     if left == 0 and most < tonumber(ARGV[2]) then -- more may be due
         leased[2] = math.max(LOOK_AFTER, math.ceil(next_at - BURST_FOR - exact))
