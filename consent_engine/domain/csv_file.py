@@ -5,14 +5,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple, TextIO, TypeVar
 
-from consent_engine.domain.msisdn import hidden
 from consent_engine.errors import ConsentError
 
 Column = TypeVar("Column", bound=StrEnum)
 LONGEST_LINE = 65_536
 MOST_COLUMNS = 1_000
-MOST_NAMED = 20
-"""How many of a file's own columns an error names."""
 
 
 class FileRefused(ConsentError, code="file_refused"):
@@ -96,7 +93,7 @@ def _places(
         return {each: names.index(name) for each, name in wanted.items()}, False
     if all(name.isascii() and name.isdecimal() and 0 < int(name) <= MOST_COLUMNS for name in wanted.values()):
         return {each: int(name) - 1 for each, name in wanted.items()}, True
-    raise FileRefused(
-        f"no column {', '.join(missing)} in the first line, which has {hidden(', '.join(names[:MOST_NAMED]))}: name "
-        f"them with --columns {','.join(f'{each}=...' for each in named)}"
+    raise FileRefused(  # not what is there: of a file without a line of names it would be a person's
+        f"no column {', '.join(missing)} in the first line, which has {len(names)}: name them as they are there, or by "
+        f"number from 1, with --columns {','.join(f'{each}=...' for each in named)}"
     )

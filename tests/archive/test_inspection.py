@@ -51,7 +51,9 @@ def test_reconcile_refuses_what_it_cannot_compare_in_one_line(real, consent, tmp
     file.write_text("a,b\n1,2\n")
     for words, told in {
         (str(tmp_path / "none.csv"),): "none.csv: No such file or directory",
-        (str(file),): "no column caller, number, start in the first line, which has a, b: name them with --columns",
+        (
+            str(file),
+        ): "no column caller, number, start in the first line, which has 2: name them as they are there, or by number",
         (
             str(file),
             "--columns",

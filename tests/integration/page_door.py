@@ -27,7 +27,9 @@ class PageDoor(Door):
     def serve(self, engines) -> None:
         if self.app is not None:
             self.app.state.front.close()
-        self.app = create_app(lambda: self.noted(engines()), self.settings, self.installation.rq_url)
+        self.app = create_app(
+            lambda: self.noted(engines()), self.settings, self.installation.rq_url, bounds=self.bounds
+        )
 
     def sign_in(self, role: Role | str, **headers: str) -> "Visitor":
         """Return a visitor who signed in with the key of a role."""

@@ -41,7 +41,7 @@ async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
     if order.state.settled and seen == _length(order):
         return Response(status_code=HTTPStatus.NO_CONTENT)
     streams = front_of(request).streams
-    streams.check_room()
+    streams.check_room(caller.name)
     return EventStream(Telling(request, caller, order, seen).events(streams), bounds_of(request).send_s)
 
 
@@ -70,7 +70,7 @@ class Telling:
     async def events(self, streams: Streams) -> AsyncIterator[bytes]:
         """Yield events until the order is over, the key is revoked, or the server stops."""
         yield RETRY
-        with streams.watch(self._order) as watch:
+        with streams.watch(self._caller.name, self._order) as watch:
             while watch.order is not None and not streams.ending():
                 try:
                     if not await self._may_go_on():

@@ -50,16 +50,17 @@ class EventStream(StreamingResponse):
 
 
 class TooManyStreams(StoreUnavailable, code="too_many_streams"):
-    """This process watches as many orders as it may."""
+    """This process has as many streams as it may, or this key has its share of them."""
 
 
 class Watch:
     """One stream's view of its order: its newest state, and a bell. Nothing is queued: a slow reader costs nothing.
 
-    order: None once the store no longer has it, and of a stream without one
+    key: the name of its reader's key · order: None once the store no longer has it, and of a stream without one
     """
 
-    def __init__(self, order: Order | None) -> None:
+    def __init__(self, key: str, order: Order | None) -> None:
+        self.key = key
         self.order = order
         self._bell = asyncio.Event()
 
@@ -101,15 +102,18 @@ class Streams:
     def open(self) -> int:
         return sum(map(len, list(self._watches.values())))  # a copy: other threads ask, too
 
-    def check_room(self) -> None:
-        """Raise TooManyStreams when there is no room for another watch."""
-        if self.open >= self._bounds.most_streams:
+    def check_room(self, key: str) -> None:
+        """Raise TooManyStreams when there is no room for another watch of this key: it has as many as are free, so that
+        no key, nor some together, take all.
+        """
+        own = sum(watch.key == key for watches in self._watches.values() for watch in watches)
+        if own >= self._bounds.most_streams - self.open:
             raise TooManyStreams("the limit of watched orders is reached: try again in a moment")
 
     @contextmanager
-    def watch(self, order: Order | None) -> Iterator[Watch]:
+    def watch(self, key: str, order: Order | None) -> Iterator[Watch]:
         """Watch an order that was just read; or none: then the bell rings when the server stops."""
-        watch, name = Watch(order), order.id if order else NO_ORDER
+        watch, name = Watch(key, order), order.id if order else NO_ORDER
         self._watches.setdefault(name, set()).add(watch)
         if order:
             # The lowest version that a watch has: one with a newer version is rung once more, and finds nothing new.

@@ -5,12 +5,13 @@ A number is sent in a body only. An order takes less than 300 bytes: its timelin
 
 import csv
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from io import StringIO
 from typing import Annotated
 
 from pydantic import Field
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from consent_engine.api.document.operations import Operations, visitor_of
@@ -29,7 +30,7 @@ from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.listing import Page
-from consent_engine.errors import FieldError, Malformed, OrderNotFound
+from consent_engine.errors import ConsentError, FieldError, Malformed, OrderNotFound
 from consent_engine.ports import ApiKey
 from consent_engine.ports.queries import OrderFilter
 
@@ -89,7 +90,8 @@ async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
 @operations.add("GET", "/ops/orders.csv", MAY_OPEN["/ops"])
 async def exported(request: Request, caller: ApiKey, form: ListedOrders) -> Response:
     """All orders that the filters admit, newest first, as a CSV file; past MOST_EXPORTED its last line says that more
-    were left out. Roles: ops and auditor (masked).
+    were left out. The connection breaks where the visitor may not see them any more, or the store is away: what came
+    looks like no whole file. Roles: ops and auditor (masked).
     """
     front, said = front_of(request), words(language_of(request))
     wanted, whole = form.wanted(front.days), caller.role in FULL_NUMBERS
@@ -107,11 +109,23 @@ async def exported(request: Request, caller: ApiKey, form: ListedOrders) -> Resp
                 yield _line((row.id, at, state, number, carrier, row.plan, row.agent))
             if not found.cursor:
                 return
-            found = await page(found.cursor)
+            found = await _while_allowed(request, caller, partial(page, found.cursor))
         yield _line([said["list.csv_cut"].format(n=MOST_EXPORTED)])
 
     headers = {"Content-Disposition": 'attachment; filename="orders.csv"', "Cache-Control": "no-store"}
     return StreamingResponse(lines(await page("")), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+async def _while_allowed(request: Request, caller: ApiKey, page: Callable[[], Awaitable[Page]]) -> Page:
+    """Return a further page. Raises ClientDisconnect for a visitor who is not signed in as before, and where there is
+    none: no answer is left to give but a broken connection.
+    """
+    try:
+        if await visitor_of(request, MAY_OPEN["/ops"]) == caller:
+            return await page()
+    except ConsentError:
+        raise ClientDisconnect from None
+    raise ClientDisconnect
 
 
 def _line(values: Iterable[str]) -> str:

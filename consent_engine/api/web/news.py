@@ -131,7 +131,7 @@ def stream(
     """Return a page's stream: `banner`; `life`, if that is given, whenever `order` changes or its answer does; `over`
     once the visitor may see neither any more. Raises TooManyStreams.
     """
-    front_of(request).streams.check_room()
+    front_of(request).streams.check_room(caller.name)
     return EventStream(_Told(request, caller, roles, order, life).events(), bounds_of(request).send_s)
 
 
@@ -153,7 +153,7 @@ class _Told:
         """Yield events until the visitor may not see them any more, or the server stops."""
         yield RETRY
         streams = front_of(self._request).streams
-        with streams.watch(self._order) as watch:
+        with streams.watch(self._caller.name, self._order) as watch:
             while not streams.ending():
                 try:
                     if not await self._may_go_on():

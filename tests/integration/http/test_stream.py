@@ -200,6 +200,17 @@ def test_there_are_only_so_many_streams_and_a_place_comes_back(door):
             assert reader.next()[1] == "message"
 
 
+def test_a_key_has_as_many_streams_as_are_free_so_that_others_find_room(door):
+    door.bounded(most_streams=4)
+    placed = door.place().json()["id"]
+    headers = {"Authorization": f"Bearer {door.keys[Role.AGENT]}"}
+    with live(door.app) as url, reading(url, door, placed) as one, reading(url, door, placed) as other:
+        assert one.next()[1] == other.next()[1] == "message"
+        is_problem(httpx.get(f"{url}/v1/orders/{placed}/stream", headers=headers), 503, "too_many_streams")
+        with reading(url, door, placed, Role.OPS) as hers, reading(url, door, placed, Role.ADMIN) as his:
+            assert hers.next()[1] == his.next()[1] == "message"
+
+
 def test_without_the_store_a_stream_waits_and_goes_on(door):
     door.bounded(heartbeat_s=0.02, most_trouble_s=0.05)
     away = threading.Event()
@@ -274,7 +285,7 @@ def test_who_reads_nothing_loses_his_place_and_holds_up_nobody(door):
     front = door.app.state.front
 
     async def telling():
-        with front.streams.watch(placed):
+        with front.streams.watch("a-key", placed):
             yield b"a"
 
     async def never(message):

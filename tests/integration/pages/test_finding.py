@@ -1,11 +1,12 @@
 """How /ops finds orders: a light list by filters, and by number, by id or by an id's last characters."""
 
+import httpx
 import pytest
 
 from consent_engine.domain.days import CHINA, GREENWICH
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
-from tests.integration.api_door import NUMBER, order
+from tests.integration.api_door import NUMBER, live, order
 
 LISTED_BYTES = 300
 
@@ -62,6 +63,32 @@ def test_what_is_listed_is_had_as_a_file_whole_masked_and_without_formulas(door,
     assert len(ops.get("/ops/orders.csv?until=2001-01-01").text.splitlines()) == 1
     assert ops.get("/ops/orders.csv?colour=red").status_code == 422
     assert door.sign_in(Role.AGENT).get("/ops/orders.csv").status_code == 403
+
+
+def test_a_file_ends_with_the_key_of_its_reader_and_does_not_look_whole(door, placed):
+    door.bounded(known_s=0)
+    read = []
+
+    def engines():
+        engine = door.installation.engine()
+        orders = engine.orders
+
+        def one_and_no_key(wanted, cursor, _):
+            page = orders(wanted, cursor, 1)
+            read.append(page.orders[0].id)
+            door.engine.keys.revoke("the-ops") if len(read) == 2 else None
+            return page
+
+        engine.orders = one_and_no_key
+        return engine
+
+    door.serve(engines)
+    ops = door.sign_in(Role.OPS)
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in ops.cookies.items())}
+    with live(door.app) as url, pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+        httpx.get(f"{url}/ops/orders.csv", headers=headers)
+    assert read == placed[:0:-1]
+    assert not door.app.state.front.defects
 
 
 @pytest.mark.parametrize("shown", [str, lambda told: told[-6:], lambda told: told[-9:].upper()])
