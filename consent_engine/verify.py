@@ -30,6 +30,8 @@ from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args, get_orig
 FORMAT, INSPECTION = "consent-evidence/1", "consent-inspection/1"
 SOUND, BROKEN, NO_EVIDENCE = 0, 1, 2
 """Exit statuses."""
+SHADOW = "shadow-"
+"""How the refs begin that an engine gives itself where it only writes down what another system does."""
 Kind = Literal["order", "call", "ending"]
 CHINA = timezone(timedelta(hours=8))
 SKEW_MS = 60_000
@@ -760,6 +762,16 @@ def is_yes(text: str, edition: int) -> bool:
 
 
 # -- the checks --------------------------------------------------------------------------------------------------------
+
+
+def _real(case: Case) -> Iterator[str]:
+    """What was handed over and switched on or off left the engine: a shadow's chain says of itself that nothing did."""
+    for chain in case.chains:
+        for event in chain.all("confirmation_accepted", "service_activated", "switched_off"):
+            if str(event.row["ref"]).startswith(SHADOW):
+                said = "is a shadow's: nothing was sent, and no service was switched on or off"
+                raise Broken(f"{chain.kind}, event {event.n}", said)
+    yield from ()
 
 
 def _chains_fit(case: Case) -> Iterator[str]:
@@ -1519,7 +1531,7 @@ def _signature_of_file(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str
 # -- the verdict -------------------------------------------------------------------------------------------------------
 
 CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
-    _chains_fit, _happens, _published, _told, _answered, _taken_back,
+    _real, _chains_fit, _happens, _published, _told, _answered, _taken_back,
 )  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from consent_engine.adapters.bss import registry as bss
+from consent_engine.adapters.bss.simulated import SimulatedBss
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.gateways.shared_settings import prefix_of, rate
+from consent_engine.adapters.gateways.simulated import shadow_of
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.outbound import certificate_ends, event_poster, poster, stamper
 from consent_engine.adapters.redis.client import PATIENCE_S, Wire, connect
@@ -52,6 +54,7 @@ from consent_engine.errors import ArchiveUnavailable, NotOurArchive, SettingsErr
 from consent_engine.ports import Gateway, Outside, Registry, Store
 from consent_engine.ports.public_log import PublicLog
 from consent_engine.ports.store import claim
+from consent_engine.verify import SHADOW
 
 log = logging.getLogger(__name__)
 OUTSIDERS_TIMEOUT = timedelta(seconds=5)
@@ -125,7 +128,8 @@ class Installation:
         store, archive.seal = _archived(store, archive), archive.seal or seal
         store.bound_archive()
         post = event_poster(OUTSIDERS_TIMEOUT)
-        sender = Sender(post, self.secret, UUID(archive.id()).urn, holder)
+        source = UUID(archive.id()).urn + "#shadow" * self.settings.shadow
+        sender = Sender(post, self.secret, source, holder)
         return Feeding(SqlLog(archive), store.queries.evidence, registry, sender)
 
     def simulated_secret(self) -> str | None:
@@ -169,7 +173,9 @@ def installation(
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         if stocked:
             _is_not_anothers(engine)
-        engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
+        engine.registry.check(
+            found.secret, strict=settings.durability == "strict", cells=settings.cells, shadow=settings.shadow
+        )
         if stocked:  # before plans are written: data whose archive is another's may be lost ones that will be restored
             _check_archive(engine)
         # The bundled sample is a start, not a demand: only a file named in CONSENT_PLANS may stop the start.
@@ -279,7 +285,7 @@ def _archived(store: Store, archive: SqlArchive) -> Store:
 
 def archive_of(settings: Settings) -> SqlArchive:
     """Make the archive for settled orders. It connects when it is first asked."""
-    return SqlArchive(settings.archive_address(), settings.retention())
+    return SqlArchive(settings.archive_address(), settings.retention(), shadow=settings.shadow)
 
 
 def log_keys(settings: Settings, public: PublicLog, archive: str) -> Keys:
@@ -365,15 +371,18 @@ def _kept(
 
 
 def outside(settings: Settings, secret: str) -> Outside:
-    """Make the gateways, by name and by carrier, and the BSS."""
+    """Make the gateways, by name and by carrier, and the BSS: of a shadow those that have no way out. Their settings
+    are read all the same, and must be right.
+    """
     by_carrier = _gateways(settings, secret)
-    routes = settings.routes()
+    routes, timeout, called = settings.routes(), settings.call_timeout, settings.bss_name()
+    made, asked = bss.build(called, settings.of, timeout), bss.look_up(called, settings.of, timeout)
     return Outside(
         gateways={routes[carrier]: gateway for carrier, gateway in by_carrier.items()},
         routes=routes,
         senders=settings.senders(),
-        bss=bss.build(settings.bss_name(), settings.of, settings.call_timeout),
-        subscribers=bss.look_up(settings.bss_name(), settings.of, settings.call_timeout),
+        bss=SimulatedBss(made.name, SHADOW) if settings.shadow else made,
+        subscribers=None if settings.shadow else asked,
         rates=_rates(settings),
     )
 
@@ -390,7 +399,9 @@ def _rates(settings: Settings) -> dict[str, int]:
 
 
 def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
-    """Make a gateway for each name; by carrier. A simulated one without a secret gets one made from CONSENT_SECRET."""
+    """Make a gateway for each name; by carrier. In a shadow it is the shadow of it. A simulated one without a secret
+    gets one made from CONSENT_SECRET.
+    """
 
     def raw(prefix: str) -> Mapping[str, str]:
         derived = {"SECRET": keyed(secret, "simulated", prefix)} if prefix.startswith("SIMULATED") else {}
@@ -398,7 +409,7 @@ def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
 
     routes, timeout = settings.routes(), settings.call_timeout
     built = {name: gateways.build(name, raw, timeout, settings.naming(name)) for name in set(routes.values())}
-    return {carrier: built[name] for carrier, name in routes.items()}
+    return {carrier: shadow_of(built[name]) if settings.shadow else built[name] for carrier, name in routes.items()}
 
 
 def call_bound(settings: Settings) -> timedelta:

@@ -33,6 +33,8 @@ MEANS = {
     "keep_service": "How long after settling the person parts of orders that led to a service are kept; 153d at least",
     "keep_no_service": "The same for orders that led to none; 153d at least",
     "keep_records": "How long the history without its person parts is kept; 1096d at least",
+    "shadow": "`true`: all is done but SMS and calls to the BSS, which are only written down, beside the system that "
+    "does them ([shadow.md](shadow.md)); settled by the first start on new data",
     "secret": "Key of the hashes by which numbers are found. Generated in the data folder; required with a Redis URL",
     "durability": "`strict`: an answer once it is on disk. `everysec`: a power loss may lose the last second",
     "replicas": "On how many replicas a write must be proven as well",
@@ -116,8 +118,8 @@ GROUPS = {
         "cool_off free_exit call_age calls_a_day permits permit_lasts suspect_replies reading_speed cadence"
     ),
     "For compliance: reviews, reports, retention, calendar": (
-        f"review_command review_sample recording_url report_codes {_each('reward')} keep_service keep_no_service "
-        "keep_records time_zone calendar log_key log_dir witnesses tsa_url pdf_key pdf_passphrase"
+        f"shadow review_command review_sample recording_url report_codes {_each('reward')} keep_service "
+        "keep_no_service keep_records time_zone calendar log_key log_dir witnesses tsa_url pdf_key pdf_passphrase"
     ),
     "For several carriers": f"{_each('gateway')} {_each('sender')}",
     "For many machines, and for watching them": "durability cells log_format log_level metrics_addr traces",

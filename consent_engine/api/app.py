@@ -18,6 +18,7 @@ from consent_engine.api.http.bodies import USUAL, Bounds
 from consent_engine.api.http.middleware import Edge
 from consent_engine.api.http.problems import Handlers
 from consent_engine.api.http.protocol import BoundedHttp
+from consent_engine.api.http.shadow import Marked
 from consent_engine.api.http.way_in import Application
 from consent_engine.api.routes import (
     calls,
@@ -44,6 +45,7 @@ from consent_engine.api.service.brakes import Brake, LooksForReceipts
 from consent_engine.api.service.prometheus import Metrics
 from consent_engine.api.service.service import Front
 from consent_engine.api.web.install import install as install_pages
+from consent_engine.api.web.words import LANGUAGES, words
 from consent_engine.config.settings import Settings
 from consent_engine.domain.log.checkpoint import quorum
 from consent_engine.engine.engine import Engine
@@ -90,7 +92,8 @@ def create_app(
         front.close()
 
     def edge(inside: ASGIApp, handlers: Handlers) -> ASGIApp:
-        return Edge(inside, handlers, front.defects, metrics.answered, bounds.most_under_way)
+        made = Edge(inside, handlers, front.defects, metrics.answered, bounds.most_under_way)
+        return Marked(made, [words(each)["shadow"] for each in LANGUAGES]) if settings.shadow else made
 
     routes = [route for part in PARTS for route in part.routes]
     app = Application(routes, problems.handlers(front.defects), lifespan, edge)

@@ -253,7 +253,8 @@ def fill(settings: Settings, tell: Tell) -> Rebuilt:
         registry = RedisRegistry(wire, prefix=Cell(alone=not is_cluster(found.redis_url)).shared)
         if registry.workers(HEARD_MS):
             raise SettingsError("workers are at work on this Redis: stop APIs and workers, then type it again")
-        registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
+        strict = settings.durability == "strict"
+        registry.check(found.secret, strict=strict, cells=settings.cells, shadow=settings.shadow)
         done = rebuild(store, whole, owner, known, tell)
         if found.server:
             keep_name(settings.data_dir, owner)

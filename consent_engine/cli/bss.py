@@ -11,7 +11,7 @@ import typer
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.domain.hitch import in_words
-from consent_engine.errors import Malformed
+from consent_engine.errors import Malformed, SettingsError
 
 if TYPE_CHECKING:
     from consent_engine.ports import Activation, Bss
@@ -52,6 +52,8 @@ def check(
     except ValueError:
         raise typer.BadParameter("a duration like 20s or 5m", param_hint="--wait") from None
     settings = Settings.load()
+    if settings.shadow:
+        raise SettingsError("CONSENT_SHADOW=true: a shadow calls no BSS: set it to false for this one command")
     play = _Play(registry.build(name, settings.of, settings.call_timeout), number, plan, refused, seconds)
     asyncio.run(play.whole())
     table(("step", "answer", "verdict"), [(step, _words(came), wrong or "fits") for step, came, wrong in play.steps])

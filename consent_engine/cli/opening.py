@@ -44,6 +44,8 @@ def opened() -> Iterator["Engine"]:
             found = stack.enter_context(installation(settings, tell, stocked=False))
         if new:
             tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
+        if settings.shadow:
+            tell("this is a shadow: nothing is sent, and no service is switched on or off")
         engine = found.engine()
         with suppress(StoreUnavailable, BrokenRecord):  # lists then say themselves that they cannot be read
             as_of_now(engine.store, _WAIT_S)  # perhaps no worker runs that would bring it to SQL

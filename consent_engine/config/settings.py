@@ -94,6 +94,7 @@ class Settings(_OfEachCarrier):
     replicas: int = Field(0, ge=0, le=10)
     gateway: AdapterName | None = None
     bss: AdapterName | None = None
+    shadow: bool = False
     plans: PlansFile | None = None
     plan_approval: Literal["off", "on"] = "off"
     publication: Literal["checked", "stated"] = "checked"

@@ -115,7 +115,7 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 yield bad(str(error), f"tail {quote(str(settings.data_dir / 'redis.log'))}")
                 return
         try:
-            archive = stack.enter_context(closing(SqlArchive(settings.archive_address())))
+            archive = stack.enter_context(closing(SqlArchive(settings.archive_address(), shadow=settings.shadow)))
         except SettingsError as error:
             yield bad(str(error), "set it, then start again")
             return
@@ -206,7 +206,7 @@ def _data(patient: _Patient) -> Iterator[Finding]:
         return
     try:
         # check() writes only fields that are missing, and none is.
-        patient.registry.check(patient.secret, strict=False, cells=len(patient.cells))
+        patient.registry.check(patient.secret, strict=False, cells=len(patient.cells), shadow=settings.shadow)
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # troubles of the server itself are reported already
             yield bad(str(error), "correct this first: nothing else can be judged before")

@@ -362,5 +362,7 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
 
     # -- the data's own description ------------------------------------------------------------------------------------
 
-    def check(self, secret: str, *, strict: bool, cells: int) -> None:
-        """Raise SettingsError unless the server can keep our promises, and the data have this secret and `cells`."""
+    def check(self, secret: str, *, strict: bool, cells: int, shadow: bool = False) -> None:
+        """Raise SettingsError unless the server can keep our promises, and the data have this secret and `cells`, and
+        are a shadow's or real ones, as is asked for: that is settled when they are first written.
+        """

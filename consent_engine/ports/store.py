@@ -189,3 +189,20 @@ def lost(cells: Sequence[int]) -> NotOurArchive:
     """Return the error for cells that are not bound to the archive of the data: their data are not complete."""
     named = "these data are" if cells == [0] else f"the data of cells {', '.join(map(str, cells))} are"
     return NotOurArchive(f"{named} not bound to their archive: Redis lost them; stop APIs and workers: consent rebuild")
+
+
+def schema_of(number: str, *, shadow: bool) -> str:
+    """Return the mark that data of a schema carry. A shadow's is another one from their first write on: what was only
+    written down never becomes a real order, and no real order stays undone.
+    """
+    return f"{number} shadow" if shadow else number
+
+
+def other_mode(what: str, *, shadow: bool) -> str:
+    """Return the line on data of the other mode than CONSENT_SHADOW says. what: the data"""
+    if shadow:
+        return f"CONSENT_SHADOW=true: {what} is of real orders: leave it out, or name new data for the shadow"
+    return (
+        f"CONSENT_SHADOW: {what} is a shadow's, and nothing in it was sent or switched on: set CONSENT_SHADOW=true; to "
+        "go live name new data, and bring the refusals: docs/shadow.md"
+    )

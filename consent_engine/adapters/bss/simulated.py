@@ -1,4 +1,4 @@
-"""A simulated BSS that accepts everything at once, switches nothing, and knows no subscriber: for demonstrations."""
+"""A BSS that accepts everything at once, switches nothing and knows no subscriber: for demonstrations and shadows."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,15 +12,19 @@ from consent_engine.ports import Activation, Deactivation, Subscribers
 
 
 class SimulatedBss:
-    """A BSS that is idempotent because it remembers nothing: it makes its answer from the order or ending alone."""
+    """A BSS that is idempotent because it remembers nothing: it makes its answer from the order or ending alone.
 
-    def __init__(self, name: str) -> None:
+    mark: how the refs that it gives begin
+    """
+
+    def __init__(self, name: str, mark: str = "sim-") -> None:
         self.name = name
+        self._mark = mark
         self.can_ask = False
 
     async def activate(self, activation: Activation) -> Outcome:
         """Accept an activation, as active since the order was confirmed."""
-        ref = f"sim-{sha256(activation.order_id.encode()).hexdigest()[:20]}"
+        ref = f"{self._mark}{sha256(activation.order_id.encode()).hexdigest()[:20]}"
         return Accepted(ref, GREENWICH.instant(activation.confirmed_at))
 
     async def ask(self, order_id: str) -> Outcome | None:
@@ -29,7 +33,7 @@ class SimulatedBss:
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
         """Accept a deactivation, in force since the moment it was asked for."""
-        ref = f"sim-{sha256(deactivation.ending_id.encode()).hexdigest()[:20]}"
+        ref = f"{self._mark}{sha256(deactivation.ending_id.encode()).hexdigest()[:20]}"
         settled = Settlement(fee="0.00") if deactivation.free_exit else UNSETTLED
         return Accepted(ref, GREENWICH.instant(deactivation.asked_at), settled=settled)
 

@@ -36,6 +36,7 @@ from consent_engine.ports.registry import (
     Reveal,
     WorkerReport,
 )
+from consent_engine.ports.store import other_mode, schema_of
 
 
 def proof_of(secret: str) -> str:
@@ -347,14 +348,16 @@ class RedisRegistry(Registry):
             found[gateway, int(period)] = Lag(behind, int(allowed))
         return found
 
-    def check(self, secret: str, *, strict: bool, cells: int) -> None:
+    def check(self, secret: str, *, strict: bool, cells: int, shadow: bool = False) -> None:
         """Check as the port says. Raises SettingsError for a server or data that this program must not work with."""
         self._check_server(strict=strict)
-        proof = proof_of(secret)
-        for name, expected in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
+        proof, expected_schema = proof_of(secret), schema_of(SCHEMA, shadow=shadow)
+        for name, expected in (("schema", expected_schema), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, expected)
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
-        if schema != SCHEMA:
+        if schema == schema_of(SCHEMA, shadow=not shadow):
+            raise SettingsError(other_mode("what this Redis has", shadow=shadow))
+        if schema != expected_schema:
             raise SettingsError(
                 f"these data have schema {schema}, this release reads {SCHEMA}: start the one that wrote them"
             )

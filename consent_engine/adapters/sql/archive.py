@@ -44,10 +44,11 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.order import Evidence, Order, Retention
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord, NotOurArchive
 from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded
 from consent_engine.ports.archive import Archive, BackupMade, Erasure, Expired
 from consent_engine.ports.queries import Position, Reconciliation
+from consent_engine.ports.store import other_mode, schema_of
 
 
 class SqlCalls(SqlKept[Call]):
@@ -136,8 +137,12 @@ class SqlArchive(SqlKept[Order], Archive):
     table, holds, over, begun, keys = ORDERS, Owner.ORDER, "settled_at", ORDERS.c.placed_at, (ORDERS.c.request_key,)
     rows = select(ORDERS, OFFERS.c.content).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
 
-    def __init__(self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S, *,
+        shadow: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(self)
+        self._shadow = shadow
         self._retention = retention or Retention()
         self.seal: Seal | None = None
         """checks its records against tampering; None: they are not checked"""
@@ -183,20 +188,24 @@ class SqlArchive(SqlKept[Order], Archive):
         self._pause.answered()
 
     def _make(self) -> None:
-        """Make the tables and the id where they are missing. Raises ArchiveUnavailable for another format, and
-        ArchiveGone for an empty database where one is known to have existed: tables in it would be in its dump's way.
+        """Make the tables and the id where they are missing. Raises ArchiveUnavailable for another format,
+        NotOurArchive for a shadow's where this is none, or the other way round, and ArchiveGone for an empty database
+        where one is known to have existed: tables in it would be in its dump's way.
         """
+        schema = schema_of(SCHEMA, shadow=self._shadow)
         with self._making, self._engine.begin() as connection:
             meta = said(connection) if inspect(connection).has_table(META.name) else {}
             if "id" not in meta and self.must_stand:
                 raise ArchiveGone("the archive's database is empty: restore its backup into it")
             if "id" not in meta:
                 make(connection)
-                fresh = {"schema": SCHEMA, "id": uuid.uuid4().hex, SIZE: "0", TILED: "0"}
+                fresh = {"schema": schema, "id": uuid.uuid4().hex, SIZE: "0", TILED: "0"}
                 rows = [{"name": name, "value": value} for name, value in fresh.items()]
                 connection.execute(self.insert(META).values(rows).on_conflict_do_nothing())
                 meta = said(connection)
-            if meta["schema"] != SCHEMA:
+            if meta["schema"] == schema_of(SCHEMA, shadow=not self._shadow):
+                raise NotOurArchive(other_mode("this archive", shadow=self._shadow))
+            if meta["schema"] != schema:
                 raise ArchiveUnavailable(f"the archive has schema {meta['schema']}, this release reads {SCHEMA}")
         self._id = meta["id"]
 

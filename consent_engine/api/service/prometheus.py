@@ -328,6 +328,8 @@ class Metrics:
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         yield gauge("consent_build_info", "The running version", ("version",), [((__version__,), 1)])
+        said = "Whether this is a shadow: no SMS is sent, and no service is switched on or off"
+        yield GaugeMetricFamily("consent_shadow", said, value=int(self._front.shadow))
 
 
 def _store_up(*, takes_writes: bool) -> Metric:

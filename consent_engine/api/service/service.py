@@ -116,6 +116,7 @@ class Front:
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.refused = RefusedPosts(set(settings.routes().values()))
         self._settings = settings
+        self.shadow = settings.shadow
         self.zone = settings.time_zone
         self.days = days_in(self.zone)
         pools = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "catch-up": 1, "watch": 1}
@@ -216,7 +217,9 @@ class Front:
         settings = self._settings
         try:
             secret = settings.secret_for(settings.data_dir)
-            engine.registry.check(secret, strict=settings.durability == "strict", cells=settings.cells)
+            engine.registry.check(
+                secret, strict=settings.durability == "strict", cells=settings.cells, shadow=settings.shadow
+            )
             workers = len(engine.registry.workers(HEARD_WITHIN_MS))
         except SettingsError as error:
             raise NotReady([str(error)]) from None
