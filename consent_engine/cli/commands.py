@@ -24,6 +24,7 @@ from consent_engine.cli import (
     persons,
     plans,
     running,
+    shadow,
 )
 from consent_engine.cli.tables import record
 
@@ -59,6 +60,7 @@ app.add_typer(log.app, name="log")
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(bss.app, name="bss")
+app.add_typer(shadow.app, name="shadow")
 app.command()(ops.show)
 app.command()(ops.stuck)
 app.command()(ops.void)

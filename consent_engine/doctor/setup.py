@@ -156,7 +156,7 @@ def _shadow(settings: Settings) -> Iterator[Finding]:
     if settings.shadow:
         yield warn(
             "this is a shadow: no SMS is sent, and no service is switched on or off",
-            "to go live, new data: docs/shadow.md",
+            "consent shadow compare FILE; to go live, new data: docs/shadow.md",
         )
 
 

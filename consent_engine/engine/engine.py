@@ -47,6 +47,7 @@ from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revoking import revoking
 from consent_engine.engine.round_trips import Step, drive, or_raised
 from consent_engine.engine.scribe import as_of_now
+from consent_engine.engine.shadow import Shadow
 from consent_engine.engine.slice import EASY, Pace
 from consent_engine.engine.stuck import (
     ALL,
@@ -93,6 +94,7 @@ class Engine:
         self._receiver = Receiver(store, outside, secret, self.catalogue.own_words)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.reconciler = Reconciler(store, self.calls, self.catalogue, terms, secret, registry.now)
+        self.shadow = Shadow(store, registry, self.catalogue, terms, secret)
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
         self.undeliverable = Undeliverable(store, registry.now, terms, secret, self.place_many, self._all)

@@ -58,7 +58,7 @@ def read_cdr(
 
 def _read(line: int, row: Mapping[Column, str], days: Days, span: tuple[Millis, Millis]) -> Dialled | RefusedLine:
     try:
-        called, at = of_sender(row[Column.NUMBER]), _instant(row[Column.START], days)
+        called, at = of_sender(row[Column.NUMBER]), instant_of(row[Column.START], days)
     except Malformed as error:
         return RefusedLine(line, f"number: {error.errors[0].message}")
     except (ValueError, OverflowError):
@@ -71,7 +71,7 @@ def _read(line: int, row: Mapping[Column, str], days: Days, span: tuple[Millis, 
     return Dialled(line, called, calling[1], at)
 
 
-def _instant(text: str, days: Days) -> Millis:
+def instant_of(text: str, days: Days) -> Millis:
     """Read an instant, by the clock of the business where it has no offset. Raises ValueError."""
     if (digits := _DIGITS.fullmatch(text)) is not None:
         at = datetime(*map(int, digits.groups()), tzinfo=days.zone)  # type: ignore[misc, arg-type]

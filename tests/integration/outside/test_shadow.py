@@ -1,6 +1,7 @@
 """A shadow: everything happens but SMS and calls to the BSS, which no setting of a gateway or BSS brings back."""
 
 import asyncio
+import io
 import json
 import re
 import socket
@@ -13,9 +14,12 @@ from consent_engine.api.http.shadow import Marked
 from consent_engine.api.web.words import words
 from consent_engine.config.settings import Settings
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.csv_file import FileRefused, columns_of
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Accepted, Lane, Purpose
 from consent_engine.domain.roles import Role
 from consent_engine.engine.evidence import encoded
+from consent_engine.engine.shadow import Column
 from consent_engine.errors import NotOurArchive, SettingsError
 from consent_engine.ports import Sms
 from consent_engine.verify import SHADOW, Broken, verify
@@ -87,7 +91,7 @@ def placed(door, carrier="mobile", key=None, **changes):
 
 
 def said(door, text="是", carrier="mobile", gateway="http_json", **changes):
-    told = reply(text, **{"from": NUMBERS[carrier], "to": CARRIERS[carrier].outbound}, **changes)
+    told = reply(text, **({"from": NUMBERS[carrier], "to": CARRIERS[carrier].outbound} | changes))
     assert door.post("inbound", told, gateway=gateway).status_code == 200
     door.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 
@@ -240,3 +244,132 @@ def test_a_terminal_says_so_and_checks_no_bss(door):
     assert (checked.returncode, "a shadow calls no BSS" in checked.stderr) == (1, True)
     found = typed("doctor", environ=told)
     assert "this is a shadow" in found.stdout
+
+
+NAMES = "msisdn=手机号,at=同意时间"
+THEIRS = """手机号,同意时间,plan,asked,answer,activated,notified
+{mobile},{at},5g-smart-199,yes,yes,yes,yes
+{second},{at},5g-smart-199,yes,1,{at},yes
+{third},{at},5g-smart-199,no,,no,no
+{barred},{later},5g-smart-199,yes,是,是,否
+{unknown},{at},5g-smart-199,no,,no,no
+138,{at},5g-smart-199,no,,no,no
+{mobile},{at},5g-smart-199,yes,yes,yes,yes
+{mobile},soon,5g-smart-199,yes,yes,yes,yes
+{mobile},{at},5g-smart-199,perhaps,yes,yes,yes
+"""
+
+
+@pytest.fixture
+def day(door):
+    """A day of ours: a yes that both read; one that we do not take for one; one that only we asked; one that is not in
+    their file; a refusal before a call of theirs.
+    """
+    numbers = {
+        "mobile": NUMBERS["mobile"], "second": "+8613800138001", "third": "+8613800138002", "ours": "+8613800138003",
+        "barred": "+8613800138004", "unknown": "+8613800138005",
+    }  # fmt: skip
+    for who in ("mobile", "second", "third", "ours"):
+        wanted = order(msisdn=numbers[who], plan=PLANS["mobile"], call={"recording_id": f"rec-{who}"})
+        assert door.place(wanted, key=who).status_code == 201
+    door.work(Lane.SMS)
+    for who, text in (("mobile", "是"), ("second", "1")):
+        said(door, text, message_id=who, **{"from": numbers[who]})
+    refusal = {"msisdn": numbers["barred"], "carrier": "mobile", "channel": "voice"}
+    assert door.call("POST", "/v1/refusals", Role.OPS, refusal).status_code == 201
+    at = order()["call"]["agreed_at"]
+    later = CHINA.instant(door.engine.registry.now())
+    return numbers | {"at": at, "later": later}
+
+
+@pytest.fixture
+def compared(door, day):
+    def run(content, columns=None):
+        with door.engine.shadow.compared(io.StringIO(content.format(**day)), columns_of(columns, Column)) as found:
+            return found.counts, list(found.differences()), list(found.refused()), (found.orders, found.open)
+
+    return run
+
+
+def test_every_difference_is_named(compared, day):
+    counts, found, refused, orders = compared(THEIRS, NAMES)
+    named = [(each.what, each.line, each.msisdn, each.theirs, each.ours, each.because.split(" ")[-1]) for each in found]
+    assert named == [
+        ("called", 5, day["barred"], "yes", "no", "refused"),
+        ("asked", 0, day["ours"], "no", "yes", "awaiting_reply"),
+        ("asked", 4, day["third"], "no", "yes", "awaiting_reply"),
+        ("asked", 5, day["barred"], "yes", "no", ""),
+        ("answer", 3, day["second"], "yes", "other", "awaiting_reply"),
+        ("answer", 5, day["barred"], "yes", "none", ""),
+        ("activated", 3, day["second"], "yes", "no", "awaiting_reply"),
+        ("activated", 5, day["barred"], "yes", "no", ""),
+        ("notified", 3, day["second"], "yes", "no", "awaiting_reply"),
+    ]
+    assert [tuple(each) for each in counts] == [
+        ("called", 5, 4, 1, 0, 0), ("asked", 6, 3, 1, 2, 0), ("answer", 6, 4, 1, 0, 1), ("activated", 6, 4, 2, 0, 0),
+        ("notified", 6, 5, 1, 0, 0),
+    ]  # fmt: skip
+    assert orders == (4, 3)
+    assert [(each.line, each.why.partition(":")[0]) for each in refused] == [
+        (7, "msisdn"), (8, "is the sale of line 2 again"), (9, "at"), (10, "asked"),
+    ]  # fmt: skip
+
+
+def test_what_has_no_column_is_not_compared(compared):
+    rows = "".join(f"{{{who}}},{{at}}\n" for who in ("mobile", "second", "third", "ours"))
+    counts, found, refused, _ = compared(f"msisdn,at\n{rows}")
+    assert ([each.what for each in counts], found, refused) == (["called"], [], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("msisdn,when\n", "no column at"),
+        ("msisdn,at\n", "the file has no sale"),
+        ("msisdn,at\n138,x\n", "no line is a sale; line 2: msisdn"),
+    ],
+)
+def test_what_is_no_file_of_sales_is_refused_as_a_whole(compared, content, why):
+    with pytest.raises(FileRefused, match=why):
+        compared(content)
+
+
+@pytest.fixture
+def terminal(door):
+    """Run a command of the shadow."""
+    kept = {"CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SHADOW": "true"}
+    return lambda *arguments: typed("shadow", *arguments, environ=kept)
+
+
+def test_a_terminal_compares_masks_and_answers_with_its_status(terminal, day, tmp_path):
+    file = tmp_path / "theirs.csv"
+
+    def run(content, *more):
+        file.write_text(content.format(**day), "utf-8")
+        return terminal("compare", str(file), *more)
+
+    whole = run("\n".join(THEIRS.splitlines()[:6]) + "\n", "--columns", NAMES)
+    assert whole.returncode == 1, whole.stderr
+    rows = [each.split("\t") for each in whole.stdout.splitlines()]
+    assert rows[0] == ["called", "5", "4", "1", "0", "0"]
+    assert ["orders here", "4"] in rows
+    assert rows[7][0] == "called"
+    assert rows[7][-1] == "refused"
+    assert not re.search("[0-9]{11}", re.sub("[0-9a-f]{28}", "", whole.stdout + whole.stderr))
+    assert run("msisdn,at\n{mobile},{at}\n").returncode == 0
+    assert run(THEIRS, "--columns", NAMES).returncode == 2
+    bad = run("msisdn,when\n")
+    assert (bad.returncode, "no column at" in bad.stderr) == (2, True)
+    assert run(THEIRS, "--columns", "number=1").returncode == 2
+
+
+def test_refusals_are_taken_along(door, terminal, day, tmp_path):
+    """As the file that `consent import` reads; and the reveal stands on /audit."""
+    kept = terminal("restrictions", "refusals", "--reason", "we go live")
+    assert kept.stdout == f"msisdn,carrier\n{day['barred']},mobile\n", kept.stderr
+    [reveal] = door.engine.reveals.happened()
+    assert (reveal.reason, reveal.size, reveal.what) == ("we go live", 1, "restrictions=refused")
+    file = tmp_path / "refusals.csv"
+    file.write_text(kept.stdout)
+    real = {"CONSENT_DATA_DIR": str(tmp_path / "real"), "CONSENT_SECRET": FULL_SECRET, "CONSENT_DURABILITY": "everysec"}
+    assert '"new": 1' in typed("import", "refusals", str(file), "--json", environ=real).stdout
