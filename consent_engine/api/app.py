@@ -12,7 +12,6 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http import problems
 from consent_engine.api.http.bodies import USUAL, Bounds
 from consent_engine.api.http.middleware import Edge
@@ -101,7 +100,6 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics
     app.state.codes, app.state.receipts = Brake(), LooksForReceipts()
-    app.state.tariffs, app.state.checkpoint = Recent(bounds.tariffs_s), Recent(bounds.tariffs_s)
     install_pages(app, front, settings, rq_url)
     return app
 

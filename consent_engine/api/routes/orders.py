@@ -28,7 +28,7 @@ from consent_engine.api.service.callers import (
 )
 from consent_engine.api.service.door import Busy
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.evidence_page import evidence_of
+from consent_engine.api.web.order_page import evidence_of
 from consent_engine.domain.admission.call_request import AgentMismatch, check_agent
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing, idempotency_key_is_sound
 from consent_engine.domain.call.call import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused

@@ -9,7 +9,6 @@ from base64 import b64encode, urlsafe_b64decode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.problems import NotInLog
 from consent_engine.api.http.queries import AskProof
@@ -29,8 +28,8 @@ FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 @operations.add("GET", "/log/checkpoint", PUBLIC)
 async def checkpoint(request: Request) -> Response:
     """How many entries the log has, and the hash that covers them, signed by the log and by its witnesses."""
-    looked: Recent[str] = request.app.state.checkpoint
-    note = await looked.of("", lambda: front_of(request).ask(_checkpoint))
+    front = front_of(request)
+    note = await front.recent.of("checkpoint", front.bounds.tariffs_s, lambda: front.ask(_checkpoint))
     return Response(note.encode(), headers={**FRESH, "Content-Type": "text/plain; charset=utf-8"})
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
@@ -58,8 +57,8 @@ async def tariffs(request: Request) -> Response:
 
 async def _listed(request: Request) -> list[Listed]:
     """Return the public plans, looked up at most once a second however many requests come."""
-    looked: Recent[list[Listed]] = request.app.state.tariffs
-    return await looked.of("", lambda: front_of(request).ask(public))
+    front = front_of(request)
+    return await front.recent.of("tariffs", front.bounds.tariffs_s, lambda: front.ask(public))
 
 
 def _fits(plan: Plan, words_: str) -> bool:

@@ -44,7 +44,7 @@ class Callers:
 
     def __init__(self, pool: EnginePool, known_s: float) -> None:
         self._pool = pool
-        self._recent: Recent[ApiKey] = Recent(known_s)
+        self._recent, self._known_s = Recent(), known_s
         self._salt = secrets.token_bytes(32)
 
     async def whose(self, key: str) -> ApiKey:
@@ -52,7 +52,7 @@ class Callers:
         if not 0 < len(key) <= MOST_KEY_LENGTH:
             raise Unauthenticated(NEEDS_KEY)
         name = mac(self._salt, key.encode())
-        return await self._recent.of(name, lambda: self._pool.ask(lambda engine: engine.keys.whose(key)))
+        return await self._recent.of(name, self._known_s, lambda: self._pool.ask(lambda engine: engine.keys.whose(key)))
 
 
 def key_of(request: Request) -> str:

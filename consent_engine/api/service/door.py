@@ -49,13 +49,13 @@ class Admission:
         self._ask = ask
         self._patience = millis(settings.confirm_within) // 2
         self._most = most_waiting(settings)
-        self._looked: Recent[None] = Recent(look_s)
+        self._looked, self._look_s = Recent(), look_s
         self._room = 0
         self._under_way = 0
 
     async def __aenter__(self) -> None:
         """Take a place, or raise Busy."""
-        await self._looked.of("", self._look)
+        await self._looked.of("", self._look_s, self._look)
         if self._room <= 0:
             raise Busy("too many orders wait to be asked in time: the same request again, later, is safe")
         self._room -= 1

@@ -262,9 +262,8 @@ class Metrics:
     ) -> None:
         self._front = front
         self._certificates = certificates
-        self._ends: Recent[Mapping[str, float]] = Recent(CERTIFICATES_S)
+        self._looked = Recent()
         self._witnesses = witnesses
-        self._looked: Recent[list[Metric]] = Recent(front.bounds.metrics_s)
         self._pressing = PressureWatch()
         self._requests: Counter[tuple[str, str, str]] = Counter()
         self._kept = CollectorRegistry(auto_describe=False)
@@ -300,9 +299,13 @@ class Metrics:
 
     async def _of(self, name: str, of: Callable[[Engine], Iterator[Metric]]) -> list[Metric] | None:
         """Return what an engine says; None where the store is away, or that takes too long."""
+
+        async def looked() -> list[Metric]:
+            return await self._front.ask(lambda engine: [*of(engine)])
+
         try:
             async with asyncio.timeout(self._front.bounds.metrics_wait_s):
-                return await self._looked.of(name, lambda: self._front.ask(lambda engine: [*of(engine)]))
+                return await self._looked.of(name, self._front.bounds.metrics_s, looked)
         except (StoreUnavailable, TimeoutError):
             return None
 
@@ -310,7 +313,9 @@ class Metrics:
         """Return the instants that are known at once; that of a slow server comes with the next scrape."""
         try:
             async with asyncio.timeout(CERTIFICATES_WAIT_S):
-                return await self._ends.of("", lambda: asyncio.to_thread(self._certificates))
+                return await self._looked.of(
+                    "certificates", CERTIFICATES_S, lambda: asyncio.to_thread(self._certificates)
+                )
         except TimeoutError:
             return {}
 

@@ -141,9 +141,7 @@ class Front:
         self.subscribers = DoorLookUp(self.ask, bounds)
         self.streams = Streams(watchers, self.defects, bounds)
         self.callers = Callers(self._askers, bounds.known_s)
-        self._clock: Recent[float] = Recent(FRESH_S)
-        self._readiness: Recent[int] = Recent(FRESH_S)
-        self._archive: Recent[bool] = Recent(ARCHIVE_FRESH_S)
+        self.recent = Recent()
 
     async def place(self, wanted: Placing) -> Placed:
         """Take an order. Raises the door's errors, and Busy while its question could not be sent in time."""
@@ -157,11 +155,11 @@ class Front:
 
     async def receive(self, post: Post) -> Acknowledgement:
         """Store the messages of a gateway's post. Returns only once they are durable."""
-        return cast(Acknowledgement, or_raised(await self._receiving.put(post)))
+        return cast("Acknowledgement", or_raised(await self._receiving.put(post)))
 
     async def refuse(self, asked: RefusalAsked) -> Stored:
         """Store a subscriber's refusal of calls. Returns only once it is durable."""
-        return cast(Stored, or_raised(await self._receiving.put(asked)))
+        return cast("Stored", or_raised(await self._receiving.put(asked)))
 
     async def ask(self, work: Callable[[Engine], T]) -> T:
         """Do any other work, in one of a few threads."""
@@ -189,7 +187,7 @@ class Front:
 
     async def now(self) -> Millis:
         """Return the store's time (ms): asked once a second, in between counted by a clock that never jumps."""
-        return int(monotonic() * 1000 + await self._clock.of("", self._offset))
+        return int(monotonic() * 1000 + await self.recent.of("clock", FRESH_S, self._offset))
 
     async def _offset(self) -> float:
         before = monotonic()
@@ -199,7 +197,7 @@ class Front:
     async def ready(self) -> int:
         """Return how many workers are heard from. Raises NotReady."""
         try:
-            return await self._readiness.of("", lambda: self.ask(self._ready))
+            return await self.recent.of("ready", FRESH_S, lambda: self.ask(self._ready))
         except NotReady:
             raise
         except StoreUnavailable:
@@ -209,7 +207,7 @@ class Front:
         """Whether the archive answers, within ARCHIVE_S; all but lists and old records goes on without it."""
         try:
             async with asyncio.timeout(ARCHIVE_S):
-                return await self._archive.of("", lambda: self.ask(archive_answers))
+                return await self.recent.of("archive", ARCHIVE_FRESH_S, lambda: self.ask(archive_answers))
         except (StoreUnavailable, TimeoutError):
             return False
 
@@ -249,7 +247,7 @@ def archive_answers(engine: Engine) -> bool:
 
 
 def front_of(request: Request) -> Front:
-    return cast(Front, request.app.state.front)
+    return cast("Front", request.app.state.front)
 
 
 def weigh(item: Inbound) -> int:

@@ -86,7 +86,7 @@ class Sessions:
         secret = settings.secret_for(settings.data_dir)
         self._secret = hmac.digest(secret.encode(), b"consent-engine session 1", hashlib.sha256)
         self._public = _origin(settings.public_url or "")
-        self._known: Recent[ApiKey] = Recent(front.bounds.known_s)
+        self._known = Recent()
         self.failures, self.forged = Failures(), Failures()
 
     async def open(self, request: Request, response: Response, key: str) -> None:
@@ -132,7 +132,10 @@ class Sessions:
         holder, until, _ = parts
         if int(until) <= await self._front.now():
             raise Unauthenticated(_OVER)
-        caller = await self._known.of(holder, lambda: self._front.ask(lambda engine: _caller(engine, holder)))
+        front = self._front
+        caller = await self._known.of(
+            holder, front.bounds.known_s, lambda: front.ask(lambda engine: _caller(engine, holder))
+        )
         return Session(caller, self.sign("csrf", said))
 
     async def acting(self, request: Request) -> Session:

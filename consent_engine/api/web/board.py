@@ -1,4 +1,4 @@
-"""The data of /ops as JSON: today's funnel, lanes, workers, stuck effects. It holds no phone number and no SMS text."""
+"""The data of /ops as JSON: today's funnel, lanes, workers, stuck effects, graphs, held replies. No phone number."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.bodies import KIB, read_body
+from consent_engine.api.schemas.forms import MOST_DECIDED
 from consent_engine.api.schemas.lists import CauseRow, PauseRow, UndeliverableRow
 from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import OPS
@@ -20,9 +20,10 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.versions import PATIENCE_MS, Listed, Sale
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.metrics import ASKED_WITHIN_MS, FEW_CALLS, health_of, targets_of
+from consent_engine.engine.held_replies import HeldGroup, grouped
+from consent_engine.engine.metrics import ASKED_WITHIN_MS, FEW_CALLS, SPANS, Series, flow_of, health_of, targets_of
 from consent_engine.engine.stuck import Retrying, StuckEffect, causes_of
-from consent_engine.errors import ArchiveUnavailable, OrderNotFound
+from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed, OrderNotFound
 from consent_engine.ports import ApiKey
 from consent_engine.ports.registry import GATEWAY
 
@@ -68,9 +69,8 @@ RECORD = re.compile("[0-9a-f]{28}")
 
 @operations.add("GET", "/ops/board", MAY_OPEN["/ops"])
 async def board(request: Request, _caller: ApiKey) -> bytes:
-    looked: Recent[dict[str, Any]] = request.app.state.board
     front = front_of(request)
-    values = await looked.of("", lambda: front.listed(look)) | {"defects": dict(front.defects)}
+    values = await front.recent.of("board", LOOKED_S, lambda: front.listed(look)) | {"defects": dict(front.defects)}
     return json.dumps(values, ensure_ascii=False).encode()
 
 
@@ -189,3 +189,64 @@ def _shown(each: StuckEffect) -> dict[str, Any]:
         "attempts": each.attempts or 0,
         "why": each.why,
     }
+
+
+FLOW_S = 5.0
+"""A span is looked up at most once in this many seconds, however many people view it."""
+
+
+@operations.add("GET", "/ops/flow/{span}", MAY_OPEN["/ops"])
+async def flow(request: Request, _caller: ApiKey, span: str) -> bytes:
+    """Return the series of a span. Roles: ops, auditor. Raises Malformed for a span other than hour or day."""
+    if span not in SPANS:
+        raise Malformed([FieldError("span", "unknown", "must be hour or day")])
+    front = front_of(request)
+    return await front.recent.of(("flow", span), FLOW_S, lambda: front.ask(lambda engine: look_flow(engine, span)))
+
+
+def look_flow(engine: Engine, span: str) -> bytes:
+    found = flow_of(engine.registry, span, targets_of(engine.outside), engine.call_ms)
+    values = {
+        "since": instant(found.since),
+        "step_ms": found.step,
+        "series": [_series(each) for each in found.series],
+    }
+    return json.dumps(values, separators=(",", ":")).encode()
+
+
+def _series(each: Series) -> dict[str, object]:
+    return {
+        "to": each.target.to, "name": each.target.name, "calls": each.calls, "failed": each.failed, "p50": each.p50,
+        "p95": each.p95, "all_p50": each.all_p50, "all_p95": each.all_p95,
+    }  # fmt: skip
+
+
+MOST_GROUPS = 50
+HELD_S = 2.0
+"""Looked up at most once in this many seconds, however many people view it."""
+
+
+@operations.add("GET", "/ops/held", MAY_OPEN["/ops"])
+async def held(request: Request, _caller: ApiKey) -> bytes:
+    front = front_of(request)
+    return await front.recent.of("held", HELD_S, lambda: front.listed(look_held))
+
+
+def look_held(engine: Engine, as_of: AsOf) -> bytes:
+    """List groups, earliest deadline first; of a large one, the oldest ids, as many as can be decided at once."""
+    groups, cut = grouped(engine.held)
+    values = {
+        "groups": [_group(each) for each in groups[:MOST_GROUPS]],
+        "more": len(groups) - len(groups[:MOST_GROUPS]),
+        "count": sum(len(each.ids) for each in groups),
+        "cut": cut,
+        "as_of": as_of,
+    }
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
+def _group(group: HeldGroup) -> dict[str, Any]:
+    return {
+        "group": group.group, "reason": group.reason, "text": group.text, "count": len(group.ids),
+        "ids": group.ids[-MOST_DECIDED:], "since": instant(group.since), "until": instant(group.until),
+    }  # fmt: skip

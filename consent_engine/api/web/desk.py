@@ -3,7 +3,6 @@
 from pydantic import Field
 from starlette.requests import Request
 
-from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.schemas.forms import Number
 from consent_engine.api.schemas.lists import OrderRow
@@ -78,9 +77,12 @@ def look_open(engine: Engine, msisdn: Msisdn, caller: ApiKey) -> OpenOrders:
 
 @operations.add("GET", "/desk/mine", AGENT)
 async def mine(request: Request, caller: ApiKey) -> bytes:
-    looked: Recent[bytes] = request.app.state.own
-    ask = front_of(request).ask_long  # one at a time: many agents come back at once
-    return await looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))
+    front = front_of(request)
+
+    async def asked() -> bytes:  # one at a time: many agents come back at once
+        return await front.ask_long(lambda engine: look(engine, caller).json_bytes())
+
+    return await front.recent.of(("own", caller.name), LOOKED_S, asked)
 
 
 def look(engine: Engine, caller: ApiKey) -> OwnOrders:

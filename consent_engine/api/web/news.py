@@ -11,7 +11,6 @@ from time import monotonic
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.bodies import bounds_of
 from consent_engine.api.service.callers import ANY_ROLE
@@ -113,9 +112,9 @@ def _line(each: Notice, said: Mapping[str, str], days: Days) -> Line:
 async def banner(request: Request) -> list[Line]:
     """Return the lines on top of a page in the visitor's language: what they say is at most a second old."""
     front = front_of(request)
-    known: Recent[list[Notice]] = request.app.state.notices
     said = words(language_of(request))
-    return [_line(each, said, front.days) for each in await known.of("", lambda: front.ask(notices_of))]
+    known = front.recent.of("notices", LOOKED_S, lambda: front.ask(notices_of))
+    return [_line(each, said, front.days) for each in await known]
 
 
 @operations.add("GET", "/news", ANY_ROLE)

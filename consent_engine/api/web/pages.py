@@ -1,7 +1,9 @@
-"""The pages: sign-in, start, /ops and /desk. They read and act through the API, with the session's cookie."""
+"""The pages: sign-in, start, /ops, /desk, /help. They read and act through the API, with the session's cookie."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
@@ -10,12 +12,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB
-from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
+from consent_engine.api.service.sessions import Session, Sessions, TooManySignIns
 from consent_engine.api.web.news import banner
-from consent_engine.api.web.rendering import HEADERS, page, posted_form, served, whose
+from consent_engine.api.web.rendering import HEADERS, page, posted_form, served, whose, wrong
+from consent_engine.api.web.words import LANGUAGES, language_of
+from consent_engine.config.environment import read_yaml
 from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
+from consent_engine.domain.roles import Role
 from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated
 
 operations = Operations()
@@ -145,25 +150,34 @@ async def behind_sign_in(
 
 def sign_in_page(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
     """Return the sign-in page with its error, if any. to: the page it leads to."""
-    wrong, status = next((message for kind, message in _WRONG.items() if isinstance(error, kind)), ("", HTTPStatus.OK))
+    said, status = wrong(error)
     to = to or wanted_page(request.query_params.get("next", "/"))
-    answer = page(request, "sign_in.html", None, status, wrong=wrong, next=to, provider=request.app.state.has_provider)
+    answer = page(request, "sign_in.html", None, status, wrong=said, next=to, provider=request.app.state.has_provider)
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         answer.headers["Retry-After"] = "60" if status == HTTPStatus.TOO_MANY_REQUESTS else "1"
     return answer
 
 
-_WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
-    SignInFailed: ("provider_no", HTTPStatus.UNAUTHORIZED),
-    NoRole: ("no_role", HTTPStatus.FORBIDDEN),
-    ProviderAway: ("provider_away", HTTPStatus.SERVICE_UNAVAILABLE),
-    Unauthenticated: ("key_wrong", HTTPStatus.UNAUTHORIZED),
-    Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
-    TooManySignIns: ("too_many_sign_ins", HTTPStatus.TOO_MANY_REQUESTS),
-    StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
-}
-
-
 def wanted_page(path: str) -> str:
     """Return the page to open after the sign-in: one of the application's pages, else `/`."""
     return path if whose(path) else "/"
+
+
+@operations.add("GET", "/help", PUBLIC)
+async def help_page(request: Request) -> Response:
+    """The visitor's own role; an admin sees all of them."""
+
+    async def of_role(session: Session) -> Mapping[str, object]:
+        own = session.caller.role
+        pages = help_lines(language_of(request))
+        return {"told": pages if own == Role.ADMIN else {own: pages[own]}}
+
+    return await behind_sign_in(request, "help.html", of_role)
+
+
+@cache
+def help_lines(language: str) -> Mapping[str, Sequence[str]]:
+    """Return the lines of each role's page."""
+    file = read_yaml((files("consent_engine.api") / "pages" / "help.yaml").read_text("utf-8"))
+    column = LANGUAGES.index(language)
+    return {role: [line[column] for line in rows] for role, rows in file.items()}

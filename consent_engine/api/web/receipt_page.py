@@ -15,27 +15,15 @@ from consent_engine.api.http.bodies import KIB
 from consent_engine.api.schemas.forms import FindReceipt, read
 from consent_engine.api.service.brakes import LooksForReceipts
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web.rendering import form_page, posted_form
+from consent_engine.api.web.rendering import WRONG, form_page, posted_form, wrong
 from consent_engine.api.web.words import language_of
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.line.restriction import EVERY_CARRIER
-from consent_engine.domain.receipt import Receipt, ReceiptNotFound, TooManyLooks
-from consent_engine.errors import ConsentError, Forbidden, Malformed, StoreUnavailable
+from consent_engine.domain.receipt import Receipt
 
 operations = Operations()
 FIELDS = ("number", "last_four", "code", "ticket")
 MOST_POSTED = 4 * KIB
-_MESSAGES: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
-    Malformed: ("receipt.look_at", HTTPStatus.UNPROCESSABLE_ENTITY),
-    ReceiptNotFound: ("receipt.none", HTTPStatus.NOT_FOUND),
-    TooManyLooks: ("receipt.too_many", HTTPStatus.TOO_MANY_REQUESTS),
-    CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
-    CodesUsedUp: ("report.used_up", HTTPStatus.TOO_MANY_REQUESTS),
-    TooManyCodes: ("report.too_many", HTTPStatus.TOO_MANY_REQUESTS),
-    Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
-    StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
-}
 
 
 @operations.add("GET", "/receipt", PUBLIC)
@@ -57,12 +45,9 @@ async def posted(request: Request) -> Response:
             form["ticket"] = await _sent(request, form)
             return _page(request, form, step=step)
         found = await _found(request, form, step)
-    except tuple(_MESSAGES) as error:
-        said, status = next(result for kind, result in _MESSAGES.items() if isinstance(error, kind))
-        answer = _page(request, form, status, said, step="all" if step == "all" else "")
-        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            answer.headers["Retry-After"] = "60"
-        return answer
+    except tuple(WRONG) as error:
+        said, status = wrong(error)
+        return _page(request, form, status, said, step="all" if step == "all" else "")
     if step == "json":
         named = f'attachment; filename="receipt-{found[0].receipt_id}.json"'
         headers = {"Content-Disposition": named, "Cache-Control": "no-store"}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
 from hashlib import sha256
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -20,12 +21,14 @@ from consent_engine.api.http.bodies import read_body
 from consent_engine.api.http.problems import NotOurMediaType
 from consent_engine.api.service.callers import AUDITOR, ORDER_READER
 from consent_engine.api.service.service import front_of
-from consent_engine.api.service.sessions import Session
+from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, SignInFailed, TooManySignIns
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, YEAR_S, keeping_language, language_of, words
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
+from consent_engine.domain.receipt import ReceiptNotFound, TooManyLooks
 from consent_engine.domain.roles import Role
-from consent_engine.errors import OrderNotFound
+from consent_engine.errors import ConsentError, Forbidden, Malformed, OrderNotFound, StoreUnavailable, Unauthenticated
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -48,6 +51,29 @@ def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Templat
     return environment.from_string(pages.joinpath(page).read_text("utf-8")), style, policy
 
 
+WRONG: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
+    SignInFailed: ("provider_no", HTTPStatus.UNAUTHORIZED),
+    NoRole: ("no_role", HTTPStatus.FORBIDDEN),
+    ProviderAway: ("provider_away", HTTPStatus.SERVICE_UNAVAILABLE),
+    Unauthenticated: ("key_wrong", HTTPStatus.UNAUTHORIZED),
+    Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
+    TooManySignIns: ("too_many_sign_ins", HTTPStatus.TOO_MANY_REQUESTS),
+    StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
+    Malformed: ("receipt.look_at", HTTPStatus.UNPROCESSABLE_ENTITY),
+    ReceiptNotFound: ("receipt.none", HTTPStatus.NOT_FOUND),
+    TooManyLooks: ("receipt.too_many", HTTPStatus.TOO_MANY_REQUESTS),
+    CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
+    CodesUsedUp: ("report.used_up", HTTPStatus.TOO_MANY_REQUESTS),
+    TooManyCodes: ("report.too_many", HTTPStatus.TOO_MANY_REQUESTS),
+}
+"""What a form's page says of an error, by the name of its words, and the status of its answer."""
+
+
+def wrong(error: ConsentError | None) -> tuple[str, HTTPStatus]:
+    """Return the words for an error of WRONG, and the status; for no error "" and 200."""
+    return next((said for kind, said in WRONG.items() if isinstance(error, kind)), ("", HTTPStatus.OK))
+
+
 def form_page(
     request: Request, name: str, styles: Sequence[str], status: int, said: str, hotline: str,
     **values: Any,  # noqa: ANN401 - for templates
@@ -67,6 +93,8 @@ def form_page(
         "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
         "Content-Language": language, "Referrer-Policy": "same-origin",
     }  # fmt: skip
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        headers["Retry-After"] = "60"
     return keeping_language(HTMLResponse(html, status, headers), request, language)
 
 

@@ -18,27 +18,20 @@ from consent_engine.api.schemas.reports import ReportReceipt
 from consent_engine.api.service.brakes import send_code
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web.rendering import form_page, posted_form
+from consent_engine.api.web.rendering import WRONG, form_page, posted_form, wrong
 from consent_engine.api.web.words import LANGUAGES, language_of
 from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, MakeReport, ReportMade
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import Days
-from consent_engine.domain.line.proof_code import CodeAsked, CodesUsedUp, CodeWrong, TooManyCodes
+from consent_engine.domain.line.proof_code import CodeAsked, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import ConsentError, FieldError, Forbidden, Malformed, StoreUnavailable
+from consent_engine.errors import FieldError, Malformed
 
 operations = Operations()
 FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code", "language", "ticket")
 MOST_POSTED = 16 * KIB
-_MESSAGES: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
-    CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
-    CodesUsedUp: ("report.used_up", HTTPStatus.TOO_MANY_REQUESTS),
-    TooManyCodes: ("report.too_many", HTTPStatus.TOO_MANY_REQUESTS),
-    Forbidden: ("not_our_page", HTTPStatus.FORBIDDEN),
-    StoreUnavailable: ("store_away", HTTPStatus.SERVICE_UNAVAILABLE),
-}
 _LABELS = {"called_at": "day", "caller_number": "caller_number"}
 
 
@@ -61,12 +54,9 @@ async def posted(request: Request) -> Response:
         return _page(request, form, asks_code=True, sent=step == "code")
     except Malformed as error:
         return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, wrong=error.errors, asks_code=bool(form["code"]))
-    except tuple(_MESSAGES) as error:
-        said, status = next(result for kind, result in _MESSAGES.items() if isinstance(error, kind))
-        answer = _page(request, form, status, said, asks_code=step != "code" or isinstance(error, TooManyCodes))
-        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            answer.headers["Retry-After"] = "60"
-        return answer
+    except tuple(WRONG) as error:
+        said, status = wrong(error)
+        return _page(request, form, status, said, asks_code=step != "code" or isinstance(error, TooManyCodes))
 
 
 async def _recorded(request: Request, form: Mapping[str, str]) -> ReportReceipt:

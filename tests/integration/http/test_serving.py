@@ -255,9 +255,9 @@ def test_a_crowd_asks_once_and_failures_are_not_kept():
         return len(asked)
 
     async def crowd():
-        recent = Recent(60)
-        failed = await asyncio.gather(*(recent.of("x", look_up) for _ in range(3)), return_exceptions=True)
-        return failed, await asyncio.gather(*(recent.of("x", look_up) for _ in range(3)))
+        recent = Recent()
+        failed = await asyncio.gather(*(recent.of("x", 60, look_up) for _ in range(3)), return_exceptions=True)
+        return failed, await asyncio.gather(*(recent.of("x", 60, look_up) for _ in range(3)))
 
     failed, found = asyncio.run(crowd())
     assert [type(each) for each in failed] == [StoreUnavailable] * 3
@@ -266,12 +266,12 @@ def test_a_crowd_asks_once_and_failures_are_not_kept():
 
 def test_an_answer_is_forgotten_in_time():
     async def ask():
-        recent, answers = Recent(0), iter(range(3))
+        recent, answers = Recent(), iter(range(3))
 
         async def look_up():
             return next(answers)
 
-        return [await recent.of("x", look_up) for _ in range(3)]
+        return [await recent.of("x", 0, look_up) for _ in range(3)]
 
     assert asyncio.run(ask()) == [0, 1, 2]
 

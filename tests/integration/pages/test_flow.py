@@ -87,7 +87,7 @@ def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door
     assert (bool(named["since"]), named["recovered"]) == (True, False)
     measures.called(GATEWAY, Accepted("m"), 0.02, door.engine.registry.now())
     measures.report(door.engine.registry)
-    door.app.state.board._known.clear()  # noqa: SLF001 - the newest look-up
+    door.app.state.front.recent._known.clear()  # noqa: SLF001 - the newest look-up
     [waits] = door.sign_in(Role.OPS).get("/ops/board").json()["retrying"]
     assert waits.items() >= (wanted | {"recovered": True}).items(), (
         "it answers again: what waits is shown until it is gone"
@@ -96,7 +96,7 @@ def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door
     door.engine.lanes.postpone("sms.confirmation.1", dict.fromkeys(_orders(door), 1))
     door.work(Lane.SMS)
     measures.report(door.engine.registry)
-    door.app.state.board._known.clear()  # noqa: SLF001 - the newest look-up
+    door.app.state.front.recent._known.clear()  # noqa: SLF001 - the newest look-up
     assert door.sign_in(Role.OPS).get("/ops/board").json()["retrying"] == []
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.api.web import held
+from consent_engine.api.web.board import MOST_GROUPS
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.held_replies import MOST_GROUPED
 from tests.integration.api_door import NUMBER, is_problem, reply
@@ -41,9 +41,9 @@ def test_the_same_words_stand_together_without_a_number(door):
 
 
 def test_many_groups_are_shown_a_few_at_a_time_the_first_deadline_first(door):
-    write(door, *[f"我要投诉，第{n}回" for n in range(held.MOST_SHOWN + 3)])
+    write(door, *[f"我要投诉，第{n}回" for n in range(MOST_GROUPS + 3)])
     said = door.sign_in(Role.OPS).get("/ops/held").json()
-    assert (len(said["groups"]), said["more"], said["count"]) == (held.MOST_SHOWN, 3, held.MOST_SHOWN + 3)
+    assert (len(said["groups"]), said["more"], said["count"]) == (MOST_GROUPS, 3, MOST_GROUPS + 3)
     untils = [group["until"] for group in said["groups"]]
     assert untils == sorted(untils)
-    assert MOST_GROUPED > held.MOST_SHOWN
+    assert MOST_GROUPED > MOST_GROUPS

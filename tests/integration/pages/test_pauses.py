@@ -19,7 +19,7 @@ WANTED = {"to": "lane", "name": "sms", "reason": "its operator works on it"}
 def stopped(door):
     answer = door.call("POST", "/v1/pauses", Role.OPS, WANTED)
     assert answer.status_code == 201
-    door.app.state.notices._known.clear()  # noqa: SLF001 - the newest look-up
+    door.app.state.front.recent._known.clear()  # noqa: SLF001 - the newest look-up
     return answer.json()
 
 

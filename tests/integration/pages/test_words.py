@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from consent_engine.api.web.help_page import lines
-from consent_engine.api.web.pages import LIFECYCLE
+from consent_engine.api.web.pages import LIFECYCLE, help_lines
 from consent_engine.api.web.rendering import ONE, words_of
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call import CallOutcome
@@ -271,7 +270,7 @@ _MARKS = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
 def chinese_told():
     """Return every Chinese text on our pages, without the facts that are filled in."""
     told = {name: re.sub(r"\{\w+\}", "", said) for name, said in words("zh").items()}
-    return told | {f"help {role} {n}": line for role, of in lines("zh").items() for n, line in enumerate(of)}
+    return told | {f"help {role} {n}": line for role, of in help_lines("zh").items() for n, line in enumerate(of)}
 
 
 def test_no_english_stands_on_chinese_pages_but_names():
@@ -285,5 +284,5 @@ def test_no_ascii_punctuation_stands_in_chinese():
 
 def test_every_role_has_a_page_of_help_in_both_languages():
     for language in LANGUAGES:
-        assert set(lines(language)) == set(Role)
-        assert all(len(line) > 5 for told in lines(language).values() for line in told)
+        assert set(help_lines(language)) == set(Role)
+        assert all(len(line) > 5 for told in help_lines(language).values() for line in told)
