@@ -6,21 +6,18 @@ import typer
 
 from consent_engine import __version__
 from consent_engine.cli import (
-    audit,
     backup,
     bss,
     calls,
+    checks,
     feeds,
     gateway,
-    health,
     held,
     imports,
-    inspection,
     keys,
     log,
     ops,
     pauses,
-    permits,
     persons,
     plans,
     running,
@@ -70,7 +67,7 @@ app.command()(ops.export)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
 app.command("import")(imports.import_list)
-app.command()(permits.permits)
+app.command()(calls.permits)
 app.command()(held.held)
 app.command()(pauses.pause)
 app.command()(pauses.resume)
@@ -80,14 +77,14 @@ app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
 app.command()(calls.reports)
 app.add_typer(calls.reviews, name="reviews")
-app.command()(health.doctor)
-app.command()(health.settings)
-app.command()(audit.audit)
+app.command()(checks.doctor)
+app.command()(checks.settings)
+app.command()(checks.audit)
 app.command()(persons.evidence)
 app.command()(persons.verify)
 app.command()(persons.receipt)
-app.command()(inspection.reconcile)
-app.command("inspect")(inspection.inspect)
+app.command()(checks.reconcile)
+app.command("inspect")(checks.inspect)
 app.command()(persons.erase)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)

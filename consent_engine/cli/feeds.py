@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from consent_engine.cli.audit import millis_of
+from consent_engine.cli.checks import millis_of
 from consent_engine.cli.opening import by, opened
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, line, table

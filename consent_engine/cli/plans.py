@@ -1,7 +1,7 @@
 """`consent plans`: the tariff catalogue."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -9,16 +9,20 @@ from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
-from consent_engine.domain.hitch import in_words
+from consent_engine.domain.hitch import Hitch, in_words
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import asyncio
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from consent_engine.domain.offer.plan import Plan
+    from consent_engine.domain.offer.address import Addresses
+    from consent_engine.domain.offer.plan import Plan, Publication
     from consent_engine.domain.offer.versions import Listed, PageSeen
     from consent_engine.domain.texts.sheet import Shown
+    from consent_engine.ports.outside import TariffPages
+
 
 _FETCH = typer.Option("--fetch", help="Check the pages where the plans are published, too.")
 _OVER = "The hash of a newer proposal, which a plan that was proposed before it may replace."
@@ -66,7 +70,6 @@ def check(
 
     Texts are shown at their longest: with a code, and with the default reply window.
     """
-    from consent_engine.cli.plan_pages import looked_at
     from consent_engine.config.plan_file import plans_from
     from consent_engine.domain.offer.offer import Policy
     from consent_engine.domain.texts.sheet import MOST, of_plan
@@ -212,3 +215,63 @@ def _span(listed: "Listed", number: int) -> tuple[str, ...]:
     begins, ends = listed.span(number) or (0, None)
     version = listed.version(number)
     return listed.standing(number).value, instant(begins), instant(ends or 0), *(version.by if version else ())
+
+
+AT_ONCE = 16
+"""How many pages are fetched at a time."""
+
+
+class Looked(NamedTuple):
+    """The result for one address of one plan. found: a few words; shows: whether it shows the plan, if known"""
+
+    code: str
+    channel: str
+    url: str
+    found: str
+    shows: bool
+
+
+def looked_at(plans: "Sequence[Plan]") -> list[Looked]:
+    """Check every address of the plans, in order, by this installation's settings. Raises SettingsError."""
+    import asyncio
+
+    from consent_engine.adapters.tariff_pages import HttpTariffPages
+    from consent_engine.config.settings import Settings
+
+    addresses = Settings.load().addresses()
+    return asyncio.run(look(plans, addresses, HttpTariffPages(addresses)))
+
+
+async def look(plans: "Sequence[Plan]", addresses: "Addresses", pages: "TariffPages") -> list[Looked]:
+    """Check all addresses, a few at a time."""
+    import asyncio
+
+    free = asyncio.Semaphore(AT_ONCE)
+    looks = [_one(plan, each, addresses, pages, free) for plan in plans for each in plan.published]
+    return list(await asyncio.gather(*looks))
+
+
+async def _one(
+    plan: "Plan", published: "Publication", addresses: "Addresses", pages: "TariffPages", free: "asyncio.Semaphore"
+) -> Looked:
+    from consent_engine.api.routes.tariffs import not_shown
+    from consent_engine.domain.offer.address import Kind
+    from consent_engine.engine.publication import found_at
+
+    kind = addresses.kind(published)
+    url = addresses.fetched(published) if kind is Kind.FETCHED else published.url
+    if kind is Kind.ATTESTED:
+        advice = f"no program can look: consent plans attest {plan.code} --channel {published.channel} --reason ..."
+        return Looked(plan.code, published.channel, url, advice, shows=True)
+    if kind is Kind.OWN:
+        lacks = not_shown(plan)
+        return Looked(
+            plan.code, published.channel, url, _result(Hitch.LACKS.of(",".join(lacks)) if lacks else ""), not lacks
+        )
+    async with free:
+        why = (await found_at(pages, plan, url, addresses.template_of(url))).why
+    return Looked(plan.code, published.channel, url, _result(why), not why)
+
+
+def _result(why: str) -> str:
+    return in_words(why) or "shows the plan"

@@ -28,7 +28,7 @@ from consent_engine.domain.call.report import (
     report_id,
 )
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.decide.report_texts import Telling, found, paid, received
+from consent_engine.domain.decide.sms_texts import Telling, found, paid, received
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, WAKE_PERSON, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.holder import has_changed

@@ -12,7 +12,7 @@ from consent_engine.domain.call.call import Call, ReportNotFound
 from consent_engine.domain.call.permit import Permit, read
 from consent_engine.domain.call.report import Decided, Report, ReportClass, ReportDoor, ReportState, ReportTerms, Reward
 from consent_engine.domain.decide.decision import Put
-from consent_engine.domain.decide.report_texts import Telling, found, paid, received
+from consent_engine.domain.decide.sms_texts import Telling, found, paid, received
 from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id

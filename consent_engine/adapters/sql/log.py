@@ -1,21 +1,23 @@
 """The log: every leaf of every cell's journal, once, numbered densely from 0; and the scribe's transaction."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from consent_engine.adapters.sql import log_marks as marks
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.kept import PIECE
 from consent_engine.adapters.sql.lines import keep_lines
 from consent_engine.adapters.sql.public_log import SqlFeeds, SqlPublicLog
 from consent_engine.adapters.sql.tables import LOG, META, PLANS, PROOF, SIZE, hold, say
-from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.canonical_json import Reader, compact
+from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
+from consent_engine.domain.seal import newest_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LineKept, Log, Owner, Writing
 from consent_engine.ports.archive import PlansKept
@@ -24,12 +26,18 @@ LONGEST, MOST = 20, 10**15
 """The most digits of a count that are read, and the most entries that any log will have."""
 
 
+NEWEST, MARKS = "log_newest", "log_marks"
+STRIDE = 10_000
+MOST_MARKS = 1_000
+"""The largest number of marks; of more, every other one is deleted: the row stays short, however long the log is."""
+
+
 class SqlLog(Log):
     """The Log beside the archive's orders. An entry that is in it already is recognised by its hash. stride: how many
     entries lie between two marks
     """
 
-    def __init__(self, archive: SqlArchive, stride: int = marks.STRIDE) -> None:
+    def __init__(self, archive: SqlArchive, stride: int = STRIDE) -> None:
         self.archive = archive
         self.public = SqlPublicLog(archive)
         self.feeds = SqlFeeds(archive)
@@ -73,7 +81,7 @@ class SqlLog(Log):
 
     def begins(self, since: Millis) -> int:
         with self.archive.asking() as connection:
-            return marks.before(connection, since)
+            return mark_before(connection, since)
 
     def entries(self, first: int, most: int) -> list[tuple[int, str, str]]:
         wanted = select(LOG.c.n, LOG.c.entry, LOG.c.leaf).where(LOG.c.n >= first).order_by(LOG.c.n).limit(most)
@@ -128,7 +136,7 @@ class SqlWriting(Writing):
             rows = [{"n": n, "leaf": leaf, "entry": entry} for n, (leaf, entry) in enumerate(fresh, size)]
             bulk(connection, LOG, rows)
             connection.execute(update(META).where(META.c.name == SIZE).values(value=str(size + len(fresh))))
-            marks.note(connection, size, [entry for _, entry in fresh], self._stride)
+            _mark(connection, size, [entry for _, entry in fresh], self._stride)
         return len(fresh)
 
 
@@ -153,4 +161,47 @@ def _there(connection: Connection, leaves: Sequence[str]) -> set[str]:
     found = set[str]()
     for piece in (leaves[n : n + PIECE] for n in range(0, len(leaves), PIECE)):
         found.update(connection.execute(select(LOG.c.leaf).where(LOG.c.leaf.in_(piece))).scalars())
+    return found
+
+
+# -- marks: for some numbers, the newest instant of all entries before. A search by time need not start at 0. ----------
+#
+# Entries are not in the order of their instants: a cell that could not be reached is sealed late. The newest instant
+# before a number only rises, so a search starts at the last mark older than the wanted instant, and misses nothing. Two
+# rows of `archive_meta`; a log older than the marks is searched from 0 up to its first mark. The marks only save time:
+# where they cannot be read they are made anew, and the search starts at 0.
+
+
+def _mark(connection: Connection, size: int, fresh: Sequence[str], stride: int) -> None:
+    """Update the marks for entries just numbered from `size` on, in the same transaction."""
+    kept = _value(connection, NEWEST) or ""
+    kept = kept if kept.isascii() and kept.isdecimal() else ""
+    newest = max(int(kept or 0), newest_of(fresh))  # unreadable entries are reported by the audit
+    if not kept and size:  # earlier entries were never looked at; no clock was more than a day ahead
+        newest += DAY_MS
+    say(connection, NEWEST, str(newest))
+    end = size + len(fresh)
+    if size // stride == end // stride:
+        return
+    marks = [*_marks(connection), (end, newest)]
+    say(connection, MARKS, json.dumps(marks[1::2] if len(marks) > MOST_MARKS else marks))
+
+
+def mark_before(connection: Connection, since: Millis) -> int:
+    """Return the last mark before which every entry is older than `since`; 0 where there is none."""
+    return max((n for n, newest in _marks(connection) if newest < since), default=0)
+
+
+def _marks(connection: Connection) -> list[tuple[int, Millis]]:
+    try:
+        return _READ(_value(connection, MARKS) or "[]")
+    except ValueError:
+        return []
+
+
+_READ = Reader(list[tuple[int, Millis]])
+
+
+def _value(connection: Connection, name: str) -> str | None:
+    found: str | None = connection.execute(select(META.c.value).where(META.c.name == name)).scalar()
     return found

@@ -31,9 +31,8 @@ from consent_engine.domain.offer.plan import CHANNELS
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.feeding import behind
-from consent_engine.engine.metrics import FEW_CALLS, Health, health_of, targets_of
+from consent_engine.engine.metrics import FEW_CALLS, WEEK, Health, PressureWatch, health_of, targets_of
 from consent_engine.engine.publishing import seen
-from consent_engine.engine.sales_outcomes import WEEK, PressureWatch
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Endpoint, LaneDepth, Log, OpenReports, Registry, ServerMemory, Tally
 from consent_engine.ports.registry import GATEWAY, LANE, WorkerReport

@@ -5,7 +5,7 @@ from consent_engine.domain.call.sales_figures import ENOUGH, SalesOutcomes, Sold
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.sales_outcomes import Over, PressureWatch
+from consent_engine.engine.metrics import Over, PressureWatch
 from consent_engine.ports import CallFilter
 from tests.integration.api_door import order
 from tests.integration.calls.reviewing import review, says_yes, sold

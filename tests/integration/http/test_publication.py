@@ -12,7 +12,7 @@ from consent_engine.adapters.tariff_pages import MOST_BYTES, HttpTariffPages
 from consent_engine.api.service.prometheus import unshown
 from consent_engine.api.web.board import MOST_PAGES
 from consent_engine.api.web.board import unshown as board
-from consent_engine.cli.plan_pages import look as look_before
+from consent_engine.cli.plans import look as look_before
 from consent_engine.config.yaml_files import days_in
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.setup import publication as doctor

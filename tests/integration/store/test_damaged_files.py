@@ -6,8 +6,7 @@ import shutil
 import pytest
 from redis import Redis
 
-from consent_engine.adapters.redis.embedded.files import MOST_CUT, cut_back
-from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from consent_engine.adapters.redis.embedded.server import MOST_CUT, EmbeddedServer, cut_back
 from consent_engine.errors import SettingsError
 from tests import needs
 from tests.acceptance.house import HOME
