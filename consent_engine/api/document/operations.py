@@ -4,7 +4,8 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from functools import wraps
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -41,6 +42,9 @@ Answer = Response | View | bytes
 Handler = Callable[..., Awaitable[Answer]]
 """A function of the request, the caller where roles are given, and the path's parameters by name; its argument `form`,
 if it has one, is read before: from the query of a GET, else from the body."""
+Served = TypeVar("Served", bound=Callable[..., Awaitable[Answer] | Answer])
+"""A Handler; or a plain function, which gets an engine in place of the request, in a thread that has one. If it has an
+argument `as_of`, it reads records in SQL: see `Front.listed`."""
 PUBLIC = None
 """Stands in the place of roles: no key is required."""
 KEY = "key"
@@ -94,8 +98,29 @@ class _Guarded:
                 raise _NOT_FOUND[name](f"no such {name.removesuffix('_id')}")
         if self.form is not None:
             named = {**named, "form": await _form(self.form, request)}
-        answer = await self.handler(request, *caller, **named)
-        await (answer if isinstance(answer, Response) else answered(answer))(scope, receive, send)
+        await _response(await self.handler(request, *caller, **named))(scope, receive, send)
+
+
+def _response(answer: Answer) -> Response:
+    return answer if isinstance(answer, Response) else answered(answer)
+
+
+def _asking(served: Callable[..., Answer], *, long: bool) -> Handler:
+    """Make a handler of a plain function of an engine. long: it may take minutes"""
+    reads = "as_of" in inspect.signature(served).parameters
+
+    @wraps(served)
+    async def handler(request: Request, *caller: ApiKey, **named: Any) -> Response:  # noqa: ANN401 - of the path
+        front: Front = request.app.state.front
+        if reads:
+            waits = getattr(named.get("form"), "wait", False)
+            return await front.listed(
+                lambda engine, as_of: _response(served(engine, *caller, as_of=as_of, **named)), waits=waits, long=long
+            )
+        ask = front.ask_long if long else front.ask
+        return await ask(lambda engine: _response(served(engine, *caller, **named)))
+
+    return handler
 
 
 async def _form(form: type[BaseModel], request: Request) -> BaseModel:
@@ -157,15 +182,17 @@ class Operations:
     def add(
         self, method: str, path: str, roles: frozenset[Role] | None, summary: str = "", answers: object = None, *,
         problems: Sequence[type[ConsentError]] = (), body: object = None, headers: Sequence[Mapping[str, Any]] = (),
-    ) -> Callable[[Handler], Handler]:  # fmt: skip
+        long: bool = False,
+    ) -> Callable[[Served], Served]:  # fmt: skip
         """Make a decorator: the function serves this method of this address, and its docstring describes it.
 
         Without a summary OpenAPI leaves it out. answers: by status, or the one of 200 · problems: beside those that
         follow from the other arguments · body: for a handler that reads its body by itself; else the class of its
-        argument `form` is used. For the others see `_Guarded` and `Described`.
+        argument `form` is used · long: it may take minutes. For the others see `_Guarded` and `Described`.
         """
 
-        def added(handler: Handler) -> Handler:
+        def added(served: Served) -> Served:
+            handler: Handler = served if inspect.iscoroutinefunction(served) else _asking(served, long=long)  # type: ignore[arg-type]
             form = get_type_hints(handler).get("form")
             sent, described = body or form, None
             if summary:
@@ -182,7 +209,7 @@ class Operations:
                 )
             guarded = _Guarded(handler, roles, self.whose, form)
             self.routes.append(Operation(method, self.prefix + path, guarded, described))
-            return handler
+            return served
 
         return added
 

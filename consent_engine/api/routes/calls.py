@@ -92,30 +92,25 @@ async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:
 
 
 @operations.add("GET", "", CALL_LISTER, "List calls", CallList)
-async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
+def list_(engine: Engine, caller: ApiKey, form: ListCalls, as_of: AsOf) -> CallList:
     """Newest first, a page at a time. Roles: reviewer, ops and auditor (masked)."""
-    days = front_of(request).days
+    days = engine.terms.reporting.days
     since, until = (days.begins(form.day), days.ends(form.day) + 1) if form.day else (None, None)
     carrier, verdict = form.carrier.value if form.carrier else None, Verdict(form.verdict) if form.verdict else None
     wanted = CallFilter(form.agent, carrier, since, until, form.violation, verdict)
-    return await page_of_calls(request, caller, wanted, form)
+    return page_of_calls(engine, caller, wanted, form, as_of)
 
 
-async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of: Paged) -> bytes:
+def page_of_calls(engine: Engine, caller: ApiKey, wanted: CallFilter, of: Paged, as_of: AsOf) -> CallList:
     """Return one page of the matching calls, with numbers masked unless the caller may see them."""
-    whole = caller.role in FULL_NUMBERS
-
-    def listed(engine: Engine, as_of: AsOf) -> bytes:
-        return CallList.of(engine.calls.page(wanted, of.cursor, of.limit), as_of, whole=whole).json_bytes()
-
-    return await front_of(request).listed(listed, waits=of.wait)
+    return CallList.of(engine.calls.page(wanted, of.cursor, of.limit), as_of, whole=caller.role in FULL_NUMBERS)
 
 
 @operations.add("GET", "/{call_id}", CALL_READER, "Show a call", CallView)
-async def show(request: Request, caller: ApiKey, call_id: str) -> CallView:
+def show(engine: Engine, caller: ApiKey, call_id: str) -> CallView:
     """The call with all its violations; CallNotFound, 404, if there is none. Roles: agent (own), reviewer, ops and
     auditor (masked)."""
-    call = await front_of(request).ask(lambda engine: engine.calls.show(call_id))
+    call = engine.calls.show(call_id)
     if caller.role == Role.AGENT and not call.is_of(caller.name, caller.created_at):
         raise CallNotFound("no such call")
     return view_of(call, caller)

@@ -89,42 +89,32 @@ async def place(request: Request, caller: ApiKey) -> Response:
 
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List orders", OrderList)
-async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
+def list_(engine: Engine, caller: ApiKey, form: ListOrders, as_of: AsOf) -> OrderList:
     """Newest first, a page at a time. Roles: ops and auditor (masked)."""
     wanted = OrderFilter(
         form.state, form.agent, form.plan, since=millis(form.since) if form.since else None, void_yes=form.void_yes
     )
-    whole = caller.role in FULL_NUMBERS
-
-    def listed(engine: Engine, as_of: AsOf) -> bytes:
-        return OrderList.of(engine.orders(wanted, form.cursor, form.limit), as_of, whole=whole).json_bytes()
-
-    return await front_of(request).listed(listed, waits=form.wait)
+    return OrderList.of(engine.orders(wanted, form.cursor, form.limit), as_of, whole=caller.role in FULL_NUMBERS)
 
 
 @operations.add("POST", "/search", OPS_OR_AUDITOR, "List the orders of a number", OrderList)
-async def search(request: Request, caller: ApiKey, form: SearchOrders) -> bytes:
+def search(engine: Engine, caller: ApiKey, form: SearchOrders, as_of: AsOf) -> OrderList:
     """The orders of a number, newest first, a page at a time. The number is sent in the body, never in a URL. Roles:
     ops and auditor (masked)."""
-    whole = caller.role in FULL_NUMBERS
-
-    def found(engine: Engine, as_of: AsOf) -> bytes:
-        page = engine.orders_of(Msisdn(form.msisdn), form.cursor, form.limit)
-        return OrderList.of(page, as_of, whole=whole).json_bytes()
-
-    return await front_of(request).listed(found)
+    page = engine.orders_of(Msisdn(form.msisdn), form.cursor, form.limit)
+    return OrderList.of(page, as_of, whole=caller.role in FULL_NUMBERS)
 
 
 @operations.add("GET", "/{order_id}", ORDER_READER, "Show an order", OrderView)
-async def show(request: Request, caller: ApiKey, order_id: str) -> OrderView:
+def show(engine: Engine, caller: ApiKey, order_id: str) -> OrderView:
     """The order with its timeline. Roles: agent (own), ops and auditor (masked)."""
-    return await _act(request, order_id, caller, lambda _, order: order)
+    return _act(engine, order_id, caller, lambda order: order)
 
 
 @operations.add("POST", "/{order_id}/cancel", AGENT_OR_OPS, "Cancel an order", OrderView, problems=(TooLate,))
-async def cancel(request: Request, caller: ApiKey, form: CancelOrder, order_id: str) -> OrderView:
+def cancel(engine: Engine, caller: ApiKey, form: CancelOrder, order_id: str) -> OrderView:
     """Cancel an order; 409 `too_late` once its activation was started or it has settled. Roles: agent (own), ops."""
-    return await _act(request, order_id, caller, lambda engine, _: engine.cancel(order_id, caller.name, form.reason))
+    return _act(engine, order_id, caller, lambda _: engine.cancel(order_id, caller.name, form.reason))
 
 
 @operations.add(
@@ -139,7 +129,9 @@ async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Send the question again; the reply window keeps running. 409 `not_waiting`, 429 above the cap. Needs no body.
     Roles: agent (own), ops."""
     await read_body(request, MOST_FORM)
-    return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
+    return await front_of(request).ask(
+        lambda engine: _act(engine, order_id, caller, lambda _: engine.resend(order_id, caller.name))
+    )
 
 
 @operations.add(
@@ -149,7 +141,9 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Retry the order's stuck effects now; if there are none, an ending that was given up less than 30 days ago. 409
     `nothing_parked` if there is neither. Needs no body. Role: ops."""
     await read_body(request, MOST_FORM)
-    return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))
+    return await front_of(request).ask(
+        lambda engine: _act(engine, order_id, caller, lambda _: engine.retry(order_id, caller.name))
+    )
 
 
 @operations.add(
@@ -160,16 +154,16 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     OrderView,
     problems=(NotActivated, InFlight),
 )
-async def give_up(request: Request, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
+def give_up(engine: Engine, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
     """For a notification that can never be sent: the service stays on, and the order ends as `unnotified`. If its
     ending is stuck, the ending is given up first (`given_up`). 409 `not_activated`; 409 `in_flight` while it is being
     sent. Role: ops."""
-    return await _act(request, order_id, caller, lambda engine, _: engine.give_up(order_id, caller.name, form.reason))
+    return _act(engine, order_id, caller, lambda _: engine.give_up(order_id, caller.name, form.reason))
 
 
-async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> OrderView:
+def _act(engine: Engine, order_id: str, caller: ApiKey, act: Callable[[Order], Order]) -> OrderView:
     """Apply `act` to an order that this caller may see, and return the result."""
-    order = await front_of(request).ask(lambda engine: act(engine, visible(engine, order_id, caller)))
+    order = act(visible(engine, order_id, caller))
     return OrderView.of(order, whole=is_own(order, caller))
 
 
@@ -185,33 +179,23 @@ revealing = Operations("orders", "/v1/orders")
 
 
 @revealing.add("POST", "/{order_id}/reveal", AUDITOR, "Reveal an order's number", OrderView)
-async def reveal(request: Request, caller: ApiKey, form: RevealOrder, order_id: str) -> bytes:
+def reveal(engine: Engine, caller: ApiKey, form: RevealOrder, order_id: str) -> OrderView:
     """The order with its full number and the subscriber's replies, which are masked for this role elsewhere. The
     caller's name, time and reason are stored before anything is shown, and listed on /audit. Role: auditor."""
-
-    def shown(engine: Engine) -> bytes:
-        order = visible(engine, order_id, caller)
-        revealed = engine.reveals.reveal(order, caller.name, caller.role, form.reason)
-        return OrderView.of(revealed, whole=True, looks=True).json_bytes()
-
-    return await front_of(request).ask(shown)
+    order = visible(engine, order_id, caller)
+    revealed = engine.reveals.reveal(order, caller.name, caller.role, form.reason)
+    return OrderView.of(revealed, whole=True, looks=True)
 
 
-@revealing.add("POST", "/export", AUDITOR, "Export orders with their numbers", OrderExport)
-async def export(request: Request, caller: ApiKey, form: ExportOrders) -> OrderExport:
+@revealing.add("POST", "/export", AUDITOR, "Export orders with their numbers", OrderExport, long=True)
+def export(engine: Engine, caller: ApiKey, form: ExportOrders) -> OrderExport:
     """Orders of a list with their full numbers, newest first, up to 10,000 at once. The caller's name, time and reason,
     the filter and the number of orders are stored before anything is shown, as one reveal, and listed on /audit. Role:
     auditor."""
     since = millis(form.since) if form.since else None
     wanted = OrderFilter(form.state, form.agent, form.plan, since=since)
-
-    def exported(engine: Engine) -> OrderExport:
-        found = engine.reveals.export(
-            wanted, form.cause, caller.name, caller.role, form.reason, form.cursor, form.limit
-        )
-        return OrderExport(orders=[ExportedOrder.of(order) for order in found.orders], cursor=found.cursor)
-
-    return await front_of(request).ask_long(exported)
+    found = engine.reveals.export(wanted, form.cause, caller.name, caller.role, form.reason, form.cursor, form.limit)
+    return OrderExport(orders=[ExportedOrder.of(order) for order in found.orders], cursor=found.cursor)
 
 
 EVIDENCE = {

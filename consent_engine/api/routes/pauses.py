@@ -1,13 +1,11 @@
 """Pauses over HTTP: a person stops a lane or a gateway, and lets it continue."""
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.schemas.forms import StopOrGo
 from consent_engine.api.schemas.lists import PauseList
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
-from consent_engine.api.service.service import front_of
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.pausing import NothingSo, NotPaused
 from consent_engine.ports import ApiKey, Endpoint
@@ -20,29 +18,21 @@ def _listed(engine: Engine) -> bytes:
 
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List stopped lanes and gateways", PauseList)
-async def list_(request: Request, caller: ApiKey) -> bytes:
+def list_(engine: Engine, caller: ApiKey) -> bytes:
     """Lanes and gateways that are paused, and the latest pauses and resumptions. Roles: ops, auditor."""
-    return await front_of(request).ask(_listed)
+    return _listed(engine)
 
 
 @operations.add("POST", "", OPS, "Stop a lane or a gateway", {201: PauseList, 200: PauseList}, problems=(NothingSo,))
-async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
+def pause(engine: Engine, caller: ApiKey, form: StopOrGo) -> Response:
     """Within a second it starts nothing new; calls under way finish, nothing is lost, and deadlines keep running. 200:
     it was paused already, and that pause stays as it is; 409 `nothing_so`. Role: ops."""
-
-    def stopped(engine: Engine) -> Response:
-        is_new = engine.pauses.pause(Endpoint(form.to, form.name), caller.name, form.reason)
-        return answered(_listed(engine), 201 if is_new else 200)
-
-    return await front_of(request).ask(stopped)
+    is_new = engine.pauses.pause(Endpoint(form.to, form.name), caller.name, form.reason)
+    return answered(_listed(engine), 201 if is_new else 200)
 
 
 @operations.add("POST", "/resume", OPS, "Resume a lane or a gateway", PauseList, problems=(NotPaused,))
-async def resume(request: Request, caller: ApiKey, form: StopOrGo) -> bytes:
+def resume(engine: Engine, caller: ApiKey, form: StopOrGo) -> bytes:
     """Waiting work continues within a second; 409 `not_paused`. Role: ops."""
-
-    def went(engine: Engine) -> bytes:
-        engine.pauses.resume(Endpoint(form.to, form.name), caller.name, form.reason)
-        return _listed(engine)
-
-    return await front_of(request).ask(went)
+    engine.pauses.resume(Endpoint(form.to, form.name), caller.name, form.reason)
+    return _listed(engine)

@@ -10,7 +10,6 @@ from consent_engine.api.schemas.reports import CodeSent
 from consent_engine.api.schemas.views import ErasureView
 from consent_engine.api.service.brakes import LooksForReceipts
 from consent_engine.api.service.callers import ADMIN
-from consent_engine.api.service.service import front_of
 from consent_engine.domain.line.proof_code import MINUTES, CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.receipt import ReceiptNotFound, TooManyLooks
@@ -68,13 +67,9 @@ async def every(request: Request, form: ProveReceipt) -> Response:
     return answered(msgspec.json.encode(found))
 
 
-@operations.add("POST", "/erasures", ADMIN, "Erase a person", ErasureView, problems=(StillOpen,))
-async def erase(request: Request, caller: ApiKey, form: EraseNumber) -> ErasureView:
+@operations.add("POST", "/erasures", ADMIN, "Erase a person", ErasureView, problems=(StillOpen,), long=True)
+def erase(engine: Engine, caller: ApiKey, form: EraseNumber) -> ErasureView:
     """Erase the person who has a number: the person parts of all records, the number on its line, its unmatched
     messages and receipts. What stays, and why, is in the answer, and the backups that still have the person. While
     anything of the number is not over: 409 `still_open`, and nothing was erased. May be repeated. Role: admin."""
-
-    def erased(engine: Engine) -> ErasureView:
-        return ErasureView.of(engine.eraser.erase(Msisdn(form.msisdn), form.ground, caller.name))
-
-    return await front_of(request).ask_long(erased)
+    return ErasureView.of(engine.eraser.erase(Msisdn(form.msisdn), form.ground, caller.name))

@@ -35,16 +35,16 @@ operations = Operations("plans", "/v1/plans")
 
 
 @operations.add("GET", "", ANY_ROLE, "List plans", PlanList)
-async def plans(request: Request, _caller: ApiKey) -> PlanList:
+def plans(engine: Engine, _caller: ApiKey) -> PlanList:
     """Every plan in its current version. Any role."""
-    listed = await front_of(request).ask(lambda engine: engine.catalogue.fresh())
+    listed = engine.catalogue.fresh()
     return PlanList(items=[PlanView.of(listed[code]) for code in sorted(listed)])
 
 
 @operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", PlanView, problems=(PlanNotFound,))
-async def plan(request: Request, _caller: ApiKey, form: WhichVersion, code: str) -> PlanView:
+def plan(engine: Engine, _caller: ApiKey, form: WhichVersion, code: str) -> PlanView:
     """A plan in its current version, or in any other it ever had. Any role."""
-    return await front_of(request).ask(lambda engine: _shown(engine, code, form.version))
+    return _shown(engine, code, form.version)
 
 
 @operations.add(
@@ -84,14 +84,10 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
 
 
 @operations.add("GET", "/{code}/proposal", ADMIN, "Show a proposed plan", ProposalView, problems=(NothingProposed,))
-async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView:
+def proposal(engine: Engine, _caller: ApiKey, code: str) -> ProposalView:
     """The version that an admin proposed and another must approve; 409 `nothing_proposed`. Role: admin."""
-
-    def proposed(engine: Engine) -> ProposalView:
-        listed = engine.catalogue.fresh().get(code)
-        return ProposalView.of(engine.catalogue.proposed(code), listed.newest.number if listed is not None else 0)
-
-    return await front_of(request).ask(proposed)
+    listed = engine.catalogue.fresh().get(code)
+    return ProposalView.of(engine.catalogue.proposed(code), listed.newest.number if listed is not None else 0)
 
 
 @operations.add(
@@ -113,18 +109,14 @@ async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
 
 @operations.add(
     "POST", "/{code}/attest", ADMIN, "Attest that a channel shows a plan", PlanView,
-    problems=(PlanNotFound, NothingToAttest),
+    problems=(PlanNotFound, NothingToAttest), long=True,
 )  # fmt: skip
-async def attest(request: Request, caller: ApiKey, form: Attest, code: str) -> PlanView:
+def attest(engine: Engine, caller: ApiKey, form: Attest, code: str) -> PlanView:
     """For a channel with an app's own address, which no program can check: an admin looked, and states that it shows
     the newest version with its hash and all its fields. Kept with name, time and reason; repeating it changes nothing.
     409 `nothing_to_attest` if a program checks the channel, or the plan is not on sale. Role: admin."""
-
-    def attested(engine: Engine) -> PlanView:
-        listed = engine.catalogue.attest(code, form.channel, caller.name, form.reason)
-        return _shown(engine, code, listed.newest.number)
-
-    return await front_of(request).ask_long(attested)
+    listed = engine.catalogue.attest(code, form.channel, caller.name, form.reason)
+    return _shown(engine, code, listed.newest.number)
 
 
 @operations.add(

@@ -48,9 +48,14 @@ async def entries(request: Request, path: str) -> Response:
 @operations.add(
     "GET", "/v1/log/proof", PUBLIC, "The proof that an entry is in the log", ProofView, problems=(NotInLog,)
 )
-async def shown(request: Request, form: AskProof) -> ProofView:
+def shown(engine: Engine, form: AskProof) -> ProofView:
     """The way from what is published of an entry to the root that the newest checkpoint signs."""
-    return await front_of(request).ask(lambda engine: _proof(engine, form.leaf))
+    log = _public(engine)
+    number, newest = log.number_of(urlsafe_b64decode(f"{form.leaf}=")), log.newest()
+    if number is None or newest is None or number >= newest.checkpoint.size:
+        raise NotInLog("the log has no such entry, or no checkpoint covers it yet")
+    hashes = [b64encode(each).decode() for each in proof(log, number, newest).hashes]
+    return ProofView(leaf=form.leaf, number=number, proof=hashes, checkpoint=str(newest.note))
 
 
 async def _served(request: Request, path: str) -> Response:
@@ -74,14 +79,3 @@ def _checkpoint(engine: Engine) -> str:
     if newest is None:
         raise NotInLog("no checkpoint was signed yet")
     return str(newest.note)
-
-
-def _proof(engine: Engine, leaf: str) -> ProofView:
-    log = _public(engine)
-    number, newest = log.number_of(urlsafe_b64decode(f"{leaf}=")), log.newest()
-    if number is None or newest is None or number >= newest.checkpoint.size:
-        raise NotInLog("the log has no such entry, or no checkpoint covers it yet")
-    found = proof(log, number, newest)
-    return ProofView(
-        leaf=leaf, number=number, proof=[b64encode(each).decode() for each in found.hashes], checkpoint=str(newest.note)
-    )

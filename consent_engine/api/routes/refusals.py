@@ -92,42 +92,31 @@ async def refuse(request: Request, caller: ApiKey) -> Response:
 
 
 @operations.add("GET", "/refusals", OPS_OR_AUDITOR, "List refusals", RefusalList | HeldList)
-async def list_(request: Request, caller: ApiKey, form: ListRefusals) -> bytes:
+def list_(engine: Engine, caller: ApiKey, form: ListRefusals, as_of: AsOf) -> HeldList | RefusalList:
     """Newest first, a page at a time. `state=held`: replies that may be a refusal, as text without numbers, for a
     person to decide. Roles: ops and auditor (masked)."""
-    whole = caller.role in FULL_NUMBERS
-
-    def listed(engine: Engine, as_of: AsOf) -> bytes:
-        if form.state == "held":
-            return HeldList.of(*engine.held(from_address(form.cursor), form.limit), as_of).json_bytes()
-        return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), as_of, whole=whole).json_bytes()
-
-    return await front_of(request).listed(listed, waits=form.wait)
+    cursor, whole = from_address(form.cursor), caller.role in FULL_NUMBERS
+    if form.state == "held":
+        return HeldList.of(*engine.held(cursor, form.limit), as_of)
+    return RefusalList.of(engine.refusals(cursor, form.limit), as_of, whole=whole)
 
 
 @operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "List the refusals of a number", Restrictions)
-async def search(request: Request, caller: ApiKey, form: SearchRefusals) -> Restrictions:
+def search(engine: Engine, caller: ApiKey, form: SearchRefusals) -> Restrictions:
     """The restrictions on dialling a number, newest first. The number is sent in the body, never in a URL. Roles: ops
     and auditor (masked)."""
-    line = await front_of(request).ask(lambda engine: engine.line(Msisdn(form.msisdn)))
-    return Restrictions.of(line, whole=caller.role in FULL_NUMBERS)
+    return Restrictions.of(engine.line(Msisdn(form.msisdn)), whole=caller.role in FULL_NUMBERS)
 
 
 @operations.add("POST", "/refusals/held", OPS, "Decide held replies", DecidedView)
-async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> DecidedView:
+def decide_held(engine: Engine, caller: ApiKey, form: DecideHeld) -> DecidedView:
     """Decide whether replies are refusals, up to 500 at once, one event each. A refusal cancels open orders and bars
     calls; a doubtful one cancels its order alone, unless `never_again` is true. Else the order continues, and `reason`
     says why it was none. The key or agent of the order may not decide. Role: ops."""
-    decided = await front_of(request).ask(
-        lambda engine: engine.decide_held(
-            form.ids,
-            refusal=form.refusal,
-            by=caller.name,
-            reason=form.reason or "",
-            agent=caller.agent,
-            never_again=form.never_again,
-        )
-    )
+    decided = engine.decide_held(
+        form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "", agent=caller.agent,
+        never_again=form.never_again,
+    )  # fmt: skip
     return DecidedView.shown(decided)
 
 

@@ -19,6 +19,7 @@ from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, DecideReport, MakeReport, ReportDecision, ReportMade
 from consent_engine.domain.call.call import ReportDecided, ReportMismatch, RewardNotDue
 from consent_engine.domain.call.report import Report
+from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import MINUTES, CodeAsked, CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
@@ -61,7 +62,7 @@ async def make(request: Request) -> Response:
     report, is_new = await front_of(request).ask(record)
     if caller is None:
         return answered(ReportReceipt.of(report, front_of(request).days), 201 if is_new else 200)
-    view = _view(request, report, report.received.received_at, caller)
+    view = _view(report, front_of(request).days, report.received.received_at, caller)
     return answered(view, 201 if is_new else 200, {"Location": f"/v1/reports/{report.id}"})
 
 
@@ -78,20 +79,15 @@ async def code(request: Request, form: AskCode) -> Response:
 
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List reports", ReportList)
-async def list_(request: Request, caller: ApiKey, form: ListReports) -> bytes:
+def list_(engine: Engine, caller: ApiKey, form: ListReports, as_of: AsOf) -> ReportList:
     """Newest first, a page at a time. With a filter that few reports match, pages may be short and still have a cursor.
     Roles: ops and auditor (masked)."""
-    whole = caller.role in FULL_NUMBERS
     wanted = ReportFilter(
         form.state, form.channel, form.class_, form.carrier.value if form.carrier else None,
-        overdue_at=await front_of(request).now() if form.overdue else None, reward=form.reward,
+        overdue_at=engine.registry.now() if form.overdue else None, reward=form.reward,
     )  # fmt: skip
-
-    def listed(engine: Engine, as_of: AsOf) -> bytes:
-        page = engine.reports.page(wanted, form.cursor, form.limit)
-        return ReportList.of(page, engine.reports.terms.days, as_of, whole=whole).json_bytes()
-
-    return await front_of(request).listed(listed, waits=form.wait)
+    page = engine.reports.page(wanted, form.cursor, form.limit)
+    return ReportList.of(page, engine.reports.terms.days, as_of, whole=caller.role in FULL_NUMBERS)
 
 
 @operations.add("POST", "/import", OPS, "Import reports", Imported, body=openapi.CSV_OF_REPORTS)
@@ -118,28 +114,27 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
 
 
 @operations.add("GET", "/{report_id}", OPS_OR_AUDITOR, "Show a report", ReportView)
-async def show(request: Request, caller: ApiKey, report_id: str) -> ReportView:
+def show(engine: Engine, caller: ApiKey, report_id: str) -> ReportView:
     """The report with its decision. Roles: ops and auditor (masked)."""
-    report, now = await front_of(request).ask(lambda engine: engine.reports.show(report_id))
-    return _view(request, report, now, caller)
+    report, now = engine.reports.show(report_id)
+    return _view(report, engine.reports.terms.days, now, caller)
 
 
 @operations.add(
     "POST", "/{report_id}/decide", OPS, "Decide a report", ReportView,
     problems=(ReportDecided, ReportMismatch, RewardNotDue),
 )  # fmt: skip
-async def decide(request: Request, caller: ApiKey, form: DecideReport, report_id: str) -> ReportView:
+def decide(engine: Engine, caller: ApiKey, form: DecideReport, report_id: str) -> ReportView:
     """Decide the class of the call and the reward; the reporter gets an SMS. Later `granted` and `paid`. Repeating a
     decision changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`.
     Role: ops."""
-    wanted = ReportDecision(report_id, caller.name, form)
-    decided = await front_of(request).ask(lambda engine: engine.reports.decide(wanted))
-    return _view(request, decided.report, await front_of(request).now(), caller)
+    decided = engine.reports.decide(ReportDecision(report_id, caller.name, form))
+    return _view(decided.report, engine.reports.terms.days, engine.registry.now(), caller)
 
 
-def _view(request: Request, report: Report, now: Millis, caller: ApiKey) -> ReportView:
+def _view(report: Report, days: Days, now: Millis, caller: ApiKey) -> ReportView:
     whole = caller.role in FULL_NUMBERS and (caller.role != Role.AGENT or report.received.by == caller.name)
-    return ReportView.of(report, now, front_of(request).days, whole=whole)
+    return ReportView.of(report, now, days, whole=whole)
 
 
 operations.routes.extend(public.routes)

@@ -41,65 +41,46 @@ MOST_DAYS = 92
 
 
 @operations.add("GET", "", REVIEWER, "List reviews", CallList)
-async def list_(request: Request, caller: ApiKey, form: ListReviews) -> bytes:
+def list_(engine: Engine, caller: ApiKey, form: ListReviews, as_of: AsOf) -> CallList:
     """Recorded calls by verdict, a page at a time: calls to be heard (`pending`, `contested`) oldest first, the others
     newest first. A page of calls to be heard may be short or empty and still have a cursor: one with another verdict by
     now is left out. Role: reviewer (masked)."""
     verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
     if verdict not in UNDECIDED:
-        return await page_of_calls(request, caller, CallFilter(verdict=verdict), form)
-
-    def listed(engine: Engine, as_of: AsOf) -> bytes:
-        return CallList.of(engine.calls.to_review(verdict, form.cursor, form.limit), as_of, whole=whole).json_bytes()
-
-    return await front_of(request).listed(listed, waits=form.wait)
+        return page_of_calls(engine, caller, CallFilter(verdict=verdict), form, as_of)
+    return CallList.of(engine.calls.to_review(verdict, form.cursor, form.limit), as_of, whole=whole)
 
 
 @operations.add("GET", "/coverage", REVIEWER_OR_AUDITOR, "Count reviews", CoverageView)
-async def coverage(request: Request, caller: ApiKey, form: Coverage) -> CoverageView:
+def coverage(engine: Engine, caller: ApiKey, form: Coverage, as_of: AsOf) -> CoverageView:
     """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the largest gap
     first; 92 days at most. Roles: reviewer, auditor."""
-    days = _days(form.from_, form.to)
-
-    def counted(engine: Engine, as_of: AsOf) -> CoverageView:
-        return CoverageView.of(form.by, engine.calls.coverage(days, form.by), as_of)
-
-    return await front_of(request).listed(counted, waits=form.wait)
+    return CoverageView.of(form.by, engine.calls.coverage(_days(form.from_, form.to), form.by), as_of)
 
 
 @operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count signs of pressure selling", PressureView)
-async def pressure(request: Request, caller: ApiKey, form: AskPressure) -> PressureView:
+def pressure(engine: Engine, caller: ApiKey, form: AskPressure, as_of: AsOf) -> PressureView:
     """The outcomes of orders placed on these days, by agent or plan, those where most went wrong first: refusals of all
     calls, a yes that no person can have written, failed reviews, and services activated on these days and taken back
     within a week; 92 days at most. Roles: reviewer, auditor."""
-    days = _days(form.from_, form.to)
-
-    def counted(engine: Engine, as_of: AsOf) -> PressureView:
-        return PressureView.of(form.by, engine.calls.pressure(days, form.by), as_of)
-
-    return await front_of(request).listed(counted, waits=form.wait)
+    return PressureView.of(form.by, engine.calls.pressure(_days(form.from_, form.to), form.by), as_of)
 
 
 @operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List orders that wait for a first review", WaitingList)
-async def waiting(request: Request, caller: ApiKey, form: Paged) -> WaitingList:
+def waiting(engine: Engine, caller: ApiKey, form: Paged, as_of: AsOf) -> WaitingList:
     """Orders whose activation waits for the first review of their call, newest first. Orders frozen by a failed review
     are left out: a page may be short or empty and still have a cursor. Roles: ops, auditor."""
-
-    def listed(engine: Engine, as_of: AsOf) -> WaitingList:
-        return WaitingList.of(*engine.calls.waiting(form.cursor, form.limit), as_of)
-
-    return await front_of(request).listed(listed, waits=form.wait)
+    return WaitingList.of(*engine.calls.waiting(form.cursor, form.limit), as_of)
 
 
 @operations.add(
     "POST", "/let_go", OPS, "Let orders continue without a first review", LetGoView, problems=(ReviewAwaited,)
 )
-async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
+def let_go(engine: Engine, caller: ApiKey, form: LetGoOn) -> LetGoView:
     """Setting CONSENT_REVIEW back to `after` frees no orders by itself. This lets up to 200 orders that wait for the
     first review of their call continue without it, newest first. The calls keep name and reason and are still reviewed;
     orders frozen by a failed review stay so. 409 `review_awaited` while the setting is `before`. Role: ops."""
-    done = await front_of(request).ask(lambda engine: engine.calls.let_go(caller.name, form.reason, form.cursor))
-    return LetGoView.shown(done)
+    return LetGoView.shown(engine.calls.let_go(caller.name, form.reason, form.cursor))
 
 
 @operations.add(

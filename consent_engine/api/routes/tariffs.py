@@ -103,19 +103,17 @@ versions = Operations("plans")
 
 
 @versions.add("GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", PlanList, problems=(PlanNotFound,))
-async def tariff_versions(request: Request, code: str) -> Response:
+def tariff_versions(engine: Engine, code: str) -> Response:
     """Every version that is or was on sale, newest first, each with its period. Needs no key."""
-    view = PlanList(items=await front_of(request).ask(lambda engine: _views(engine, code)))
-    return answered(view, headers=HEADERS)
+    return answered(PlanList(items=_views(engine, code)), headers=HEADERS)
 
 
 @versions.add(
     "GET", "/tariffs/{code}/{version}.json", PUBLIC, "One version of a tariff", PlanView, problems=(PlanNotFound,)
 )
-async def tariff_version(request: Request, code: str, version: str) -> Response:
+def tariff_version(engine: Engine, code: str, version: str) -> Response:
     """A version that is or was on sale, with its period and its hash. Needs no key."""
-    view = _one(await front_of(request).ask(lambda engine: _views(engine, code)), version)
-    return answered(view, headers=HEADERS)
+    return answered(_one(_views(engine, code), version), headers=HEADERS)
 
 
 @versions.add("GET", "/tariffs/{code}", PUBLIC)

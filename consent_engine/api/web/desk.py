@@ -54,14 +54,9 @@ class OpenOrders(View):
 
 
 @operations.add("POST", "/desk/open", AGENT)
-async def open_orders(request: Request, caller: ApiKey, form: Asked) -> OpenOrders:
+def open_orders(engine: Engine, caller: ApiKey, form: Asked) -> OpenOrders:
     """What a number has been asked already, before it is dialled. Role: agent."""
-    return await front_of(request).ask(lambda engine: look_open(engine, Msisdn(form.msisdn), caller))
-
-
-def look_open(engine: Engine, msisdn: Msisdn, caller: ApiKey) -> OpenOrders:
-    """Return the open orders of a number."""
-    entries = [each for each in engine.line(msisdn).entries if each.is_open]
+    entries = [each for each in engine.line(Msisdn(form.msisdn)).entries if each.is_open]
     found = engine.records.look({Order: [each.order for each in entries]}).of(Order) if entries else {}
     shown = [
         OpenOrderView(

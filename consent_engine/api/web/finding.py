@@ -76,15 +76,10 @@ class Rows(Listed):
 
 
 @operations.add("GET", "/ops/orders", MAY_OPEN["/ops"])
-async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
+def listed(engine: Engine, caller: ApiKey, form: ListedOrders, as_of: AsOf) -> Rows:
     """A page of orders. Roles: ops and auditor (masked)."""
-    wanted = form.wanted(front_of(request).days)
-
-    def found(engine: Engine, as_of: AsOf) -> bytes:
-        page = engine.orders(wanted, form.cursor, form.limit)
-        return _rows(page.orders, page.cursor, caller, as_of)
-
-    return await front_of(request).listed(found, waits=form.wait)
+    page = engine.orders(form.wanted(engine.terms.reporting.days), form.cursor, form.limit)
+    return _rows(page.orders, page.cursor, caller, as_of)
 
 
 @operations.add("GET", "/ops/orders.csv", MAY_OPEN["/ops"])
@@ -136,12 +131,9 @@ def _line(values: Iterable[str]) -> str:
 
 
 @operations.add("POST", "/ops/find", MAY_OPEN["/ops"])
-async def find(request: Request, caller: ApiKey, form: Wanted) -> bytes:
+def find(engine: Engine, caller: ApiKey, form: Wanted, as_of: AsOf) -> Rows:
     """The orders of a number, or those whose id is this or ends with it. Roles: ops and auditor (masked)."""
-    wanted = form.wanted.strip().lower()
-    return await front_of(request).listed(
-        lambda engine, as_of: _rows(_search(engine, wanted, caller), "", caller, as_of)
-    )
+    return _rows(_search(engine, form.wanted.strip().lower(), caller), "", caller, as_of)
 
 
 def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
@@ -162,6 +154,6 @@ def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
     raise Malformed([FieldError("wanted", "neither", "must be a number, an order's id, or its last 6 characters")])
 
 
-def _rows(orders: Sequence[Order], cursor: str, caller: ApiKey, as_of: AsOf) -> bytes:
+def _rows(orders: Sequence[Order], cursor: str, caller: ApiKey, as_of: AsOf) -> Rows:
     whole = caller.role in FULL_NUMBERS
-    return Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor, as_of=as_of).json_bytes()
+    return Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor, as_of=as_of)

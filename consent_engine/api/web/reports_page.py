@@ -12,7 +12,6 @@ from consent_engine.api.document.operations import PUBLIC, Operations, visitor_o
 from consent_engine.api.http.queries import Waits
 from consent_engine.api.schemas.reports import ReportView, shown_caller
 from consent_engine.api.schemas.views import AsOf, Listed, View, instant
-from consent_engine.api.service.service import front_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.call.report import BARS_DIALLING, PASSED_ON, Report, ReportClass, Reward
@@ -21,6 +20,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.sms import segments
+from consent_engine.engine.engine import Engine
 from consent_engine.engine.report_book import CALLER, FORWARDED, Around, CallNear, DueReports, Written
 from consent_engine.ports import ApiKey
 
@@ -172,16 +172,12 @@ async def reports(request: Request) -> Response:
 
 
 @operations.add("GET", "/reports/due", MAY_OPEN["/reports"])
-async def due(request: Request, _caller: ApiKey, form: Waits) -> DueList:
+def due(engine: Engine, _caller: ApiKey, form: Waits, as_of: AsOf) -> DueList:
     """The open reports, the next due first. Roles: ops, auditor (masked)."""
-    days = front_of(request).days
-    return await front_of(request).listed(
-        lambda engine, as_of: DueList.of(engine.reports.due(MOST_SHOWN), days, as_of), waits=form.wait
-    )
+    return DueList.of(engine.reports.due(MOST_SHOWN), engine.reports.terms.days, as_of)
 
 
 @operations.add("GET", "/reports/around/{report_id}", MAY_OPEN["/reports"])
-async def around(request: Request, _caller: ApiKey, report_id: str) -> AroundView:
+def around(engine: Engine, _caller: ApiKey, report_id: str) -> AroundView:
     """The page's data for one report. Roles: ops, auditor (masked). Raises ReportNotFound."""
-    days = front_of(request).days
-    return await front_of(request).ask(lambda engine: AroundView.of(engine.reports.around(report_id), days))
+    return AroundView.of(engine.reports.around(report_id), engine.reports.terms.days)
