@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
@@ -16,6 +17,7 @@ from consent_engine.adapters.review_command import ProcessCommand
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
+from consent_engine.engine.first_review import FirstReviews
 from consent_engine.errors import ConsentError
 from consent_engine.process import Stop, freeze_objects, set_up_logs, tie
 from consent_engine.wiring import Installation, call_bound, installation
@@ -79,7 +81,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     jobs.serve(slices)
     clock.start()
     scribe, publisher = Scribe(found.store, name), LogPublisher(found.publisher)
-    threads: list[Ticking] = [scribe, publisher, *_others(found, name)]
+    threads: list[Ticking[Any]] = [scribe, publisher, *_others(found, name)]
     for each in threads:
         each.start()
     freeze_objects()
@@ -118,13 +120,14 @@ def serve_metrics(address: str | None, registry: CollectorRegistry) -> None:
     log.error("CONSENT_METRICS_ADDR %s: none of the %d ports behind it is free: no metrics", address, NEIGHBOURS)
 
 
-def _others(found: Installation, name: str) -> Iterator[Ticking]:
+def _others(found: Installation, name: str) -> Iterator[Ticking[Any]]:
     """Yield the threads that need not end before the process does: each does its work in one process at a time."""
     yield Feeder(partial(found.feeding, name))
     if found.settings.addresses().checked:
         yield TariffWatch(found.engine, name)
     if (line := found.settings.review_command) is not None:
-        yield FirstReviewer(found.engine, ProcessCommand(line), found.settings.review_sample, found.secret, name)
+        more = ProcessCommand(line), found.settings.review_sample, found.secret, name
+        yield FirstReviewer(lambda: FirstReviews(found.engine(), *more))
 
 
 if __name__ == "__main__":

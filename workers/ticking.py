@@ -9,8 +9,9 @@ import logging
 import random
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses
@@ -25,17 +26,21 @@ from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.witnessing import Witnessing
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Store
-from consent_engine.ports.outside import Missed, ReviewCommand, TariffPage, TariffPages
+from consent_engine.ports.outside import Missed, TariffPage, TariffPages
 
 log = logging.getLogger(__name__)
+Made = TypeVar("Made")
 
 
-class Ticking(threading.Thread):
-    """A thread with its own event loop. trouble: logs errors, which never end the thread"""
+class Ticking(threading.Thread, Generic[Made]):
+    """A thread that does its round again and again, with an event loop of its own: an error is logged, and ends no more
+    than its round. words: the work that cannot be done now · make: makes what it works with, in this thread
+    """
 
-    def __init__(self, name: str, trouble: LogOnChange, tick_s: float) -> None:
+    def __init__(self, name: str, words: str, make: Callable[[], Made], tick_s: float) -> None:
         super().__init__(name=name, daemon=True)
-        self._trouble = trouble
+        self._trouble = LogOnChange(log, words)
+        self._make = make
         self._tick_s = tick_s
         self._ending = threading.Event()
 
@@ -44,78 +49,72 @@ class Ticking(threading.Thread):
         self._ending.set()
 
     def run(self) -> None:
-        """Run the thread."""
-        asyncio.run(self._ticks())
+        asyncio.run(self._rounds())
+
+    async def _rounds(self) -> None:
+        made: Made | None = None
+        while not self._ending.is_set():
+            more = False
+            try:
+                made = self._make() if made is None else made
+                more = await self._round(made)
+            except ConsentError as error:
+                self._trouble.met(error)
+            except Exception as error:  # noqa: BLE001 - the edge: a thread that dies does nothing any more
+                self._trouble.met(RuntimeError(type(error).__name__))  # the text of an error may quote a row
+            if not more:  # what a round has begun goes on meanwhile
+                await asyncio.to_thread(self._ending.wait, self._pause_s() * random.uniform(0.8, 1.2))  # noqa: S311
+        if made is not None:
+            await self._end(made)
 
     @abstractmethod
-    async def _ticks(self) -> None:
-        """Do the rounds, each in a `_round`, until `_ending` is set."""
-
-    @contextmanager
-    def _round(self) -> Iterator[None]:
-        """Log the error of the block, and go on behind it. Trouble is over where the block says so: not every
-        round without an error shows it, as where another process had its turn.
+    async def _round(self, made: Made) -> bool:
+        """Do a round; return whether there is more to do at once. Trouble is over where the round says so: not every
+        one without an error shows it, as where another process had its turn.
         """
-        try:
-            yield
-        except ConsentError as error:
-            self._trouble.met(error)
-        except Exception as error:  # noqa: BLE001 - the edge: a thread that dies does nothing any more
-            self._trouble.met(RuntimeError(type(error).__name__))  # the text of an error may quote a row
+
+    def _pause_s(self) -> float:
+        return self._tick_s
+
+    async def _end(self, made: Made) -> None:
+        """Close what is not closed by itself."""
 
 
-class FirstReviewer(Ticking):
-    """A thread that reviews, a page a round, with its own clients."""
+class FirstReviewer(Ticking[FirstReviews]):
+    """A thread that reviews, a page a round."""
 
-    def __init__(
-        self, make: Callable[[], Engine], command: ReviewCommand, share: float, secret: str, name: str,
-        tick_s: float = TICK_S,
-    ) -> None:  # fmt: skip
-        trouble = "CONSENT_REVIEW_COMMAND cannot hear calls now: reviewers hear them"
-        super().__init__("reviews", LogOnChange(log, trouble), tick_s)
-        self._make = make
-        self._more = command, share, secret, name
+    def __init__(self, make: Callable[[], FirstReviews], tick_s: float = TICK_S) -> None:
+        super().__init__("reviews", "CONSENT_REVIEW_COMMAND cannot hear calls now: reviewers hear them", make, tick_s)
 
-    async def _ticks(self) -> None:
-        reviews: FirstReviews | None = None
-        while not self._ending.is_set():
-            heard = 0
-            with self._round():
-                reviews = reviews or FirstReviews(self._make(), *self._more)
-                if heard := await reviews.look():
-                    self._trouble.over()
-            if not heard:
-                self._ending.wait(self._tick_s)
+    async def _round(self, made: FirstReviews) -> bool:
+        heard = await made.look()
+        if heard:
+            self._trouble.over()
+        return heard > 0
 
 
-class TariffWatch(Ticking):
-    """A thread that checks, with its own clients. A round is bounded."""
+class TariffWatch(Ticking[Publication]):
+    """A thread that checks. A round is bounded."""
 
     def __init__(
         self, make: Callable[[], Engine], name: str, tick_s: float = TICK_S, pages: TariffPages | None = None
     ) -> None:
-        super().__init__("tariffs", LogOnChange(log, "tariff pages cannot be checked now"), tick_s)
-        self._make = make
-        self._worker = name
-        self._pages = pages
+        super().__init__("tariffs", "tariff pages cannot be checked now", partial(_looking, make, name, pages), tick_s)
 
-    async def _ticks(self) -> None:
-        publication: Publication | None = None
-        while not self._ending.is_set():
-            with self._round():
-                publication = publication or self._looking()
-                publication.begin()
-                await publication.ended(self._tick_s)
-                self._trouble.over()
-            await asyncio.sleep(self._tick_s)  # checks under way go on meanwhile
-        if publication is not None:
-            await publication.close()
+    async def _round(self, made: Publication) -> bool:
+        made.begin()
+        await made.ended(self._tick_s)
+        self._trouble.over()
+        return False
 
-    def _looking(self) -> Publication:
-        engine = self._make()
-        addresses = engine.terms.addresses
-        pages = self._pages or _Pages(addresses)
-        return Publication(engine.registry, engine.catalogue, addresses, pages, self._worker)
+    async def _end(self, made: Publication) -> None:
+        await made.close()
+
+
+def _looking(make: Callable[[], Engine], name: str, pages: TariffPages | None) -> Publication:
+    engine = make()
+    addresses = engine.terms.addresses
+    return Publication(engine.registry, engine.catalogue, addresses, pages or _Pages(addresses), name)
 
 
 class _Pages(TariffPages):
@@ -146,64 +145,50 @@ def is_due(store: Store, tick_s: float) -> bool:
     return not 0 < store.journal.waiting().lag_s < FRESH * tick_s
 
 
-class LogPublisher(Ticking):
-    """A thread that publishes the log, and asks its witnesses, with connections of its own. Several processes may: each
-    makes the same, and the one that signed a checkpoint asks the witnesses.
+class LogPublisher(Ticking[Published]):
+    """A thread that publishes the log, and asks its witnesses. Several processes may: each makes the same, and the one
+    that signed a checkpoint asks the witnesses.
     """
 
     def __init__(self, make: Callable[[], Published], tick_s: float = TICK_S) -> None:
-        super().__init__("log", LogOnChange(log, "the log is not published now"), tick_s)
-        self._make = make
+        super().__init__("log", "the log is not published now", make, tick_s)
 
-    async def _ticks(self) -> None:
-        made: Published | None = None
-        while not self._ending.is_set():
-            with self._round():
-                publisher, witnessing, clock = made = made or self._make()
-                now = clock()
-                await witnessing.ask(publisher.publish(now), now)
-                self._trouble.over()
-            self._ending.wait(self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+    async def _round(self, made: Published) -> bool:
+        publisher, witnessing, clock = made
+        now = clock()
+        await witnessing.ask(publisher.publish(now), now)
+        self._trouble.over()
+        return False
 
 
-class Feeder(Ticking):
-    """A thread that posts to feeds, with clients of its own. Of several processes one does."""
+class Feeder(Ticking[Feeding]):
+    """A thread that posts to feeds. Of several processes one does."""
 
     def __init__(self, make: Callable[[], Feeding], tick_s: float = TICK_S) -> None:
-        super().__init__("feeds", LogOnChange(log, "feeds get nothing now"), tick_s)
-        self._make = make
+        super().__init__("feeds", "feeds get nothing now", make, tick_s)
 
-    async def _ticks(self) -> None:
-        feeding: Feeding | None = None
-        while not self._ending.is_set():
-            more = False
-            with self._round():
-                feeding = feeding or self._make()
-                more = await feeding.look(self._tick_s)
-                self._trouble.over()
-            if not more:
-                await asyncio.sleep(self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+    async def _round(self, made: Feeding) -> bool:
+        more = await made.look(self._tick_s)
+        self._trouble.over()
+        return more
 
 
-class Scribe(Ticking):
-    """A thread that writes out, on a store of its own. Of several processes one reads a cell at a time.
+class Scribe(Ticking[Store]):
+    """A thread that writes out. Of several processes one reads a cell at a time.
 
     While the archive's database is unavailable the journal waits, and is read less and less often.
     """
 
     def __init__(self, make: Callable[[], Store], name: str, tick_s: float = TICK_S) -> None:
-        super().__init__("scribe", LogOnChange(log, "the journal waits"), tick_s)
-        self._make = make
+        super().__init__("scribe", "the journal waits", make, tick_s)
         self._reader = name
 
-    async def _ticks(self) -> None:
-        store: Store | None = None
-        while not self._ending.is_set():
-            with self._round():
-                store = store or self._make()
-                new = write_out(store, self._reader, BATCHES) if is_due(store, self._tick_s) else 0
-                # Another reader may have had the cells: that SQL is fresh shows that the archive is back.
-                if self._trouble.times and (new or store.journal.waiting().lag_s < FRESH * self._tick_s):
-                    self._trouble.over()
-            pause = min(self._tick_s * 2 ** min(self._trouble.times, 10), max(MOST_PAUSE_S, self._tick_s))
-            self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+    async def _round(self, made: Store) -> bool:
+        new = write_out(made, self._reader, BATCHES) if is_due(made, self._tick_s) else 0
+        # Another reader may have had the cells: that SQL is fresh shows that the archive is back.
+        if self._trouble.times and (new or made.journal.waiting().lag_s < FRESH * self._tick_s):
+            self._trouble.over()
+        return False
+
+    def _pause_s(self) -> float:
+        return min(self._tick_s * 2.0 ** min(self._trouble.times, 10), max(MOST_PAUSE_S, self._tick_s))

@@ -125,7 +125,7 @@ def test_its_trouble_is_not_over_while_nothing_is_heard(desk, caplog):
     sold(desk)
     command, registry = Command(), Looked(desk.engine.registry)
     command.says, desk.engine.registry = CommandFailed("it ended with status 1"), registry
-    reviewer = FirstReviewer(lambda: desk.engine, command, 0.0, "secret", "worker-1", tick_s=0.01)
+    reviewer = FirstReviewer(lambda: FirstReviews(desk.engine, command, 0.0, "secret", "worker-1"), tick_s=0.01)
     reviewer.start()
     until("it failed", lambda: command.asked)
     seen = registry.looks
