@@ -31,11 +31,10 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.adapters.traces import traced, tracing
 from consent_engine.config.data_folder import LOG_KEY_FILE, keep_name, kept_log_key, kept_name, log_key
-from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.config.urls import log_keys as keys_in
 from consent_engine.config.values import millis
-from consent_engine.config.yaml_files import days_in
+from consent_engine.config.yaml_files import days_in, plans_from
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed

@@ -6,7 +6,7 @@ from functools import cache
 from msgspec.structs import replace
 
 from consent_engine.api.schemas.examples import PLAN as EXAMPLE
-from consent_engine.config.plan_file import plans_from
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.domain.offer.plan import Plan, Price
 from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.domain.offer.versions import Sale

@@ -10,8 +10,8 @@ import pytest
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import Settings
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.domain.offer.versions import Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
 from tests import needs

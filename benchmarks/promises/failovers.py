@@ -27,8 +27,8 @@ from benchmarks.promises.load import SECRET, Load
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.topology import replicas_known
-from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import Settings
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.doctor import server as doctor
 from consent_engine.doctor.findings import Finding, Level
 from tests.durability.servers import Server, Watched, watched

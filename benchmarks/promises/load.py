@@ -15,7 +15,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.config.plan_file import plans_from
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.carriers import CARRIERS

@@ -7,16 +7,15 @@ import typer
 from consent_engine import __version__
 from consent_engine.cli import (
     backup,
-    bss,
     calls,
     checks,
     feeds,
-    gateway,
     held,
     imports,
     keys,
     log,
     ops,
+    outside,
     pauses,
     persons,
     plans,
@@ -55,8 +54,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
 app.add_typer(log.app, name="log")
 app.add_typer(feeds.app, name="feeds")
-app.add_typer(gateway.app, name="gateway")
-app.add_typer(bss.app, name="bss")
+app.add_typer(outside.gateway, name="gateway")
+app.add_typer(outside.bss, name="bss")
 app.add_typer(shadow.app, name="shadow")
 app.command()(ops.show)
 app.command()(ops.stuck)

@@ -40,7 +40,7 @@ def load(
     Raises Malformed for a plan that our own page would not show completely.
     """
     from consent_engine.api.routes.tariffs import not_shown
-    from consent_engine.config.plan_file import plans_from
+    from consent_engine.config.yaml_files import plans_from
     from consent_engine.domain.offer.versions import Proposal
 
     plans = plans_from(file)
@@ -70,7 +70,7 @@ def check(
 
     Texts are shown at their longest: with a code, and with the default reply window.
     """
-    from consent_engine.config.plan_file import plans_from
+    from consent_engine.config.yaml_files import plans_from
     from consent_engine.domain.offer.offer import Policy
     from consent_engine.domain.texts.sheet import MOST, of_plan
 

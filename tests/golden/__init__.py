@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from consent_engine.adapters.redis.codec import unread_of, whole
-from consent_engine.adapters.sql.rows import columns_of, fields_of, row_of
+from consent_engine.adapters.sql.kept import columns_of, fields_of, row_of
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Restriction, name_of
 from consent_engine.domain.offer.offer import Offer

@@ -31,7 +31,7 @@ from itertools import repeat
 
 from msgspec.structs import replace
 
-from consent_engine.config.plan_file import plans_from
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing

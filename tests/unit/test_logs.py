@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from consent_engine.api.http.middleware import QUIET_S, Outages
-from consent_engine.config.plan_file import plans_from
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.errors import place_of

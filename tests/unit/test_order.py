@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
-from consent_engine.config.plan_file import plans_from
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing

@@ -17,8 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, Pause, connected
-from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
-from consent_engine.adapters.sql.rows import columns_of
+from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, columns_of
 from consent_engine.adapters.sql.tables import (
     BACKUPS,
     CALLS,

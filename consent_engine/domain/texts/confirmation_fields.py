@@ -372,7 +372,7 @@ def leaving(tariff: Tariff, language: str, free_until: Millis = 0) -> str:
     """Return when the service stops that its subscriber ends, and all that this costs. free_until: before it the policy
     waives the early fee; 0: it does not
 
-    >>> from consent_engine.config.plan_file import plans_from
+    >>> from consent_engine.config.yaml_files import plans_from
     >>> leaving(plans_from(None)[0].tariff, "zh")
     '次月1日失效，提前解约违约金40元×剩余月数，最高960元'
     """

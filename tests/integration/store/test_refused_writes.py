@@ -160,7 +160,7 @@ OF_THE_HOST = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "
 BY_ITS_CLOCK = {
     "adapters/bss/templated.py", "adapters/bss/subscriber_look_up.py",  # the instant of a signature
     "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
-    "cli/bss.py",  # the instants of services that are switched on to try a BSS
+    "cli/outside.py",  # the instants of services that are switched on to try a BSS
     "doctor/setup.py", "api/service/prometheus.py",  # compare the two clocks
     "config/values.py",  # today's offset of a zone
     "adapters/traces.py",  # begin and end of an outside call, for the collector
