@@ -161,7 +161,6 @@ FORMATS: dict[str, type[OneLine]] = {"text": OneLine, "json": OneObject}
 
 
 def _lines(record: logging.LogRecord) -> Iterable[tuple[str, Mapping[str, object]]]:
-    """Return each line of a record, with its subject."""
     said = record.getMessage()
     if each := getattr(record, "each", None):
         return zip(said.split("\n"), each, strict=True)

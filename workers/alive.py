@@ -24,7 +24,6 @@ def alive(settings: Settings, host: str) -> bool:
 
 
 def main() -> int:
-    """Return 0 when alive."""
     try:
         return 0 if alive(Settings.load(), socket.gethostname()) else 1
     except ConsentError as error:

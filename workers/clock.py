@@ -147,7 +147,6 @@ class Clock(threading.Thread):
             self._loop.call_soon_threadsafe(self._stopped.set)
 
     def run(self) -> None:
-        """Run the thread."""
         asyncio.run(self._ticks())
 
     async def _ticks(self) -> None:

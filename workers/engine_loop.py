@@ -190,7 +190,6 @@ class EngineLoop:
         return await self.engine.performer.land(seconds)
 
     def close(self) -> None:
-        """End the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_S)
         if not self._thread.is_alive():

@@ -44,7 +44,6 @@ class WakeJob(Job):
 
     @property
     def lane(self) -> Lane:
-        """The lane that the job wakes."""
         return Lane(self.args[0])
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:

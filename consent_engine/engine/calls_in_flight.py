@@ -62,7 +62,6 @@ from consent_engine.ports.registry import BSS, GATEWAY
 
 
 def pending_of(leased: Leased) -> Pending:
-    """Return the effect as it was leased."""
     return leased.record.effects[leased.effect]
 
 
@@ -231,7 +230,6 @@ class Landed(NamedTuple):
 
     @property
     def lane(self) -> Lane:
-        """The lane of the call."""
         return Lane.ACTIVATION if self.leased.effect in {ACTIVATE, DEACTIVATE} else Lane.SMS
 
 

@@ -328,7 +328,6 @@ class Endings:
         raise EndingNotFound("no ending of this order was requested")
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
-        """Return the endings that these orders have, by order."""
         names = [ending_id(order) for order in orders]
         known = dict(self._store.records.look({Ending: names}).of(Ending))
         there = dict(zip(names, self._store.records.versions(orders), strict=True))

@@ -205,7 +205,6 @@ class Engine:
         return self.run(at_hand(Order, order_id, 0))[0]
 
     def line(self, msisdn: Msisdn) -> Line:
-        """Return the line of a number."""
         key = line_id(self._secret, msisdn)
         return self.store.records.look({Line: [key]}).line(key)
 

@@ -69,7 +69,6 @@ class Hands(NamedTuple):
 
     @property
     def keys(self) -> list[str]:
-        """The keys that verify."""
         return [*(str(each.key) for each in self.signers), *(str(each.key) for each in self.witnesses)]
 
 

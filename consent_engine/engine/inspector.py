@@ -209,7 +209,6 @@ class Inspector:
 
 
 def _notice(ending: Ending | None, line: Line) -> Iterator[LineSms]:
-    """Yield the notice of an ending, where one was written."""
     for each in ending.events if ending else ():
         if ending and isinstance(each, Notified) and each.effect:
             contents = about(ending)

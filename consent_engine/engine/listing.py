@@ -73,7 +73,6 @@ def _place(order: Order) -> Position:
 
 
 def page_of(found: Paged[Order]) -> Page:
-    """Return a page of orders, with its cursor."""
     return Page(found.rows, cursor_of(found.last))
 
 

@@ -121,7 +121,6 @@ class Measures:
             self._flow[f"{place}failed"] += 1
 
     def performed(self, lane: Lane, count: int) -> None:
-        """Count performed effects of a lane."""
         self._flow[f"lane|{lane}|calls"] += count
 
     def late(self, lane: Lane, seconds: float) -> None:

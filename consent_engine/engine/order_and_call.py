@@ -68,7 +68,6 @@ def waiting_for(line: Line, call: str) -> list[Restriction]:
 
 
 def open_of(line: Line, call: str) -> Step[list[str]]:
-    """Return the open orders of a call."""
     found = yield from load_of(line, [entry.order for entry in line.entries if entry.is_open])
     return [order.id for order in found.values() if order.doc.call_id == call]
 

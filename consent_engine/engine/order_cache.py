@@ -199,5 +199,4 @@ def _are_leased(puts: Sequence[Put]) -> bool:
 
 
 def _calls(effects: Iterable[str]) -> list[str]:
-    """Return those effects that are calls."""
     return [effect for effect in effects if lane_of(effect) not in WITHOUT_CALLS]

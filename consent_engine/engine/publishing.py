@@ -55,12 +55,10 @@ class Keys(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the log."""
         return self.signers[0].key.name
 
     @property
     def known(self) -> list[Key]:
-        """The keys that verify."""
         return [each.key for each in self.signers]
 
 

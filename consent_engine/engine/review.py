@@ -52,7 +52,6 @@ class Review(NamedTuple):
     unplayed: bool = False
 
     def event(self, now: Millis) -> CallEvent:
-        """Return the verdict as an event of the call."""
         op = f"review-{uuid.uuid4().hex}"
         if self.second:
             return SecondLook(now, op, self.by, int(not self.passed), self.note, self.heard, int(self.unplayed))

@@ -350,7 +350,6 @@ def drive_in_turn(store: Store, steps: Sequence[tuple[str, Step[T]]]) -> list[T 
 
 
 def or_raised(result: T | ConsentError) -> T:
-    """Return a result, or raise its error."""
     if isinstance(result, ConsentError):
         raise result
     return result

@@ -72,7 +72,6 @@ class Wanted:
     plan: str | None = None
 
     def fits(self, stuck: StuckEffect) -> bool:
-        """Whether an effect matches."""
         pairs = ((self.lane, stuck.lane), (self.reason, stuck.reason), (self.plan, stuck.plan))
         return all(wanted is None or wanted == found for wanted, found in pairs)
 

@@ -123,7 +123,6 @@ def _kept(message: Unread, body: UnreadReply) -> tuple[str, ...]:
 
 
 def _read(kept: tuple[str, ...], line: Line) -> Unread:
-    """Read the form that `_kept` returned."""
     key, at, came, carriers, keyword, code, text = kept
     body = UnreadReply("", "", line.msisdn, "", text, None, carriers, "", Keyword(keyword), code, None, 0, 0)
     return Unread(int(at), key, replace(body, came=int(came) if came != at else UNSET))

@@ -96,7 +96,6 @@ class Calls:
         self.rows.append(("EVALSHA", name, len(keys), *keys, *args))
 
     def plain(self, *command: str | int) -> None:
-        """Add a plain command."""
         self.rows.append(command)
 
 

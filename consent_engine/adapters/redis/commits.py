@@ -41,8 +41,6 @@ class PackedRecord(Struct, omit_defaults=True):
 
 
 class PackedCommit(Struct, omit_defaults=True):
-    """A commit."""
-
     op: str = ""
     guard: Millis | None = None
     limit: Millis | None = None

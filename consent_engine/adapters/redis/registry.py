@@ -64,8 +64,6 @@ _EVENT = msgspec.json.Decoder(PauseEvent)
 
 
 class RedisPauses(Pauses):
-    """The Pauses on Redis."""
-
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 

@@ -51,8 +51,6 @@ from consent_engine.ports.store import other_mode, schema_of
 
 
 class SqlCalls(SqlKept[Call]):
-    """The calls of one archive."""
-
     table, holds, begun, rows = CALLS, Owner.CALL, CALLS.c.started_at, select(CALLS)
     keys = (CALLS.c.request_key, CALLS.c.recording_key, CALLS.c.audio_key)
 
@@ -255,7 +253,6 @@ class SqlArchive(SqlKept[Order], Archive):
     # -- keeping ---------------------------------------------------------------------------------------------------
 
     def table_of(self, owner: Owner) -> SqlKept[Any]:
-        """Return the table of a kind of records."""
         return self if owner is Owner.ORDER else self.calls if owner is Owner.CALL else self.records
 
     def let_go(self, owner: Owner, heads: Mapping[str, tuple[int, str]]) -> set[str]:

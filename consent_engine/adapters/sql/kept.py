@@ -73,7 +73,6 @@ class SqlKept(Generic[K]):
             return Kept(row.id, None, {})
 
     def rows_of(self, owner: Owner) -> Select[Any]:
-        """Select the rows of a kind."""
         return self.rows
 
     def found(self, owner: Owner, names: Sequence[str], by: By) -> dict[str, list[Kept[K]]]:
@@ -306,7 +305,6 @@ _OF_PERSONS = frozenset({"who", SAID})
 
 
 def columns_of(order: Order) -> dict[str, Any]:
-    """Return the columns that orders alone have."""
     doc = order.doc
     return {
         "request_key": request_key(order.id),

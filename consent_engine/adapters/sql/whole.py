@@ -21,8 +21,6 @@ _LINES = Reader(list[dict[str, str] | str])
 
 
 class SqlWhole(Whole):
-    """The Whole of one archive."""
-
     def __init__(self, archive: SqlArchive) -> None:
         self._archive = archive
 

@@ -134,7 +134,6 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
 
 
 def status_of(error: ConsentError) -> HTTPStatus:
-    """Return the status that an error is answered with."""
     return status_for(type(error))
 
 

@@ -187,7 +187,6 @@ class BoundedHttp(HttpToolsProtocol):
         self.data_received(b"".join([line, *(b"%b: %b\r\n" % each for each in kept), *close, b"\r\n", rest]))
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
         super().on_message_begin()
         self._head, self._in_head = 0, True
 

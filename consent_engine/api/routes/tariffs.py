@@ -125,7 +125,6 @@ async def newest_page(request: Request, code: str) -> Response:
 
 @versions.add("GET", "/tariffs/{code}/{version}", PUBLIC)
 async def version_page(request: Request, code: str, version: str) -> Response:
-    """Return the page of one version."""
     views = await front_of(request).ask(lambda engine: _views(engine, code))
     return _version_page(request, _one(views, version), views)
 

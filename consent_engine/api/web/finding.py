@@ -55,7 +55,6 @@ class ListedOrders(Paged):
     until: Day | None = None
 
     def wanted(self, days: Days) -> OrderFilter:
-        """Return the filter, by the days of the business."""
         return OrderFilter(
             self.state, self.agent, self.plan, carrier=self.carrier.value if self.carrier else None,
             since=days.begins(self.since) if self.since else None, until=days.ends(self.until) if self.until else None,

@@ -177,7 +177,6 @@ async def help_page(request: Request) -> Response:
 
 @cache
 def help_lines(language: str) -> Mapping[str, Sequence[str]]:
-    """Return the lines of each role's page."""
     file = read_yaml((files("consent_engine.api") / "pages" / "help.yaml").read_text("utf-8"))
     column = LANGUAGES.index(language)
     return {role: [line[column] for line in rows] for role, rows in file.items()}

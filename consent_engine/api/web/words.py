@@ -28,7 +28,6 @@ def _file() -> dict[str, Any]:
 
 @cache
 def words(language: str) -> Mapping[str, str]:
-    """Return all words of a language, by name."""
     file = _file() | {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
     file |= {f"state.{state}": state.said for state in State} | {f"trigger.{each}": each.said for each in Trigger}
     file |= {f"why.{hitch}": hitch.said for hitch in Hitch}

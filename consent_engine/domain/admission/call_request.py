@@ -129,14 +129,12 @@ class EndCall(StrictForm):
         return _hashed([millis(self.ended_at), self.outcome.value, self.plan, recording, disclosures])
 
     def recorded(self) -> Recording | None:
-        """The recording, as kept."""
         recording = self.recording
         return (
             None if recording is None else Recording(recording.ref, (recording.sha256 or "").lower(), recording.seconds)
         )
 
     def disclosed(self) -> tuple[Disclosed, ...]:
-        """The disclosures, as kept."""
         return tuple(Disclosed(each.id, millis(each.at)) for each in self.disclosures)
 
 

@@ -148,8 +148,6 @@ MOST_REFUSALS = 20
 
 
 class CallState(StrEnum):
-    """The state of a call."""
-
     UP = "up"
     ENDED = "ended"
     ABANDONED = "abandoned"

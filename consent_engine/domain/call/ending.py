@@ -26,8 +26,6 @@ retry nor its failure is recorded any more."""
 
 
 class Cause(StrEnum):
-    """The cause of an ending."""
-
     WITHDRAWN = "withdrawn"
     """The subscriber no longer wants the service."""
     REVIEW_FAILED = "review_failed"
@@ -36,8 +34,6 @@ class Cause(StrEnum):
 
 
 class EndingState(StrEnum):
-    """The state of an ending."""
-
     ENDING = "ending"
     ENDED = "ended"
     ENDING_FAILED = "ending_failed"

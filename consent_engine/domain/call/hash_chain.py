@@ -83,7 +83,6 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
 
     @property
     def state(self) -> StrEnum:
-        """The state, from the events."""
         raise NotImplementedError
 
     def knows(self, op: str) -> bool:

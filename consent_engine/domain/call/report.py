@@ -72,8 +72,6 @@ class Reward(StrEnum):
 
 
 class ReportState(StrEnum):
-    """The state of a report."""
-
     OPEN = "open"
     DECIDED = "decided"
 

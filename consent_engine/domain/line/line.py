@@ -138,7 +138,6 @@ class ReportedCall(Row, frozen=True):
 
     @property
     def field(self) -> str:
-        """The report's field on the line."""
         return f"q:{self.report}"
 
 

@@ -232,7 +232,6 @@ class Plan(Struct, frozen=True, dict=True):
         return encode(self.as_json()).decode()
 
     def as_json(self) -> dict[str, Any]:
-        """The whole plan, as JSON values."""
         return {
             "code": self.code, "carrier": self.carrier.value, **to_builtins(self.tariff),
             "published": to_builtins(self.published), "version": self.version,

@@ -51,7 +51,6 @@ class RunningServer:
         self._users: int | None = users
 
     def alive(self) -> bool:
-        """Whether the server answers."""
         return ask(self._socket) is not Answer.NONE
 
     def stop(self) -> None:
