@@ -18,9 +18,9 @@ from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor
 from consent_engine.engine.recall import Lookup
 from consent_engine.engine.review import Review, Transcript, keeping_heard, letting_go_on, reviewing, transcribing
-from consent_engine.engine.round_trips import one, or_raised
+from consent_engine.engine.round_trips import in_parts, one, or_raised
 from consent_engine.engine.scribe import as_of_now
-from consent_engine.errors import ConsentError, StoreUnavailable
+from consent_engine.errors import ConsentError
 from consent_engine.ports import CallFilter, Store
 
 LET_GO_AT_ONCE = 200
@@ -76,22 +76,17 @@ class CallBook:
             listed = plans.get(code)
             return listed is not None and listed.plan.carrier == carrier
 
-        parts: dict[int, list[int]] = {}
-        for n, each in enumerate(wanted):
-            record = f"{slot(each.msisdn):04x}" if isinstance(each, CallStart) else each.call
-            parts.setdefault(self._store.records.part(record), []).append(n)
-        results: dict[int, CallTaken | ConsentError] = {}
-        for numbers in parts.values():
-            steps = [
+        def record(each: CallStart | CallEnd) -> str:
+            return f"{slot(each.msisdn):04x}" if isinstance(each, CallStart) else each.call
+
+        def recorded(some: Sequence[CallStart | CallEnd]) -> list[CallTaken | ConsentError]:
+            return self._run([
                 calling(each, self._terms, self._secret) if isinstance(each, CallStart)
                 else ending(each, self._terms, self._secret, sells)
-                for each in (wanted[n] for n in numbers)
-            ]  # fmt: skip
-            try:
-                results.update(zip(numbers, self._run(steps), strict=True))
-            except StoreUnavailable as error:  # requests for other cells are taken all the same
-                results.update(dict.fromkeys(numbers, error))
-        return [results[n] for n in range(len(wanted))]
+                for each in some
+            ])  # fmt: skip
+
+        return in_parts(self._store.records, wanted, record, recorded)
 
     def show(self, call: str) -> Call:
         """Return a call from store or archive. Raises CallNotFound, and ArchiveUnavailable when it may be archived."""

@@ -45,7 +45,7 @@ from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owne
 from consent_engine.engine.reconciliation import Reconciler
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revoking import revoking
-from consent_engine.engine.round_trips import Step, drive, or_raised
+from consent_engine.engine.round_trips import Step, drive, in_parts, or_raised
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.engine.shadow import Shadow
 from consent_engine.engine.slice import EASY, Pace
@@ -146,23 +146,11 @@ class Engine:
     def place_many(self, wanted: Sequence[Placing]) -> list[Placed | ConsentError]:
         """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
         shelf = Shelf(self.catalogue, self._watch)
-        parts: dict[int, list[int]] = {}
-        for n, each in enumerate(wanted):
-            parts.setdefault(self.store.records.part(f"{slot(each.msisdn):04x}"), []).append(n)
-        results: dict[int, Placed | ConsentError] = {}
-        for numbers in parts.values():
-            steps = [placing(wanted[n], self.terms, shelf, self._secret) for n in numbers]
-            results.update(zip(numbers, self._placed(steps, alone=len(parts) == 1), strict=True))
-        return [results[n] for n in range(len(wanted))]
 
-    def _placed(self, steps: Sequence[Step[Placed]], *, alone: bool) -> list[Placed | ConsentError]:
-        """Place orders in one part of the store; where only this part cannot be reached, only its orders fail."""
-        try:
-            return self._all(steps)
-        except StoreUnavailable as error:
-            if alone:
-                raise
-            return [error] * len(steps)
+        def placed(some: Sequence[Placing]) -> list[Placed | ConsentError]:
+            return self._all([placing(each, self.terms, shelf, self._secret) for each in some])
+
+        return in_parts(self.records, wanted, lambda each: f"{slot(each.msisdn):04x}", placed)
 
     # -- receive -------------------------------------------------------------------------------------------------
 
@@ -175,24 +163,19 @@ class Engine:
 
     def receive_many(self, messages: Sequence[Incoming]) -> list[Stored | StoreUnavailable]:
         """As `receive`; when a part of the store cannot be reached, only its own messages get an error."""
-        parts: dict[int, list[int]] = {}
-        for n, each in enumerate(messages):
-            parts.setdefault(self.store.records.part(owner_of(each)), []).append(n)
-        results: dict[int, Stored | StoreUnavailable] = {}
         new = 0
+
+        def received(some: Sequence[Incoming]) -> Sequence[Stored]:
+            nonlocal new
+            stored = self._receiver.receive(some)
+            new += sum(each.is_new for each in stored)
+            return stored
+
         try:
-            for numbers in parts.values():
-                try:
-                    stored = self._receiver.receive([messages[n] for n in numbers])
-                except StoreUnavailable as error:
-                    results |= dict.fromkeys(numbers, error)
-                    continue
-                new += sum(each.is_new for each in stored)
-                results |= zip(numbers, stored, strict=True)
+            return in_parts(self.records, messages, owner_of, received)
         finally:
             if new:
                 self.queue.wake(Lane.INBOUND, new)
-        return [results[n] for n in range(len(messages))]
 
     def refuse(self, asked: RefusalAsked) -> Stored:
         """Record that this number must never be called again; `is_new` is False when that was recorded already."""

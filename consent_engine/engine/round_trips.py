@@ -29,6 +29,7 @@ from consent_engine.ports import (
     Owner,
     Posted,
     Recorded,
+    Records,
     Snapshot,
     Store,
     Stored,
@@ -37,6 +38,7 @@ from consent_engine.ports import (
 
 P = ParamSpec("P")
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 class Load(Struct, frozen=True):
@@ -347,6 +349,25 @@ def drive_in_turn(store: Store, steps: Sequence[tuple[str, Step[T]]]) -> list[T 
     for wave in waves:
         results |= zip(wave, drive(store, [steps[n][1] for n in wave]).results, strict=True)
     return [results[n] for n in range(len(steps))]
+
+
+def in_parts(
+    records: Records, wanted: Sequence[W], record: Callable[[W], str], do: Callable[[Sequence[W]], Sequence[T]]
+) -> list[T | StoreUnavailable]:
+    """Do work in one go for each part of the store; where a part cannot be reached, only its own get the error.
+
+    record: an id that lies where the work does
+    """
+    parts: dict[int, list[int]] = {}
+    for n, each in enumerate(wanted):
+        parts.setdefault(records.part(record(each)), []).append(n)
+    results: dict[int, T | StoreUnavailable] = {}
+    for numbers in parts.values():
+        try:
+            results |= zip(numbers, do([wanted[n] for n in numbers]), strict=True)
+        except StoreUnavailable as error:
+            results |= dict.fromkeys(numbers, error)
+    return [results[n] for n in range(len(wanted))]
 
 
 def or_raised(result: T | ConsentError) -> T:
