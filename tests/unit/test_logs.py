@@ -130,5 +130,5 @@ def test_an_outage_is_a_line_when_it_begins_and_one_when_nobody_met_it_for_a_whi
 def test_of_a_defect_the_place_is_a_line_of_ours_and_its_words_are_not_told(tmp_path):
     with pytest.raises(FileNotFoundError) as met:
         plans_from(tmp_path / "none.yaml")
-    assert place_of(met.value).startswith("FileNotFoundError at plan_file.py:")
+    assert place_of(met.value).startswith("FileNotFoundError at yaml_files.py:")
     assert place_of(KeyError("13800138000")) == "KeyError"
