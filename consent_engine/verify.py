@@ -748,17 +748,38 @@ _SIMPLE = str.maketrans("確認認眞辦開當産産", "确认认真办开当产
 _COURTESY = re.compile("^(?:谢谢[你您]?|[你您]好|thankyou|thanks|thx)+|(?:谢谢[你您]?|thankyou|thanks|thx)+$")
 
 
+_AROUND = re.compile(
+    "(?:[^\\W_]|[\\s.。!,、;~()\\[\\]{}<>《》〈〉「」『』【】〔〕“”\"'‘’+:#\ufe0e\ufe0f👍👌🙏😊✅🌹\U0001f3fb-\U0001f3ff-]){0,10000}"
+)
+"""What a yes consists of: letters, digits, blanks, and the signs that may stand around it."""
+_HESITATES = re.compile("[.。][ .。!,、;~]*[.。]")
+_TURNED = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+_PLAIN = _SIMPLE | {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+
+
+def _plain(text: str) -> str:
+    folded = text.casefold().translate(_PLAIN)
+    return folded if folded.isascii() else "".join(c for c in folded if unicodedata.category(c) != "Cf")
+
+
 def letters(text: str) -> str:
     """Fold a reply: plain forms, lower case, simplified characters, without blanks, marks and courtesies."""
-    plain = unicodedata.normalize("NFKC", text[:10_000]).casefold().translate(_SIMPLE)
-    return _COURTESY.sub("", "".join(each for each in plain if each.isalnum()))
+    return _COURTESY.sub("", "".join(each for each in _plain(text[:10_000]) if each.isalnum()))
+
+
+def is_sound(text: str) -> bool:
+    """Whether nothing in a reply forbids a yes: it asks nothing, does not trail off, and has no sign or accent but
+    those that may stand around one.
+    """
+    plain = _plain(text)
+    return not (_TURNED.search(text) or _HESITATES.search(plain)) and _AROUND.fullmatch(plain) is not None
 
 
 def is_yes(text: str, edition: int) -> bool:
-    """Whether a reply is in the closed list of an edition, with a code or without. A question is none."""
+    """Whether a reply is in the closed list of an edition, with a code or without."""
     said = letters(text)
     words = {said, re.sub("[2-9][0-9]{2}$", "", said), re.sub("^[2-9][0-9]{2}", "", said)}
-    return not words.isdisjoint(YES[edition]) and not re.search("[?？﹖❓❔]", text)
+    return not words.isdisjoint(YES[edition]) and is_sound(text)
 
 
 # -- the checks --------------------------------------------------------------------------------------------------------
@@ -880,6 +901,7 @@ def _answered(case: Case) -> Iterator[str]:
         return
     link, detail = f"order, event {yes.n}", yes.detail
     before = Read("order", order.events[: yes.n], order.heads)
+    _counts(before, detail, link)
     asked = before.last("confirmation_accepted")
     if asked is None:  # `_happens` lets no such file pass
         return
@@ -898,18 +920,38 @@ def _answered(case: Case) -> Iterator[str]:
     yield from _words(case, yes, link)
 
 
+def _counts(before: Read, detail: Mapping[str, Any], link: str) -> None:
+    """When the yes came, words that may be a refusal waited for no person, and a bare yes was enough. Raises Broken."""
+    waits, anew = {True: False, False: False}, False
+    early = before.last("replied_early") if detail.get("early") else None
+    for event in before.all("suspected", "resumed", "replied_suspect"):
+        if early is not None and event.n > early.n:
+            break
+        if event.what == "suspected":
+            waits[event.detail.get("reason") == "doubtful"] = True
+        elif event.what == "resumed":
+            waits[bool(event.detail.get("doubtful"))] = False
+        anew = anew or bool(event.detail.get("needs_code") or event.detail.get("asked"))
+    if any(waits.values()):
+        raise Broken(link, "a yes while words that may be a refusal waited for a person")
+    if anew and detail["rule"] == "only_order":
+        raise Broken(link, "a yes without the code that was asked for")
+
+
 def _words(case: Case, yes: Event, link: str) -> Iterator[str]:
     person, detail, doc = yes.person or {}, yes.detail, case.order.doc
     rule, edition, said = detail["rule"], detail.get("edition"), letters(str(person["text"]))
     if rule == "which_one":
-        if said != doc["code"] or not any(each.detail.get("which") == "YES" for each in case.order.all("unclear")):
+        which = [e.detail["which"] for e in case.order.all("unclear") if e.n < yes.n and e.detail.get("which")]
+        if said != doc["code"] or which[-1:] != ["YES"] or not is_sound(str(person["text"])):
             raise Broken(link, "is not the code of a yes that was asked for")
         return
     if edition not in YES:
         yield f"the words of edition {edition} are not known to this verifier: the yes cannot be compared"
     elif not is_yes(str(person["text"]), edition):
         raise Broken(link, "its words are not in the closed list of what is consent")
-    if rule == "code" and doc["code"] not in {said[-3:], said[:3]}:
+    proves = any(e.detail.get("asked") for e in case.order.all("replied_suspect") if e.n < yes.n)
+    if (proves or rule == "code") and doc["code"] not in {said[-3:], said[:3]}:
         raise Broken(link, "has another code than the order's")
     if rule == "sub_number" and not str(person["to"]).endswith(doc["sub"]):
         raise Broken(link, "was sent to another number than the order's own")
@@ -1151,7 +1193,8 @@ def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str) -> 
     trusted = followed(trust, map(Note.decode, file["rotations"]))
     known = {*map(Key.decode, file["keys"]), *trusted}
     signers, ids = note.signers(known), {(key.name, key.id) for key in known}
-    if trust and trusted.isdisjoint(signers):
+    logs = {key for key in trusted if key.kind == SIGNS}
+    if trust and (logs or trusted).isdisjoint(signers):  # a witness cosigns the log of anybody
         raise Broken(link, "is signed by an unknown signer: by none of the keys that are trusted")
     for key, at_s in signers.items():
         how = f"cosigned at {_when(at_s * 1000)}" if key.kind == COSIGNS else "signed"
@@ -1160,6 +1203,14 @@ def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str) -> 
     for each in note.signatures:
         if (each.name, each.id) not in ids:
             yield f"{link}: a signature of {each.name}, an unknown signer, is not checked: its key is not here"
+
+
+def _of_its_log(note: Note) -> Checkpoint:
+    """Read a checkpoint. Raises NotSigned, and Broken where the log that it names did not sign it."""
+    checkpoint = Checkpoint.decode(note.text)
+    if all(each.name != checkpoint.origin for each in note.signatures):
+        raise Broken("checkpoint", "is of another log than the one that signed it")
+    return checkpoint
 
 
 def _logged(
@@ -1172,7 +1223,7 @@ def _logged(
             raise Broken("log", "leaves without a checkpoint")
         return
     note = Note.decode(log["checkpoint"])
-    checkpoint = Checkpoint.decode(note.text)
+    checkpoint = _of_its_log(note)
     for link, chain, leaf in rows:
         n = int(leaf["entry"].split(" ")[2])
         if n >= len(chain.events):

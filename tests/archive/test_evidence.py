@@ -245,6 +245,61 @@ def test_a_forged_yes_or_activation_is_seen_however_well_the_chain_was_made_anew
         checked(forged(whole, change, what))
 
 
+@pytest.mark.parametrize(
+    "text", ["是👎", "是❌", "是🙂", "是̸", "是…", "是。。", "ʸ", "ⓨ", "yés", "\u202e是", "是/", "是\U000e0001"]
+)
+def test_a_yes_with_a_sign_that_takes_it_back_is_none(whole, text):
+    assert meaning(text).keyword is not Keyword.YES
+    with pytest.raises(Broken, match="not in the closed list of what is consent"):
+        checked(forged(whole, lambda _, person: person.update(text=text), "said_yes"))
+
+
+def noted(file, what, **detail):
+    """Return a file in which something else happens just before the yes."""
+    made = json.loads(json.dumps(file))
+    links = made["chains"][0]["links"]
+    [(n, content)] = [(n, row) for n, each in enumerate(links) if (row := json.loads(each["public"]))[0] == "said_yes"]
+    row = [what, *content[1:5], {**content[5], **detail}, ""]
+    links.insert(n, {"public": json.dumps(row, ensure_ascii=False), "person": None})
+    return logged(made | {"log": None, "texts": []})
+
+
+def test_no_yes_counts_while_words_that_may_be_a_refusal_wait_for_a_person(whole):
+    for reason in ("refusing", "doubtful"):
+        held = noted(whole, "suspected", reason=reason)
+        with pytest.raises(Broken, match="a yes while words that may be a refusal waited for a person"):
+            checked(held)
+    others = noted(noted(whole, "suspected", reason="doubtful"), "resumed", needs_code=0)
+    assert link_of(others).startswith("order, event"), "the decision was on other words"
+    assert link_of(noted(noted(whole, "suspected", reason="doubtful"), "resumed", needs_code=0, doubtful=1)) == ""
+    before = noted(noted(whole, "replied_early"), "suspected", reason="doubtful")
+    assert link_of(before) != ""
+    early = forged(before, lambda row, _: row[5].update(early=1), "said_yes")
+    assert link_of(early) == "", "it came before them: its activation is what waits"
+
+
+@pytest.mark.parametrize(("what", "detail"), [("resumed", {"needs_code": 1}), ("replied_suspect", {"asked": 1})])
+def test_no_bare_yes_counts_once_the_code_was_asked_for(whole, what, detail):
+    asked = noted(whole, what, **detail)
+    with pytest.raises(Broken, match="a yes without the code that was asked for"):
+        checked(asked)
+    elsewhere = forged(asked, lambda row, _: row[5].update(rule="sub_number"), "said_yes")
+    assert bool(link_of(elsewhere)) == ("asked" in detail), "after a suspect yes, the number it came to proves nothing"
+
+
+def test_a_bare_code_answers_the_newest_question_which_one(whole):
+    code = json.loads(whole["chains"][0]["links"][0]["public"])[3][1]
+
+    def answered(row, person):
+        row[5].update(rule="which_one", keyword="UNKNOWN")
+        person.update(text=code)
+
+    asked = forged(noted(whole, "unclear", which="YES", clarified=1), answered, "said_yes")
+    assert link_of(asked) == ""
+    with pytest.raises(Broken, match="is not the code of a yes that was asked for"):
+        checked(noted(asked, "unclear", which="NO", clarified=1))
+
+
 def test_a_yes_to_another_number_than_the_orders_own_is_none(whole):
     own = forged(whole, lambda row, _: row[3].__setitem__(0, "7"))
     with pytest.raises(Broken, match="was sent to another number than the order's own"):
@@ -343,6 +398,22 @@ def test_an_unknown_signer_is_said_to_be_one_and_a_trusted_one_must_have_signed(
     forger = Note(note.text).signed_by(hand(LOG.key.name, number=2))
     made_up = forger._replace(signatures=tuple(each._replace(id=LOG.key.id) for each in forger.signatures))
     assert link_of(signed({**whole, "log": {"checkpoint": str(made_up), "token": None}})) == "signatures"
+
+
+def test_a_witness_that_is_trusted_makes_no_other_log_the_trusted_one(whole):
+    """A witness cosigns whatever log grows: that it saw one says nothing about whose it is."""
+    name, size, root = whole["log"]["checkpoint"].split("\n")[:3]
+
+    def of(origin, by):
+        note = cosigned_by(Note(f"{origin}\n{size}\n{root}\n").signed_by(by), WITNESS, 1_800_000_000)
+        made = signed({**whole, "log": {"checkpoint": str(note), "token": None}})
+        return made | {"signature": str(Note(verify.content_of(made)).signed_by(LOG))}
+
+    both = [str(LOG.key), str(WITNESS.key)]
+    assert link_of(of(name, LOG), both) == ""
+    assert link_of(of("stranger.example", STRANGER), both) == "checkpoint"
+    assert link_of(of("another.example", LOG), [str(LOG.key)]) == "checkpoint"
+    assert link_of(of("another.example", LOG)) == "checkpoint"
 
 
 # -- a person who is erased --------------------------------------------------------------------------------------------
