@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from consent_engine.config.values import duration, millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.grammar import Keyword, counted, read
+from consent_engine.domain.grammar import of_a_fragment, read
+from consent_engine.domain.grammar.meaning import RESTRICTING
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import MOST_SEGMENTS, Reply
@@ -69,8 +70,8 @@ KEPT = "its refusal is kept"
 
 
 def refuses(text: str) -> bool:
-    """Return whether a text is a refusal, or may be one."""
-    return counted(read(text).keyword) in {Keyword.STOP, Keyword.HOLD}
+    """Return whether a text is a refusal, or may be one. A no counts: as a fragment it bars the orders it may mean."""
+    return of_a_fragment(read(text)).keyword in RESTRICTING
 
 
 def refusal(gateway: str, secret: str, message: object, msisdn: Msisdn, to: str, text: str) -> Reply:

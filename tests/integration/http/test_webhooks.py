@@ -129,6 +129,18 @@ def test_a_stop_is_heard_whatever_else_is_wrong_with_its_item_and_such_a_yes_is_
     assert door.kept().keys() == before.keys()
 
 
+def test_a_no_whose_item_is_wrong_bars_an_activation_that_has_not_begun(door):
+    order = door.place().json()["id"]
+    door.work(Lane.SMS)
+    assert door.post("inbound", reply("是")).status_code == 200
+    door.work(Lane.INBOUND)
+    wrong = door.post("inbound", reply("不要", received_at="2025-08-01 10:00:00")).json()
+    assert (wrong["accepted"], wrong["rejected"][0]["reason"].endswith("refusal is kept")) == (1, True)
+    door.work(Lane.INBOUND, Lane.ACTIVATION)
+    assert door.engine.show(order).state.value == "confirmed"
+    assert [each.reason for each in door.engine.held()[0]] == ["doubtful"]
+
+
 def test_a_report_reaches_its_order(door):
     placed = door.place().json()["id"]
     door.work(Lane.SMS)
