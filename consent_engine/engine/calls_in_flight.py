@@ -236,11 +236,17 @@ class Landed(NamedTuple):
 class Flights:
     """Calls in flight on one event loop.
 
-    record: saves ended calls; after StoreUnavailable it is called again with them: a repeat is recognised
+    record: saves ended calls, and returns those whose records too many others change; it is called again with these,
+    after StoreUnavailable with all: a repeat is recognised
     """
 
     def __init__(
-        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Sequence[Landed]], None], store: Store
+        self,
+        outside: Outside,
+        pace: Pace,
+        measures: Measures,
+        record: Callable[[Sequence[Landed]], Sequence[Landed]],
+        store: Store,
     ) -> None:
         self._outside = outside
         self._pace = pace
@@ -402,19 +408,21 @@ class Flights:
         while self._landed:
             await asyncio.sleep(GATHER_S if self.count() else 0)
             landed, self._landed = self._landed, []
-            failed, parts = None, dict[int, list[Landed]]()
+            failed, redo, parts = None, list[Landed](), dict[int, list[Landed]]()
             for each in landed:
                 parts.setdefault(self._store.records.part(each.leased.held.record), []).append(each)
             for some in parts.values():
                 try:
-                    self._record(some)
+                    redo += self._record(some)
                 except StoreUnavailable as error:
                     failed = error
-                    self._landed = some + self._landed
+                    redo += some
             if failed is None:
                 self._unrecorded.over()
             else:
                 self._unrecorded.met(failed)
+            if redo:
+                self._landed = redo + self._landed
                 await asyncio.sleep(REDO_S)
             self._recorded.set()
 

@@ -45,7 +45,7 @@ from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owne
 from consent_engine.engine.reconciliation import Reconciler
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revoking import revoking
-from consent_engine.engine.round_trips import Step, drive, in_parts, or_raised
+from consent_engine.engine.round_trips import Driven, Step, drive, drive_in_turn, in_parts, or_raised
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.engine.shadow import Shadow
 from consent_engine.engine.slice import EASY, Pace
@@ -148,7 +148,8 @@ class Engine:
         shelf = Shelf(self.catalogue, self._watch)
 
         def placed(some: Sequence[Placing]) -> list[Placed | ConsentError]:
-            return self._all([placing(each, self.terms, shelf, self._secret) for each in some])
+            steps = [(each.msisdn, placing(each, self.terms, shelf, self._secret)) for each in some]
+            return self._woken(drive_in_turn(self.store, steps))
 
         return in_parts(self.records, wanted, lambda each: f"{slot(each.msisdn):04x}", placed)
 
@@ -327,7 +328,9 @@ class Engine:
 
     def _all(self, steps: Sequence[Step[T]]) -> list[T | ConsentError]:
         """Run steps, and wake the lanes in which effects became due."""
-        driven = drive(self.store, steps)
+        return self._woken(drive(self.store, steps))
+
+    def _woken(self, driven: Driven[T]) -> list[T | ConsentError]:
         for lane, count in driven.due.items():
             self.queue.wake(lane, count)
         return driven.results

@@ -29,7 +29,7 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.recall import changing
 from consent_engine.engine.round_trips import SAVED, Step, drive, drive_in_turn, load, prove, save, saving
 from consent_engine.engine.scribe import bring
-from consent_engine.errors import ArchiveUnavailable, ConsentError
+from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store
 from consent_engine.ports.records import EVERY_MESSAGE
 
@@ -216,9 +216,11 @@ class Mover:
         """Carry out steps that let records go; their reservations go after them."""
         gone, dues = list[Leased](), list[tuple[Leased, Millis]]()
         lines = [each.record.id if isinstance(each.record, Line) else each.record.line for each in leased]
-        ended = drive_in_turn(self._store, list(zip(lines, steps, strict=True)))
+        ended = drive_in_turn(self._store, list(zip(lines, steps, strict=True))).results
         for each, left in zip(leased, ended, strict=True):
-            if isinstance(left, ConsentError):
+            if isinstance(left, StoreUnavailable):  # too many others change its line
+                dues.append((each, each.at + SOON_MS))
+            elif isinstance(left, ConsentError):
                 self._park([each], left)
             elif left.gone:
                 gone.append(each)

@@ -266,19 +266,20 @@ class Performer:
         self._known.leased(leased, asked)
         self._flights.start(work, leased, since, asked)
 
-    def _finish(self, landed: Sequence[Landed]) -> None:
+    def _finish(self, landed: Sequence[Landed]) -> Sequence[Landed]:
         self._throttled |= {
             self._work(of.effect, of.carrier) for of, _, said, _ in landed if isinstance(said, Throttled)
         }
-        self._record([(each.lane, self._finishing(*each)) for each in landed])
+        results = self._record([(each.lane, self._finishing(*each)) for each in landed])
         freed = {self._work(each.leased.effect, each.leased.carrier) for each in landed} & self._behind
         own = self._under_way and self._under_way.lane
         self._wake({lane: 1 for lane in map(kind_of, freed) if lane is not own})
+        return [each for each, result in zip(landed, results, strict=True) if type(result) is StoreUnavailable]
 
-    def _record(self, work: Sequence[tuple[Lane, Step[str]]]) -> None:
-        """Run steps, count their results, and wake the lanes in which effects became due."""
+    def _record(self, work: Sequence[tuple[Lane, Step[str]]]) -> Sequence[str | ConsentError]:
+        """Run steps, count and return their results, and wake the lanes in which effects became due."""
         if not work:
-            return
+            return ()
         steps = [self._known.after(step) for _, step in work]
         try:
             driven, under_way = drive(self._store, steps), self._under_way
@@ -296,6 +297,7 @@ class Performer:
             if counted["parked"] and (under_way is None or lane is not under_way.lane):
                 self._queue.wake(lane, 1, more=True)  # no job is there to report it: the next one does
         self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.claims(n, c)})
+        return driven.results
 
     def _wake(self, due: Mapping[Lane, int]) -> None:
         for lane, count in due.items():

@@ -292,7 +292,7 @@ class Receiver:
         lines, unasked = self._lines_of([m for m in messages if isinstance(m, DeliveryReport)])
         parts = {n: found for n, m in enumerate(messages) if isinstance(m, Reply) and (found := self._gathering(m))}
         said = self._read({n: m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts})
-        taken = map(or_raised, drive_in_turn(self._store, list(parts.values())))
+        taken = map(or_raised, drive_in_turn(self._store, list(parts.values())).results)
         stored = dict(zip(parts, taken, strict=True))
         posted: dict[int, Posted] = {}
         unmatched = []

@@ -306,7 +306,9 @@ class Driven(Generic[T]):
 
 
 def drive(store: Store, steps: Sequence[Step[T]]) -> Driven[T]:
-    """Run steps to their ends. A ConsentError of one step is its result; StoreUnavailable ends them all."""
+    """Run steps to their ends. A ConsentError of one step is its result. Raises StoreUnavailable where the store itself
+    cannot be reached.
+    """
     driven: Driven[T] = Driven([StoreUnavailable("too many rounds")] * len(steps))
     asks: dict[int, Ask] = {}
     for index, step in enumerate(steps):
@@ -326,17 +328,13 @@ def _go_on(driven: Driven[T], asks: dict[int, Ask], index: int, step: Step[T], a
         asks[index] = resumed(step, answer)
     except StopIteration as end:
         driven.results[index] = end.value
-    except ArchiveUnavailable as error:  # only of this step: others need nothing that is archived
-        driven.results[index] = error
-    except StoreUnavailable:
-        raise
     except ConsentError as error:
         driven.results[index] = error
 
 
-def drive_in_turn(store: Store, steps: Sequence[tuple[str, Step[T]]]) -> list[T | ConsentError]:
-    """Run steps, each with its line, as `drive` does; return their results. Those of one line go one after the other:
-    side by side each would race with all the others, and of many the last would give up, and end them all.
+def drive_in_turn(store: Store, steps: Sequence[tuple[str, Step[T]]]) -> Driven[T]:
+    """Run steps, each with its line, as `drive` does. Those of one line go one after the other: side by side each would
+    race with all the others, and of many the last would give up.
     """
     waves: list[list[int]] = []
     before: Counter[str] = Counter()
@@ -346,9 +344,12 @@ def drive_in_turn(store: Store, steps: Sequence[tuple[str, Step[T]]]) -> list[T 
         waves[before[line]].append(n)
         before[line] += 1
     results: dict[int, T | ConsentError] = {}
+    due: Counter[Lane] = Counter()
     for wave in waves:
-        results |= zip(wave, drive(store, [steps[n][1] for n in wave]).results, strict=True)
-    return [results[n] for n in range(len(steps))]
+        driven = drive(store, [steps[n][1] for n in wave])
+        results |= zip(wave, driven.results, strict=True)
+        due += driven.due
+    return Driven([results[n] for n in range(len(steps))], due)
 
 
 def in_parts(

@@ -370,6 +370,15 @@ def test_refused_orders_are_kept_with_a_call_within_a_bound(desk):
     assert len(desk.found(call).events) == 21
 
 
+def test_of_many_refused_orders_at_once_each_is_told_why_and_an_order_beside_them_is_taken(desk):
+    call, other = desk.start(), desk.start(OTHER)
+    desk.end(call, recorded=False)
+    asked = [*(wanted(desk, call) for _ in range(30)), wanted(desk, other, to=OTHER)]
+    *refused, taken = desk.engine.place_many(asked)
+    assert {type(each) for each in refused} == {CallNotPermitted}
+    assert taken.order.doc.call_id == other.id
+
+
 def test_an_order_from_another_number_than_the_carriers_own_is_refused_as_before(desk):
     call = desk.start(**{"from": "10086"})
     with pytest.raises(UnofficialNumber):

@@ -15,7 +15,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.reserving import RESERVED_MS
-from consent_engine.engine.round_trips import drive
+from consent_engine.engine.round_trips import drive, load
 from consent_engine.errors import (
     BrokenRecord,
     DoNotCall,
@@ -367,3 +367,20 @@ def test_orders_of_many_numbers_go_their_ways_together():
         "awaiting_reply": 10,
     }
     world.runner.close()
+
+
+def test_a_step_that_gives_up_ends_no_other(world):
+    order = world.place()
+
+    def gives_up():
+        yield from load({Order: [order.id]})
+        raise StoreUnavailable("too many others change this record")
+
+    def goes_on():
+        for _ in range(3):
+            found = yield from load({Order: [order.id]})
+        return found.of(Order)[order.id].id
+
+    gave_up, went_on = drive(world.engine.store, [gives_up(), goes_on()]).results
+    assert isinstance(gave_up, StoreUnavailable)
+    assert went_on == order.id

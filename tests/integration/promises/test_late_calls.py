@@ -1,6 +1,7 @@
 """A call to the BSS that begins long after its lease looks again: a service refused meanwhile is not activated."""
 
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import pytest
 from msgspec import structs
@@ -12,10 +13,11 @@ from consent_engine.domain.order.order import QUESTION
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.round_trips import drive
+from consent_engine.engine.round_trips import MOST_TRIES, drive
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
+from consent_engine.ports import CommitResult
 from consent_engine.ports.outside import MAY_GO
-from tests.conftest import NUMBER, SECOND, FakeBss, FakeGateway, others_of
+from tests.conftest import NUMBER, OTHER, SECOND, FakeBss, FakeGateway, others_of
 
 STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
 
@@ -307,3 +309,22 @@ def test_a_refusal_whose_time_is_over_holds_no_activation_up_at_the_last_look(wo
     assert world.engine.store.lanes.may_begin([leased]) == [True]
     world.clock.now = until - 1
     assert world.engine.store.lanes.may_begin([leased]) == [False]
+
+
+def test_an_outcome_whose_order_too_many_others_change_is_recorded_later_and_those_beside_it_at_once(world):
+    raced, other = world.place(), world.place(OTHER)
+    records, lost = world.engine.store.records, count(1)
+    commit, seen = records.commit, []
+
+    def overtaken(some, **more):
+        if some[0].records[0].id == raced.id and len(some) == 1:
+            seen.append(world.state(other))
+        late = {id(each) for each in some if each.records[0].id == raced.id and next(lost) <= MOST_TRIES + 3}
+        saved = iter(commit([each for each in some if id(each) not in late], **more))
+        return [CommitResult.STALE if id(each) in late else next(saved) for each in some]
+
+    records.commit = overtaken
+    world.runner.run(one_slice(world.engine, Lane.SMS))
+    assert [world.state(each) for each in (raced, other)] == ["awaiting_reply"] * 2
+    assert set(seen) == {"awaiting_reply"}
+    assert len(world.gateway.sent) == 2
