@@ -9,7 +9,7 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, activates, stood_off
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
-from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
+from consent_engine.domain.effects import WAKE_ASIDE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.interpret.correlate import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import Entry, Line
@@ -74,10 +74,13 @@ def commit_of(
 
 def unless_barred(order: Order, decision: Decision, line: Line | None, now: Millis) -> Decision:
     """Return the decision as it may be saved while the line is as it is here: an activation that something on it bars
-    is tried again in a minute. line: None where it cannot be read, which bars it, too
+    is tried again in a minute, as is one beside a message that was set aside, which may be a no. line: None where it
+    cannot be read, which bars it, too
     """
+    if not activates(order, decision):
+        return decision
     doc = order.doc
-    bars = activates(order, decision) and (line is None or line.barring(doc.carrier, doc.plan, order.id))
+    bars = line is None or WAKE_ASIDE in line.effects or line.barring(doc.carrier, doc.plan, order.id)
     return stood_off(decision, now) if bars else decision
 
 

@@ -49,6 +49,11 @@ class Place(Struct, frozen=True):
     drop: tuple[tuple[str, Drop], ...] = ()
     later: Put | None = None
 
+    def left(self, line: Line) -> Line:
+        """Return a line without the timer that ends with this message."""
+        gone = {effect for effect, _ in self.drop}
+        return replace(line, effects={name: kept for name, kept in line.effects.items() if name not in gone})
+
 
 class Poison(Enum):
     """How many readers a message lost. LOST: so many that only the refusal in it is looked at · WHOLLY: these, too"""
@@ -187,7 +192,7 @@ def _decided(
 
     def on(cadence: ReplyCadence | None) -> _Decided:
         meant = _meant(line, orders, turn, found, now, waits=waits, cadence=cadence)
-        return _changing(line, orders, meant, now, known=known)
+        return _changing(turn.place.left(line), orders, meant, now, known=known)
 
     decided = on(None)
     beat = next((decision.beat for _, _, decision in decided.todo if decision.beat), None)

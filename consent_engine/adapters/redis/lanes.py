@@ -9,7 +9,7 @@ from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, 
 from consent_engine.adapters.redis.inspection import disk_free
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import Clock, OfCell
-from consent_engine.domain.effects import LEAVES, READ, WITHOUT_CALLS, Lane, Millis, lane_of
+from consent_engine.domain.effects import LEAVES, READ, WAKE_ASIDE, WITHOUT_CALLS, Lane, Millis, lane_of
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.order.order import Order
@@ -99,7 +99,7 @@ class RedisLanes(OfCell, Lanes):
             names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)
             keys = [self._cell.order(order.id), self._cell.line(order.line)]
             held, bars = (f"f:{each.effect}", each.held.lease), [f"r:{name}" for name in names]
-            bars += [] if in_doubt else [f"f:{READ}"]
+            bars += [] if in_doubt else [f"f:{READ}", f"f:{WAKE_ASIDE}"]
             calls.script("may_begin", keys, [*held, order.version, self._clock.argument(), *bars])
         return [bool(answer) for answer in self._wire.send(calls, prove=True, repeat=True)]
 

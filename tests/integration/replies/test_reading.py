@@ -141,7 +141,7 @@ def test_a_message_whose_reader_always_dies_goes_aside_and_the_line_goes_on(worl
     lose_leases(world, Lane.INBOUND, times=6)
     world.say("是")
     world.run()
-    assert world.state(order) == "notified"
+    assert world.state(order) == "confirmed"
     [(_, kept)] = world.client.xrange("ce:{0}:unmatched")
     assert "lost_reader" in kept["m"]
 
@@ -161,6 +161,33 @@ def test_a_yes_that_lost_every_reader_is_on_the_stuck_list_and_counts_once_it_is
     assert WAKE_ASIDE not in world.engine.line(NUMBER).effects
 
 
+@pytest.mark.parametrize("put_off", [Unavailable("503"), None], ids=["tried before", "just confirmed"])
+def test_no_activation_begins_while_a_message_that_lost_every_reader_waits_for_a_person(world, put_off):
+    """It may be a no: a person's retry has it read."""
+    order = world.place()
+    world.run()
+    if put_off is not None:
+        world.bss.answers = [put_off]
+        world.say("是")
+        world.run(Lane.INBOUND, Lane.ACTIVATION)
+    world.say("否")
+    lose_leases(world, Lane.INBOUND, times=6)
+    if put_off is None:
+        world.engine.performer.awake = frozenset(
+            {Lane.INBOUND, Lane.ACTIVATION}
+        )  # an activation begins with its commit
+        world.say("是")
+    for _ in range(3):
+        world.run()
+        world.clock.forward(hours=1)
+    assert world.state(order) == "confirmed"
+    asked = len(world.bss.asked)
+    [stuck] = world.engine.stuck()
+    world.engine.retry_other(stuck.id, "ops-1")
+    world.run()
+    assert (world.state(order), len(world.bss.asked), world.engine.stuck()) == ("declined", asked, [])
+
+
 def test_messages_that_were_set_aside_are_read_in_their_order_and_a_deadly_one_waits_again(world):
     first, second = world.two_asked()
     for text in (f"是{first.doc.code}", f"否{second.doc.code}"):
@@ -175,7 +202,10 @@ def test_messages_that_were_set_aside_are_read_in_their_order_and_a_deadly_one_w
     assert [world.state(each) for each in (first, second)] == ["awaiting_reply"] * 2
     world.engine.retry_other(stuck.id, "ops-1")
     world.run()
-    assert [world.state(each) for each in (first, second)] == ["notified", "declined"]
+    assert [world.state(each) for each in (first, second)] == ["confirmed", "declined"]  # the no stood beside the yes
+    world.clock.forward(seconds=61)
+    world.run()
+    assert world.state(first) == "notified"
     assert world.engine.stuck() == []
 
 

@@ -20,7 +20,7 @@
 -- `lost`, and its last_at and first_at stay those of the call that may have been made. In a lane without calls it is
 -- handed out alone: if it is what its worker died of, no other effect is lost with it again.
 -- An activation that has not begun is not leased while its line has unread messages, any of which may take it back: it
--- is due again in a second (in a minute where they are parked, and wait for a person). Nor is one that a restriction on
+-- is due again in a second (in a minute where they are parked or set aside, for a person). Nor is one that a restriction on
 -- its line bars: that is no attempt; it is due again in a minute, and handed out with the mark `barred` and the names
 -- of the restrictions. (One in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.)
 -- A gateway's rate is kept as one instant: that at which its next SMS would go out if all were evenly spaced. An SMS may
@@ -159,9 +159,9 @@ local function take(member)
             local begun = lost or doubts ~= "0" and first_at ~= "0"
             local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, about, id) end
-            local unread = line and call("HGET", line, "f:read")
+            local unread = line and (call("HGET", line, "f:wake.aside") or call("HGET", line, "f:read"))
             if #more > 0 or unread then
-                local soon = unread and not match(unread, '",1[,%]]') -- a parked read waits for a person
+                local soon = unread and not match(unread, '",1[,%]]') -- what is parked waits for a person
                 scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else
