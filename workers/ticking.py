@@ -10,6 +10,7 @@ import random
 import threading
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -42,18 +43,23 @@ class Ticking(threading.Thread, Generic[Made]):
         self._trouble = LogOnChange(log, words)
         self._make = make
         self._tick_s = tick_s
-        self._ending = threading.Event()
+        self._is_to_end = False
+        self._ending = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
         """End after the round that is under way. `join` waits for it; a process that does not loses nothing."""
-        self._ending.set()
+        self._is_to_end = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._ending.set)
 
     def run(self) -> None:
         asyncio.run(self._rounds())
 
     async def _rounds(self) -> None:
-        made: Made | None = None
-        while not self._ending.is_set():
+        self._loop, made = asyncio.get_running_loop(), None
+        while not self._is_to_end:
             more = False
             try:
                 made = self._make() if made is None else made
@@ -63,7 +69,8 @@ class Ticking(threading.Thread, Generic[Made]):
             except Exception as error:  # noqa: BLE001 - the edge: a thread that dies does nothing any more
                 self._trouble.met(RuntimeError(type(error).__name__))  # the text of an error may quote a row
             if not more:  # what a round has begun goes on meanwhile
-                await asyncio.to_thread(self._ending.wait, self._pause_s() * random.uniform(0.8, 1.2))  # noqa: S311
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), self._pause_s() * random.uniform(0.8, 1.2))  # noqa: S311
         if made is not None:
             await self._end(made)
 
