@@ -21,7 +21,7 @@ from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.audit import EVER, Audited, Plans, audit
+from consent_engine.engine.audit import EVER, Audited, Damage, Plans, audit, note_events
 from consent_engine.engine.audit_refusals import note_lifted, note_standing
 from consent_engine.engine.recall import pieces
 from consent_engine.engine.revoking import awaits_revocation
@@ -124,8 +124,13 @@ class Walk:
 
         liftings = chain.from_iterable(self.survey.lifted())
         self.by_log = audit(self.store, self.kept_since, EVER, tell, self.plans, liftings)
-        for fault in self.by_log.faults:
-            self.found[fault.damage].append(fault.of)
+        faults = self.by_log.faults
+        unsealed = [fault.of for fault in faults if fault.damage is Damage.UNSEALED] if self.wanted.mend else []
+        noted = set().union(*(note_events(self.store, some) for some in pieces(unsealed, PIECE)))
+        self._note("unsealed", sorted(noted), noted=True)
+        for fault in faults:
+            if not (fault.damage is Damage.UNSEALED and fault.of in noted):
+                self.found[fault.damage].append(fault.of)
 
     def _refusals(self) -> None:
         """Note lines whose refusal is gone and was not lifted; or put it back, if this mends and it can be."""

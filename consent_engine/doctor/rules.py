@@ -225,8 +225,9 @@ RULES: Mapping[str, Rule[Any]] = {
     "idle": Rule(WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
     "dropped": Rule(BAD, "records that lack events which the log has, are gone, or cannot be read", BACKUP),
     "rewritten": Rule(BAD, "records whose history is another one than the log has", BACKUP),
-    "unsealed": Rule(BAD, "records with events that no journal named, or whose entries were taken out of it",
-                     "keep the data, and report it: who else writes into this Redis, and into SQL?"),
+    "unsealed": Rule(BAD, "records with events that the log lacks: SQL is an older copy, or entries were taken out",
+                     "was SQL restored: consent doctor --all --mend notes them; else keep the data, and report it: who "
+                     "else writes into this Redis, and into SQL?"),
     "unlisted": Rule(BAD, "records that SQL lacks, though the log has them: no list names them",
                      "restore the database's newest backup beside it: docs/operations.md"),
     "misfiled": Rule(BAD, "records whose row in SQL says otherwise than the record: lists and searches go by it",

@@ -19,6 +19,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.versions import Version
 from consent_engine.domain.order.event import chain
@@ -26,7 +27,17 @@ from consent_engine.domain.seal import LIFTED, Chained, Leaf
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.recall import Lookup, pieces
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import KINDS, OWNERS, Archive, Recorded, ReportFilter, Store
+from consent_engine.ports import (
+    KINDS,
+    OWNERS,
+    Archive,
+    Change,
+    Commit,
+    CommitResult,
+    Recorded,
+    ReportFilter,
+    Store,
+)
 from consent_engine.ports.queries import Position
 
 PIECE = 500
@@ -202,6 +213,19 @@ def audit(
     found.faults += _resold(replay.sold, plans) if plans else ()
     found.missing(store, liftings)
     return found
+
+
+def note_events(store: Store, records: Iterable[str]) -> set[str]:
+    """Have the log learn of the newest event, and with it of the whole chain, of those of these records that the store
+    has; proven durable. Return these, but for one that changed since it was looked at: the next look finds that.
+    """
+    names = [*records]
+    found = store.records.look(dict.fromkeys(OWNERS, names))
+    there: list[Recorded | Line] = [each for kind in OWNERS for each in found.found[kind].values()]
+    kept = [each for each in there if each.publics]
+    commits = [Commit("", (Change.look(each),), entries=(Leaf.of_record(each).entry,)) for each in kept]
+    saved = store.records.commit(commits, prove=True) if commits else []
+    return {each.id for each, word in zip(kept, saved, strict=True) if word is CommitResult.OK}
 
 
 def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:

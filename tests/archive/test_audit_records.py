@@ -1,16 +1,21 @@
 """`consent audit` from the records' side: none is without its entries in the log, and no row says otherwise than it."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from sqlalchemy import select, update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.doctor.rules import RULES
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
 from consent_engine.engine.scribe import write_out
 from consent_engine.ports.queries import OrderFilter
 from tests.archive.house import LONG, gone
-from tests.conftest import OTHER
+from tests.archive.refusals import doctor
+from tests.conftest import NUMBER, OTHER
 
 EVER = (0, 2**62)
 THIRD = parse("13900139001")
@@ -113,3 +118,32 @@ def test_garbage_in_an_archived_row_stops_no_other_record_and_is_named(small, ta
     assert orders[1].id in shown
     calls = gone(small.archive, Call, *[each.doc.call_id for each in orders])
     assert orders[1].doc.call_id in calls
+
+
+def test_after_an_older_copy_of_sql_what_the_log_lacks_is_named_as_such_until_a_person_has_it_noted(small, tmp_path):
+    left, on = small.place(), small.place(OTHER)
+    small.run()
+    sealed(small)
+    with (
+        closing(sqlite3.connect(tmp_path / "archive.sqlite3")) as now,
+        closing(sqlite3.connect(tmp_path / "old")) as old,
+    ):
+        now.backup(old)
+    for number in (NUMBER, OTHER):
+        small.say("是", number)
+    small.run()
+    new = small.place(parse("13700137000"))
+    sealed(small)
+    small.archive.close()
+    for beside in ("-wal", "-shm"):
+        (tmp_path / f"archive.sqlite3{beside}").unlink(missing_ok=True)
+    (tmp_path / "old").rename(tmp_path / "archive.sqlite3")
+    [found] = [each for each in doctor(small) if each.what.startswith(RULES["unsealed"].what)]
+    assert all(each.id in found.what for each in (left, on, new))
+    assert "SQL is an older copy" in found.what
+    assert "consent doctor --all --mend" in found.do
+    doctor(small, mend=True)
+    sealed(small)
+    assert doctor(small) == []
+    assert wrong(small) == []
+    assert {small.state(each) for each in (left, on)} == {"notified"}
