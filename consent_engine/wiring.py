@@ -132,13 +132,14 @@ class Installation:
         return Feeding(SqlLog(archive), store.queries.evidence, registry, sender)
 
     def simulated_secret(self) -> str | None:
-        """Return the secret of the simulated gateway's webhooks; None if a URL is set, or anything is not simulated.
+        """Return the secret of the simulated gateway's webhooks; None if a URL is set, in a shadow, which sends
+        nobody anything, or if anything is not simulated.
 
         Its holder answers for the subscriber: that may switch on nothing real, and show no data of others.
         """
         settings = self.settings.of("SIMULATED")
         outside = {*self.settings.routes().values(), self.settings.bss_name()}
-        if outside != {SIMULATED} or not self.settings.embedded or settings.get("URL"):
+        if outside != {SIMULATED} or not self.settings.embedded or self.settings.shadow or settings.get("URL"):
             return None
         return settings.get("SECRET") or keyed(self.secret, "simulated", "SIMULATED")
 

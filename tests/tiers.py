@@ -56,6 +56,7 @@ TIERS = {
     "tests/integration/ops/test_cli_serve.py": WHOLE,
     "tests/integration/ops/test_cli_troubles.py": WHOLE,
     "tests/integration/ops/test_runbook.py": WHOLE,
+    "tests/integration/ops/test_shadow_served.py": WHOLE,
     "tests/integration/ops/test_traces.py": WHOLE,
     "tests/integration/pages/test_evidence_pdf.py": WHOLE,
     "tests/integration/promises/test_permutations.py::test_a_thousand_sets_in_any_order": SEARCHES,

@@ -13,7 +13,7 @@ from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, by, carrier_named, 
 from consent_engine.cli.tables import Slowly, announced, instant, line, record, table, tell
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import mask
-from consent_engine.errors import BrokenRecord
+from consent_engine.errors import BrokenRecord, SettingsError
 
 if TYPE_CHECKING:
     from consent_engine.config.settings import Settings
@@ -107,7 +107,10 @@ def inspect(
     from consent_engine.engine.evidence import encoded
     from consent_engine.engine.inspection import Asked
 
-    days = days_in(Settings.load().time_zone)
+    settings = Settings.load()
+    if settings.shadow:
+        raise SettingsError("CONSENT_SHADOW=true: nothing of a shadow is for an inspector: ask the real installation")
+    days = days_in(settings.time_zone)
     with typed("--from", A_DAY):
         first = days.begins(since)
     with typed("--until", A_DAY):

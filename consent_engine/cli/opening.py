@@ -31,7 +31,7 @@ def opened() -> Iterator["Engine"]:
     """
     from consent_engine.cli.tables import print_by
     from consent_engine.config.data_folder import is_new
-    from consent_engine.config.settings import Settings
+    from consent_engine.config.settings import IS_SHADOW, Settings
     from consent_engine.config.yaml_files import days_in
     from consent_engine.engine.scribe import as_of_now
     from consent_engine.wiring import installation
@@ -45,7 +45,7 @@ def opened() -> Iterator["Engine"]:
         if new:
             tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
         if settings.shadow:
-            tell("this is a shadow: nothing is sent, and no service is switched on or off")
+            tell(IS_SHADOW)
         engine = found.engine()
         with suppress(StoreUnavailable, BrokenRecord):  # lists then say themselves that they cannot be read
             as_of_now(engine.store, _WAIT_S)  # perhaps no worker runs that would bring it to SQL

@@ -311,6 +311,7 @@ class Settings(_OfEachCarrier):
         return self.secret.get_secret_value() if self.secret is not None else kept_secret(data_dir)
 
 
+IS_SHADOW = "this is a shadow: no SMS is sent, and no service is switched on or off: docs/shadow.md"
 SHORT_SECRET = 16
 OF_COMMANDS = {f"{PREFIX}BACKUP_FROM"}
 """Addresses with passwords that single commands take from the environment, so that they do not stand in `ps`."""
@@ -319,7 +320,7 @@ OF_COMMANDS = {f"{PREFIX}BACKUP_FROM"}
 def warnings(settings: Settings) -> list[str]:
     """Return the warnings for the person who starts the program: a line each, without secrets."""
     known = [name.upper() for name in Settings.model_fields]
-    lines = []
+    lines = [IS_SHADOW] if settings.shadow else []
     for name in settings.unknown:
         if name in OF_COMMANDS:
             continue

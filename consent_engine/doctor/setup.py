@@ -132,7 +132,6 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
         outside(settings, secret)
     except SettingsError as error:
         yield bad(str(error), "set it, then start again")
-    yield from _shadow(settings)
     routes = settings.routes()
     if not settings.embedded:
         for subject, name in (*routes.items(), ("the BSS", settings.bss_name())):
@@ -149,14 +148,6 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
         yield warn(
             "CONSENT_PUBLIC_URL is not set: the address for gateways' reports is taken from the request",
             "CONSENT_PUBLIC_URL=https://...",
-        )
-
-
-def _shadow(settings: Settings) -> Iterator[Finding]:
-    if settings.shadow:
-        yield warn(
-            "this is a shadow: no SMS is sent, and no service is switched on or off",
-            "consent shadow compare FILE; to go live, new data: docs/shadow.md",
         )
 
 

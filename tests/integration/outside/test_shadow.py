@@ -242,6 +242,8 @@ def test_a_terminal_says_so_and_checks_no_bss(door):
     number = ("--to", NUMBERS["mobile"], "--plan", "a", "--refused", "b")
     checked = typed("bss", "check", "http", *number, environ=told)
     assert (checked.returncode, "a shadow calls no BSS" in checked.stderr) == (1, True)
+    inspected = typed("inspect", "--from", "2025-08-01", "--until", "2025-08-02", "--seed", "s", environ=told)
+    assert (inspected.returncode, inspected.stdout, "for an inspector" in inspected.stderr) == (1, "", True)
     found = typed("doctor", environ=told)
     assert "this is a shadow" in found.stdout
 
