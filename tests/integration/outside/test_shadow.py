@@ -186,6 +186,11 @@ def test_every_answer_has_the_mark(door):
     assert "consent_shadow 1.0" in door.call("GET", "/metrics", Role.OPS).text
 
 
+def test_its_events_have_a_source_of_their_own(door):
+    """An event is known by source and id: no receiver can take one of a shadow for a real one."""
+    assert door.installation.feeding("here")._sender.source.endswith("#shadow")  # noqa: SLF001
+
+
 def test_a_page_in_pieces_is_marked_once():
     """And what is no page goes on as it comes; the answer to a HEAD keeps its length."""
 
