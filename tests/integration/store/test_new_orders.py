@@ -103,7 +103,7 @@ def test_in_one_go_everything_is_written_that_is_written_one_by_one(world, store
 
 
 def test_of_two_orders_of_one_number_the_second_is_admitted_again_and_leaves_no_trace(world, store):
-    first, second = made_of(world, wanted(world, [NUMBER, NUMBER]))
+    [first], [second] = (made_of(world, [each]) for each in wanted(world, [NUMBER, NUMBER]))  # of two processes
     assert words(store, [first]) == [CommitResult.OK]
     alone = everything(world.client)
     saved = emptied(world).records.commit([first, second])
