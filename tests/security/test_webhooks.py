@@ -308,7 +308,8 @@ def test_what_could_be_read_in_two_ways_is_no_yes(plain, name):
     body = MESSAGE.replace('"是"', POISON[name]).encode()
     assert POISON[name].encode() in body
     said = plain.post("inbound", body).json()
-    assert said.get("accepted", 0) == (1 if name in {"a control character", "half a character"} else 0)
+    taken = {"a control character", "half a character", "a name twice"}  # of the last the no alone, as a doubt
+    assert said.get("accepted", 0) == (1 if name in taken else 0)
     plain.work(Lane.INBOUND)
     assert "said_yes" not in triggers(plain)
 
