@@ -383,11 +383,11 @@ def outside(settings: Settings, secret: str) -> Outside:
         senders=settings.senders(),
         bss=SimulatedBss(made.name, SHADOW) if settings.shadow else made,
         subscribers=None if settings.shadow else asked,
-        rates=_rates(settings),
+        rates=rates_in(settings),
     )
 
 
-def _rates(settings: Settings) -> dict[str, int]:
+def rates_in(settings: Settings) -> dict[str, int]:
     """Return the rate of each gateway that has one; each cell has its share. Raises SettingsError."""
     found = {}
     for name in set(settings.routes().values()):

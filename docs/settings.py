@@ -154,7 +154,8 @@ SUFFIXES = {
             "How many SMS a second it may get at most, from all workers together (no limit): a whole number; a long "
             "text counts once. No second has more; while more is due, 97 % of it. What exceeds it waits; "
             "while more waits than it may get in half of `CONSENT_CONFIRM_WITHIN`, new orders get 503 `busy`. Where it "
-            "answers 429, it gets half, and a tenth more every 10 s. At least `CONSENT_CELLS`: each has its share"
+            "answers 429, it gets half (without a rate, of 1,000), and a tenth more every 10 s. At least "
+            "`CONSENT_CELLS`: each has its share"
         ),
     ),
     "CAN_ASK": (

@@ -69,8 +69,8 @@ def paused(
 def gateways() -> None:
     """List gateways: whose SMS each gets, how many a second at most, whether it answers, and how many are due.
 
-    One that has not answered for a few seconds is away: each worker process tries it with one call a second, and all
-    else that is due there waits for its first answer. One that answered 429 gets less than its rate for a while.
+    One that has not answered for three seconds is away: one call in five seconds tries it, and all else that is due
+    there waits for its first answer. One that answered 429 gets less than its rate for a while, or has one.
     """
     from consent_engine.engine.metrics import health_of, targets_of
     from consent_engine.ports import LaneDepth
@@ -88,8 +88,7 @@ def gateways() -> None:
             state = (each.target in stopped and "stopped") or refuses or away or "open"
             since = instant(each.troubled) if each.is_away else "-"
             last = instant(each.known.accepted) if each.known.accepted else "never"
-            now, most = rates.get(each.target.name), outside.rates.get(each.target.name)
-            rate = "-" if now is None else str(now) if now == most else f"{now} of {most}"
+            rate = _rate(rates.get(each.target.name), outside.rates.get(each.target.name))
             shown = (rate, depth.due, depth.late // 1000, depth.waiting - depth.parked, depth.parked)
             rows.append((each.target.name, " ".join(carriers), state, since, last, f"{each.failed_share:.0%}", *shown))
     head = (
@@ -106,6 +105,13 @@ def gateways() -> None:
         "stuck",
     )
     table(head, rows)
+
+
+def _rate(now: int | None, most: int | None) -> str:
+    """Return how many SMS a second a gateway gets now at most. most: as it is set"""
+    if now is None or now == most:
+        return "-" if now is None else str(now)
+    return f"{now} of {most}" if most else f"{now} after 429"
 
 
 def sound_reason(reason: str) -> str:

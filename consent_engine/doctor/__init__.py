@@ -42,10 +42,10 @@ from consent_engine.errors import (
     SettingsError,
     StoreUnavailable,
 )
-from consent_engine.ports import Endpoint, Store
+from consent_engine.ports import Endpoint, Outside, Store
 from consent_engine.ports.registry import BSS, GATEWAY
 from consent_engine.ports.store import lost
-from consent_engine.wiring import certificates, is_archive_of, log_as_kept, terms
+from consent_engine.wiring import certificates, is_archive_of, log_as_kept, rates_in, terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings"]
 
@@ -149,16 +149,18 @@ def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cel
     """Return the cells, as many as the data record: with another number every record would seem missing."""
     proves = wanted.mend and settings.durability == "strict"
 
-    def cell(n: int) -> tuple[Wire, Cell]:
-        wire = Wire(connect(url, tag=str(n)), proves=proves, replicas=settings.replicas)
-        return wire, Cell(n, alone=not is_cluster(url), days=days_in(settings.time_zone))
+    def wire(n: int) -> Wire:
+        return Wire(connect(url, tag=str(n)), proves=proves, replicas=settings.replicas)
 
-    first = cell(0)
+    def cell(n: int, share: int) -> Cell:
+        return Cell(n, alone=not is_cluster(url), days=days_in(settings.time_zone), share=share)
+
+    first = wire(0)
     try:
-        many = int(RedisSurvey(*first).meta().get("cells", settings.cells))
+        many = int(RedisSurvey(first, cell(0, 1)).meta().get("cells", settings.cells))
     except (ConsentError, RedisError, ValueError):  # reported by the check of that server
         many = settings.cells
-    return [first, *map(cell, range(1, many))]
+    return [(each, cell(n, many)) for n, each in enumerate([first, *map(wire, range(1, many))])]
 
 
 def _server(patient: _Patient) -> Iterator[Finding]:
@@ -235,8 +237,13 @@ def _work(patient: _Patient) -> Iterator[Finding]:
     targets = [Endpoint(GATEWAY, name) for name in sorted(set(settings.routes().values()))]
     targets.append(Endpoint(BSS, settings.bss_name()))
     targets += setup.look_up(settings)
+    try:
+        rates = rates_in(settings)
+    except SettingsError:  # reported by settings_of
+        rates = {}
+    outside = Outside({}, settings.routes(), rates=rates)
     yield from work.work(
-        patient.store, patient.registry, patient.survey, targets, millis(settings.call_timeout), settings.routes()
+        patient.store, patient.registry, patient.survey, targets, millis(settings.call_timeout), outside
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 
+from consent_engine.adapters.gateways.shared_settings import prefix_of
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.config.yaml_files import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
@@ -26,7 +27,7 @@ from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, 
 from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.engine.undeliverable import Unreached
-from consent_engine.ports import Endpoint, LaneDepth, OpenReports, Registry, ReportFilter, Store, Tally
+from consent_engine.ports import Endpoint, LaneDepth, OpenReports, Outside, Registry, ReportFilter, Route, Store, Tally
 from consent_engine.ports.lanes import by_lane
 from consent_engine.ports.queries import NOTHING, Position
 from consent_engine.ports.registry import GATEWAY, LANE, Pause, WorkerReport
@@ -48,11 +49,12 @@ SLOW_MS = 5_000
 
 def work(
     store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Endpoint], call_ms: Millis,
-    routes: Mapping[str, str],
+    outer: Outside,
 ) -> Iterator[Finding]:  # fmt: skip
     """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages. call_ms: how long a call may last ·
-    routes: each carrier's gateway
+    outer: has the gateways' routes and rates
     """
+    routes = outer.routes
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
         yield good(f"{len(heard)} workers were heard from")
@@ -65,6 +67,7 @@ def work(
     depths = by_lane(store.lanes.depths_of_all(), latest(health, routes), stopped)
     yield from _lanes(depths, heard.values(), {name for to, name in paused if to == LANE})
     yield from outside(health, registry.now())
+    yield from throttled(store.lanes.rates({outer.route(carrier) for carrier in routes}))
     yield from slow(lately(registry, targets, call_ms))
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
@@ -119,6 +122,17 @@ def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
             )
         else:
             yield good(f"{each.words} {last}")
+
+
+def throttled(rates: Mapping[Route, int]) -> Iterator[Finding]:
+    """Warn of gateways that answered 429: that is no failure, and what exceeds the rate it left them waits."""
+    for route, now in rates.items():
+        if now != route.rate:
+            had = f"of the {route.rate} that are set" if route.rate else "and none is set"
+            yield warn(
+                f"gateway {route.gateway} answered 429 lately: it gets {now} SMS a second for a while, {had}",
+                f"ask its operator how many it takes, and set {prefix_of(route.gateway)}RATE to that",
+            )
 
 
 def slow(series: Iterable[Series]) -> Iterator[Finding]:

@@ -125,7 +125,7 @@ class Engine:
         return by_lane(self.lanes.depths_of_all(), late, paused)
 
     def rates(self) -> dict[str, int]:
-        """Return how many SMS a second each gateway gets now at most; those without a rate are left out."""
+        """Return how many SMS a second each gateway gets now at most; those without a bound are left out."""
         routes = {self.outside.route(carrier) for carrier in Carrier}
         return {route.gateway: now for route, now in self.lanes.rates(routes).items()}
 

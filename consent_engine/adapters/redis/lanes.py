@@ -80,8 +80,9 @@ class RedisLanes(OfCell, Lanes):
         calls, asked = Calls(), list(routes)
         for route in asked:
             self._lease(calls, route, 0)
-        rates = [int(answer[2]) * self._cell.share for answer in self._wire.send(calls)]
-        return {route: rate for route, rate in zip(asked, rates, strict=True) if rate}
+        share, answers = self._cell.share, zip(asked, self._wire.send(calls), strict=True)
+        rates = [(of, of.rate if int(now) == of.rate // share else int(now) * share) for of, (_, _, now, *_) in answers]
+        return {route: rate for route, rate in rates if rate}
 
     def _park(self, calls: Calls, work: Work, member: str, kept: str) -> None:
         """Put an effect on the stuck list, so that `retry` finds it when its record can be read again."""

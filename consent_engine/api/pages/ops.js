@@ -118,7 +118,7 @@ function showOutside(board) {
       const fine = each.last_success ? "ops.outside_fine" : "ops.outside_never";
       const failing = each.failed_share > 0.2;
       say(item.children[0], each.to === "bss" ? `BSS ${each.name}` : each.name);
-      const rate = each.rate ? word(each.rate < each.most ? "ops.outside_throttled" : "ops.outside_rate", each) : "";
+      const rate = each.rate ? word(each.rate !== each.most ? "ops.outside_throttled" : "ops.outside_rate", each) : "";
       say(item.children[1], word(each.refusing ? "ops.outside_refusing" : each.down ? "ops.outside_down" : failing ? "ops.outside_share" : fine, told) + rate);
       item.children[1].className = each.down || failing ? "bad" : "muted";
     },

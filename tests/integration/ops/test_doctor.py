@@ -1031,8 +1031,8 @@ def test_everysec_is_told_and_no_fsync_at_all_is_bad():
 
 def of_work(world):
     engine = world.engine
-    targets, routes = targets_of(engine.outside), engine.outside.routes
-    found = work.work(engine.store, engine.registry, survey(world), targets, engine.call_ms, routes)
+    targets = targets_of(engine.outside)
+    found = work.work(engine.store, engine.registry, survey(world), targets, engine.call_ms, engine.outside)
     return [each for each in found if each.level is not Level.GOOD]
 
 
@@ -1095,6 +1095,25 @@ def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(
     world.clock.forward(hours=1)
     at_work(world)
     assert of_work(world) == [], "of calls so long ago nothing is said"
+
+
+@pytest.mark.parametrize(("rate", "said"), [
+    (100, "it gets 50 SMS a second for a while, of the 100 that are set"),
+    (0, "it gets 500 SMS a second for a while, and none is set"),
+])  # fmt: skip
+def test_a_gateway_that_answered_429_is_told_with_the_setting_until_it_gets_its_rate_again(world, rate, said):
+    world.rates = {"test": rate}
+    world.engine = world.another()
+    route = world.engine.outside.route("mobile")
+    at_work(world)
+    assert of_work(world) == []
+    world.engine.lanes.lease_each({route: 1}, [route])
+    [found] = of_work(world)
+    assert (found.level, found.what) == (Level.WARN, f"gateway test answered 429 lately: {said}")
+    assert found.do == "ask its operator how many it takes, and set CONSENT_TEST__RATE to that"
+    world.clock.forward(seconds=100)
+    at_work(world)
+    assert of_work(world) == []
 
 
 def test_a_gateway_that_refuses_our_account_is_bad_at_once_with_what_to_correct(world):

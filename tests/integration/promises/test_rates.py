@@ -54,7 +54,7 @@ class Town:
         return bisect_left(self.taken, until) - bisect_left(self.taken, since)
 
     def rate(self):
-        return self.lanes[0].rates([self.route])[self.route]
+        return self.lanes[0].rates([self.route]).get(self.route)
 
 
 @pytest.mark.parametrize("rate", [1, 7, 100])
@@ -137,6 +137,24 @@ def test_too_many_halves_the_rate_once_a_second_and_it_rises_again_by_a_tenth_ev
     town.passes(SECOND)
     assert town.rate() == 100
     assert town.busiest() <= 100
+
+
+def test_a_gateway_without_a_rate_has_one_after_too_many_which_rises_by_a_tenth_of_itself_until_it_has_none(world):
+    town = Town(world, 0)
+    assert town.leases() == 0
+    seen = [town.rate()]
+    for passed in (0, 300, 700, 1_000, 1_000, 1_000, 1_000, 9_999, 1, 30_000):
+        town.passes(passed)
+        town.leases(1, throttled=passed <= 1_000)
+        seen.append(town.rate())
+    assert seen == [None, 500, 500, 250, 125, 62, 31, 15, 15, 17, 22]
+    since = town.now
+    while town.now < since + 5 * SECOND:
+        town.passes(town.leases() or 1)
+    assert 5 * 21 <= town.between(since, town.now) <= 5 * 23
+    town.passes(400 * SECOND)
+    town.leases()
+    assert (town.rate(), world.client.exists(world.cell.rates)) == (None, 0)
 
 
 # -- a process -----------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ if bucket then
     moved = next_at > exact + BURST_FOR + space or ARGV[10] == "1"
     next_at = math.max(exact, math.min(next_at, exact + BURST_FOR + space))
     most = math.max(0, math.min(most, math.floor((exact + BURST_FOR - next_at) / space) + 1))
-    leased[3] = math.floor(cap)
+    leased[3] = (set > 0 or changed > 0) and math.floor(cap) or 0
 end
 for i, key in ipairs(KEYS) do
     local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, most)
