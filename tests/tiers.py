@@ -72,6 +72,7 @@ TIERS = {
     "tests/security/test_persons.py": WHOLE,
     "tests/security/test_redis_users.py": WHOLE,
     "tests/security/test_schemathesis.py": WHOLE,
+    "tests/security/test_schemathesis.py::test_no_webhook_does_so_either_once_its_proof_is_good": SEARCHES,
     "tests/security/test_single_sign_on.py::test_a_person_signs_in_with_a_provider_that_we_did_not_write": WHOLE,
     "tests/test_benchmarks.py": FAST,
     "tests/test_benchmarks.py::test_a_size_of_the_operators_page_can_be_made": SEARCHES,

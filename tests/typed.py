@@ -18,15 +18,22 @@ _FORKS.set_forkserver_preload(["consent_engine.cli", "consent_engine.doctor", "c
 
 
 def typed(
-    *arguments: str, environ: Mapping[str, str], folder: Path = ROOT, seconds: float = 60
+    *arguments: str,
+    environ: Mapping[str, str],
+    folder: Path = ROOT,
+    seconds: float = 60,
+    out: Path | None = None,
+    err: Path | None = None,
 ) -> CompletedProcess[str]:
     """Run `consent` with these arguments in that folder, with that environment and no input, and await its end.
 
-    Raises TimeoutExpired.
+    out, err: files it writes to, like a device that is full, of which nothing is read. Raises TimeoutExpired.
     """
     with TemporaryDirectory() as kept:
-        out, err = Path(kept, "out"), Path(kept, "err")
-        process = _FORKS.Process(target=_command, args=(arguments, dict(environ), str(folder), str(out), str(err)))
+        told, erred = Path(kept, "out"), Path(kept, "err")
+        process = _FORKS.Process(
+            target=_command, args=(arguments, dict(environ), str(folder), str(out or told), str(err or erred))
+        )
         process.start()
         process.join(seconds)
         if process.exitcode is None:
@@ -35,7 +42,8 @@ def typed(
             raise TimeoutExpired(["consent", *arguments], seconds)
         status = process.exitcode
         process.close()
-        return CompletedProcess(["consent", *arguments], status, out.read_text("utf-8"), err.read_text("utf-8"))
+        said = [each.read_text("utf-8") if each.exists() else "" for each in (told, erred)]
+        return CompletedProcess(["consent", *arguments], status, *said)
 
 
 def _command(arguments: list[str], environ: dict[str, str], folder: str, *files: str) -> None:

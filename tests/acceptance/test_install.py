@@ -71,11 +71,15 @@ def installed(wheel, tmp_path_factory):
     """The folder of programs of an environment that holds the wheel and its dependencies, in tested versions."""
     needs.package_index()
     home = tmp_path_factory.mktemp("environment")
-    venv.create(home, with_pip=True)
-    python = home / "bin" / "python"
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    run(*pip, "--no-compile", "--constraint", ROOT / "constraints.txt", wheel, env=clean_environ(), cwd=home)
+    venv.create(home)
+    installs(home / "bin", "--no-compile", "--constraint", ROOT / "constraints.txt", wheel)
     return home / "bin"
+
+
+def installs(programs, *what):
+    """Install into an environment with the pip of ours: to give it one takes longer than what it is to hold."""
+    pip = [sys.executable, "-m", "pip", "--python", programs / "python", "--disable-pip-version-check", "install", "-q"]
+    run(*pip, *what, env=clean_environ(), cwd=programs)
 
 
 def test_everything_but_caches_is_in_the_wheel(wheel):
@@ -108,7 +112,7 @@ def test_the_next_commit_is_another_version_which_pip_installs_and_one_commit_is
     key, openssl = tmp_path / "key.pem", needs.program("openssl", "openssl")
     run(openssl, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
     made = released(source, SIGN=str(key))
-    run(installed / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", made)
+    installs(installed, "--no-deps", made)
     told = run(installed / "consent", "--version", "--json", env=clean_environ(), cwd=tmp_path)
     version = json.loads(told)["version"]
     commit = run("git", "-C", source, "rev-parse", "HEAD")

@@ -60,20 +60,21 @@ SCOPES = (
     Scope("what names nobody", (NOWHERE, DISAGREES, SUB), **CALM),
     Scope("a yes and a STOP, both unread", (), (BARE, "TD"), (("TD", BARE), (BARE, "TD")), **CALM),
     Scope("held, and decided", (HOLD, CODE), (BARE, HOLD), ((BARE, HOLD), (HOLD, BARE)), people=(RESUME,), **HELD),
-    Scope("refused, and lifted", (), (BARE, "TD"), ((BARE, "TD"), ("TD", BARE)), people=(LIFT,), policy=SHORT),
+    Scope("refused, and lifted", (BARE,), ("TD",), people=(LIFT,), policy=SHORT),
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),
     Scope("reported while it is asked again", (SUB,), reports=1, people=(), policy=SHORT),
     Scope("a failed report before a yes", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, **CALM),
     Scope("the window begins on the handset", (BARE, "否", "TD"), reports=1, delivered=True, **WINDOWED),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
-    Scope("no person wrote it", (IN_CALL, CODE), (CODE_IN_CALL, BARE), people=(RESUME,), **PROVES),
     Scope("one cadence of many numbers", (IN_CADENCE, CODE), (CODE_IN_CADENCE, BARE), people=(RESUME,), **BEATS),
     Scope("no person wrote it: a person looks", (BARE,), (IN_CALL,), people=(RESUME,), **LOOKS),
     Scope("another holder, answers from before", (BARE,), (BARE, "TD"), people=(CHANGE,), policy=SHORT),
     Scope("all that is said by the way", (BARE, "TD"), small_talk=True, sure=True, **CALM),
 )
 WIDE = (
+    Scope("lifted, both unread", (), (BARE, "TD"), ((BARE, "TD"), ("TD", BARE)), people=(LIFT,), policy=SHORT),
+    Scope("no person wrote it", (IN_CALL, CODE), (CODE_IN_CALL, BARE), people=(RESUME,), **PROVES),
     Scope("failed before a yes, asked again", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, people=(RESEND,)),
     Scope(
         "all said by the way, with reminders",
