@@ -40,6 +40,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tests.waiting import HANGS_S
+
 SIZE = 1 << 20
 SETTLE_S = 0.005
 """How long after the first bytes of an answer the server counts as finished with the request."""
@@ -283,7 +285,7 @@ class FaultProxy:
         assert self._thread is not None
         self._call(self.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(HANGS_S)
         self._loop.close()
 
     def plan(self, plan: Plan) -> None:
@@ -385,7 +387,7 @@ class FaultProxy:
 
 def control(port: int, **asked: object) -> dict[str, Any]:
     """Send a command to a proxy process; return its counts."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire, wire.makefile("rwb") as lines:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS_S) as wire, wire.makefile("rwb") as lines:
         lines.write(json.dumps(asked).encode() + b"\n")
         lines.flush()
         told: dict[str, Any] = json.loads(lines.readline())

@@ -24,7 +24,7 @@ from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration
 from consent_engine.adapters.redis.embedded.launcher import LAUNCHER
 from tests import needs
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 DATABASES = 1_000
 IN_MEMORY = f"appendonly no\ndatabases {DATABASES}\n"
@@ -88,5 +88,5 @@ def _end(owner: int, server: subprocess.Popen[bytes], folder: Path) -> None:
     """End the server, unless this is a fork of the process that started it."""
     if os.getpid() == owner:
         server.terminate()
-        server.wait(10)
+        server.wait(HANGS_S)
         shutil.rmtree(folder, ignore_errors=True)

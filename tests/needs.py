@@ -22,6 +22,7 @@ from benchmarks import postgres as databases
 from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, find_binary, version
 from consent_engine.errors import SettingsError
 from tests.front.check import NoTools, tools
+from tests.waiting import HANGS_S
 
 CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 """A browser without windows: Debian's other program draws its own around each tab, for two fifths of the CPU."""
@@ -79,7 +80,7 @@ def tls_server() -> Path:
 def _speaks_tls(binary: Path) -> bool:
     """Whether a server speaks TLS: asked for it without a certificate, one that does names the option it misses."""
     asked = [binary, "--port", "0", "--tls-port", "1", "--save", ""]
-    told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    told = subprocess.run(asked, capture_output=True, text=True, timeout=HANGS_S, check=False)
     return "tls-cert-file" in told.stdout + told.stderr
 
 
@@ -129,7 +130,7 @@ def package_index() -> None:
     asked = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     with TemporaryDirectory() as folder:
         command = [*asked, "--retries", "0", "--timeout", "15", "--dest", folder, "six"]
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=HANGS_S, check=False)
     if done.returncode:
         _lacks("no package index that pip reaches")
 

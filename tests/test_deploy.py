@@ -167,7 +167,7 @@ def served(tmp_path):
     for process, client in running:
         client.close()
         process.terminate()
-        process.wait(20)
+        process.wait(HANGS_S)
 
 
 def _answers(client):

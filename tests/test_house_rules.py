@@ -259,6 +259,10 @@ def test_no_assertion_asks_how_long_something_took():
     assert found == []
 
 
+MOST_OF_A_LOOK_S = 3
+"""A longer wait is no look, and no pause of what is played."""
+
+
 def test_waiting_has_one_bound():
     """A test that waits for as long as a machine is thought to need is red where the machine needs longer."""
     found = [
@@ -268,3 +272,15 @@ def test_waiting_has_one_bound():
         if isinstance(node, ast.FunctionDef) and node.name == "until" and path.name != "waiting.py"
     ]
     assert found == []
+    bounds = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files_with(r"\.(join|wait)\(\d|\btimeout=\d", "tests")
+        for node in parsed(path)
+        if isinstance(node, ast.Call)
+        for bound in (
+            *(node.args if getattr(node.func, "attr", "") in {"join", "wait"} else ()),
+            *(more.value for more in node.keywords if more.arg == "timeout"),
+        )
+        if isinstance(getattr(bound, "value", None), int | float) and bound.value > MOST_OF_A_LOOK_S
+    ]
+    assert bounds == [], "the bound of a wait is HANGS_S; what is shorter on purpose has a name that says why"

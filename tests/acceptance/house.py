@@ -226,7 +226,7 @@ def house(folder: Path, **settings: str) -> Iterator[House]:
                 if process is not None and process.poll() is None:
                     process.kill()
                 if process is not None:
-                    process.wait(10)
+                    process.wait(HANGS_S)
             for pid in below:
                 if Path(f"/proc/{pid}").exists():
                     os.kill(pid, signal.SIGKILL)

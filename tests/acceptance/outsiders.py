@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.waiting import HANGS_S
+
 
 class Outsider(BaseHTTPRequestHandler):
     """A server that logs nothing."""
@@ -35,7 +37,7 @@ def running(kind: type[Outsider]) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(HANGS_S)
 
 
 def bss(stuck: set[int]) -> type[Outsider]:

@@ -31,9 +31,7 @@ class Tab:
     def shows(self):
         """Return what a person would see here, and the errors that the page reported."""
         try:
-            seen = (
-                f"{self.page.url}\nfocus: {self.page.evaluate(_FOCUS)}\n{self.page.inner_text('body', timeout=2_000)}"
-            )
+            seen = "\n".join([self.page.url, f"focus: {self.page.evaluate(_FOCUS)}", self.page.inner_text("body")])
         except Error as error:
             seen = f"{self.page.url} shows nothing: {error}"
         return "\n".join([*(f"error: {each}" for each in self.complaints), seen])

@@ -14,7 +14,7 @@ from redis import Redis
 from consent_engine.adapters.redis.client import connect
 from tests import needs
 from tests.acceptance.house import call, command_of, descendants, house
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def ids_for_parts(home):
     """For a while another gateway: it gives every part an id, and reports by that id alone."""
     for options in (["--part-ids"], []):
         home.outside.terminate()
-        home.outside.wait(10)
+        home.outside.wait(HANGS_S)
         home.start_outside(*options)
         if options:
             yield home

@@ -23,7 +23,7 @@ from benchmarks.ports import free_port
 from tests import needs
 from tests.acceptance.house import call, house
 from tests.pages import alarm, alarms
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -122,10 +122,10 @@ def started(folder, name, *arguments):
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(HANGS_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(20)
+            process.wait(HANGS_S)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Crm(ThreadingHTTPServer):
         self.behave = behave
 
     def hangs(self):
-        self.behave = lambda _handler, _got: self.ended.wait(60)
+        self.behave = lambda _handler, _got: self.ended.wait(HANGS_S)
 
     def talks(self, size):
         def behave(handler, _got):

@@ -20,6 +20,7 @@ from consent_engine.ports import CallFilter
 from consent_engine.ports.queries import OrderFilter
 from tests.archive.house import LONG, SHORT, Town, broken, gone
 from tests.conftest import NUMBER
+from tests.waiting import HANGS_S
 
 SOME = [parse(f"1380013{n:04}") for n in range(8)]
 DUE = "ce:{0}:due:timer"
@@ -58,7 +59,7 @@ def test_several_archive_at_once_and_every_order_moves_once(archive, real):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANGS_S)
     town.run(Lane.TIMER)
     assert not failed
     assert sum(done) == 2 * 60, "each with its call"

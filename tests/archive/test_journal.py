@@ -28,6 +28,7 @@ from consent_engine.ports import Piece, Waiting
 from tests.archive.house import LogThrough, append, standing
 from tests.conftest import NUMBER
 from tests.memory import a_store
+from tests.waiting import HANGS_S
 
 MOST_BYTES = 120
 """The most bytes that one event may take in a journal."""
@@ -226,7 +227,7 @@ def test_several_who_append_at_once_number_every_entry_once(archive, url):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(HANGS_S)
     found = logs[0].entries(0, 1_000)
     assert [n for n, _, _ in found] == list(range(300))
     assert sorted(entry for _, entry, _ in found) == entries

@@ -61,7 +61,7 @@ def test_of_two_that_find_a_new_archive_at_once_one_has_it(town, tmp_path):
 
     def found(name):
         archive = SqlArchive(address(town.archive), SHORT)
-        ready.wait(10)
+        ready.wait(HANGS_S)
         answers.append(archive.claim(name))
         archive.close()
 
@@ -69,7 +69,7 @@ def test_of_two_that_find_a_new_archive_at_once_one_has_it(town, tmp_path):
     for each in threads:
         each.start()
     for each in threads:
-        each.join(20)
+        each.join(HANGS_S)
     assert len(answers) == 4
     assert len(set(answers)) == 1
 

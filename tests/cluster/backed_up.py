@@ -61,7 +61,7 @@ def desks(settings):
         yield orders
     finally:
         stop.set()
-        works.join(60)
+        works.join(HANGS_S)
         assert not works.is_alive()
         assert not died
 

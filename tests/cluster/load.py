@@ -9,7 +9,7 @@ from time import monotonic
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.domain.msisdn import Msisdn, slot
 from tests.acceptance.house import House
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 TAKEN = {200, 201}
 _NOW = datetime.now(UTC)
@@ -82,7 +82,7 @@ class Desks:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         for thread in self.threads:
-            thread.join(60)
+            thread.join(HANGS_S)
             assert not thread.is_alive(), "a desk still waits"
 
 

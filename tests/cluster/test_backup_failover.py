@@ -13,7 +13,7 @@ from tests import needs
 from tests.cluster.backed_up import desks, imported, loaded, silent
 from tests.cluster.conftest import CELLS
 from tests.tiers import DEEP
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 pytestmark = needs.linux
 MORE = 12
@@ -74,7 +74,7 @@ def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(tow
             back_up(loaded(named), None, folder, tell)
         assert not list(tmp_path.glob("kept*"))
         [failed] = failing
-        failed.join(90)
+        failed.join(HANGS_S)
         town.calm()
         had = len(orders)
         until("orders come in again", lambda: len(orders) > had + MORE)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.acceptance.house import call
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 
 def now() -> str:
@@ -54,7 +54,7 @@ class Desk:
 
     def ledger(self) -> Any:
         """Everything that reached the gateway and the BSS."""
-        with urllib.request.urlopen(f"{self.gateway}/ledger", timeout=10) as answer:  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(f"{self.gateway}/ledger", timeout=HANGS_S) as answer:  # noqa: S310 - our own loopback address
             return json.load(answer)
 
     def sells(self, msisdn: str) -> None:

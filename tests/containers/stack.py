@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import needs
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).parents[2]
 OURS = Path(__file__).parent
@@ -65,7 +65,7 @@ def daemon(folder: Path) -> Iterator[Docker]:
         yield docker
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(120)
+        process.wait(HANGS_S)
         # The daemon mounts its own folder onto itself, and leaves that mount behind.
         unmount = ["umount", "--quiet", "--recursive", "--lazy", str(folder / "data")]
         subprocess.run(unmount, check=False, capture_output=True)

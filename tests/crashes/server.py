@@ -15,8 +15,8 @@ from pathlib import Path
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration, find_binary
 from tests.in_memory import memory
 from tests.processes import has_ended
+from tests.waiting import HANGS_S
 
-WAIT_S = 20.0
 LOOK_S = 0.001
 PR_SET_PDEATHSIG = 1
 
@@ -44,7 +44,7 @@ class Server:
                 preexec_fn=die_with_parent,  # noqa: PLW1509
             )
         nothing = threading.Event()
-        for _ in range(int(WAIT_S / LOOK_S)):
+        for _ in range(int(HANGS_S / LOOK_S)):
             if ask(self._socket) is Answer.READY:
                 return
             nothing.wait(LOOK_S)
@@ -56,12 +56,12 @@ class Server:
 
     def restart(self) -> None:
         """Start it again after it was killed, from its append-only file."""
-        self._process.wait(WAIT_S)
+        self._process.wait(HANGS_S)
         self.start()
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.wait(WAIT_S)
+        self._process.wait(HANGS_S)
 
 
 def die_with_parent() -> None:
@@ -74,7 +74,7 @@ def kill(pid: int) -> None:
     """Kill a process that need not be a child of this one, and wait until it is dead."""
     watched = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
-    has_ended(watched, WAIT_S)
+    has_ended(watched, HANGS_S)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from benchmarks.ports import free_port
 from tests import needs
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 DURABLE = ("appendonly yes", "aof-use-rdb-preamble no", 'save ""', "aof-load-truncated yes")
 
@@ -72,7 +72,7 @@ class Server:
     def kill(self, number: int = signal.SIGKILL) -> None:
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(10)
+            self.process.wait(HANGS_S)
 
     def aof(self) -> Path:
         """The part of the append-only file that grows."""
@@ -82,7 +82,7 @@ class Server:
     def close(self) -> None:
         if self.process is not None and self.runs():
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(HANGS_S)
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(
         works = threading.Thread(target=desk)
         works.start()
         try:
-            assert ready.wait(20)
+            assert ready.wait(HANGS_S)
             before = list(acknowledged)
             told = []
 
@@ -169,7 +169,7 @@ def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(
             assert told
         finally:
             stop.set()
-            works.join(20)
+            works.join(HANGS_S)
         with town_on(server.url, tmp_path / "data") as town:
             assert town.engine.store.archive.last_backup() == made.at, "doctor and alert tell its age"
     there = settings(tmp_path / "new")

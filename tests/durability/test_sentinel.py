@@ -16,7 +16,7 @@ from consent_engine.errors import NotDurable, StoreUnavailable
 from tests.acceptance.house import house
 from tests.durability.history import Durable, broken
 from tests.durability.servers import watched
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 WORKED = 10
 """The number of orders acknowledged before the master is killed, and again after."""
@@ -165,7 +165,7 @@ class Desks:
     def __exit__(self, *_):
         self.stop.set()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(HANGS_S)
 
 
 def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, tmp_path):

@@ -39,6 +39,7 @@ from consent_engine.wiring import Installation, archive_of
 from tests.conftest import ANY_AGE, recording_of
 from tests.integration.told import untold
 from tests.plans import sample
+from tests.waiting import HANGS_S
 from tests.written_out import listed
 
 SECRET = "gateway-secret-gateway-secret"
@@ -240,7 +241,7 @@ def live(app, **more) -> Iterator[str]:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             serving.should_exit = True
-            thread.join(30)
+            thread.join(HANGS_S)
             assert not thread.is_alive()
 
 

@@ -60,7 +60,7 @@ class Serving:
     def ready(self):
         assert self.process.poll() is None, f"it has ended: {self.said()[-2_000:]}"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=HANGS_S) as answer:
                 return answer.status == 200
         except OSError:
             return False

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.waiting import HANGS_S
+
 HTML = "text/html; charset=utf-8"
 
 
@@ -74,4 +76,4 @@ def web_hall() -> Iterator[WebHall]:
         finally:
             hall.ended.set()
             server.shutdown()
-            thread.join(10)
+            thread.join(HANGS_S)

@@ -104,7 +104,7 @@ def guarded(folder: Path, binary: Path, *, tls: bool) -> Iterator[Guarded]:
         yield made
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(HANGS_S)
 
 
 @dataclass
@@ -160,7 +160,7 @@ def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
             process.terminate()
         for process in (*made.running, *([made.outside] if made.outside else [])):
             try:
-                process.wait(30)
+                process.wait(HANGS_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(HANGS_S)

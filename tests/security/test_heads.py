@@ -11,6 +11,7 @@ import pytest
 from consent_engine.api.http.protocol import MOST_HEAD
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import Door, live, order, server
+from tests.waiting import HANGS_S
 
 PIECE = b"x" * 4_096
 ENOUGH = 64
@@ -56,7 +57,7 @@ def repeating():
 
 def said(port, *pieces):
     """Send the pieces, and return the server's answer up to its close; the client never closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS_S) as line:
         heard = b""
         try:
             for piece in pieces:
@@ -96,7 +97,7 @@ def test_a_head_that_is_too_long_in_one_piece_is_refused_too(port):
 
 def test_a_head_just_below_the_bound_is_served_again_and_again_on_one_connection(port):
     request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * (MOST_HEAD - 200) + b"\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS_S) as line:
         for _ in range(40):
             line.sendall(request)
             heard = b""

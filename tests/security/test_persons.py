@@ -24,7 +24,7 @@ from redis import Redis
 from tests import needs
 from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, command_of, descendants
 from tests.security.rude import rude
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 NUMBERS = range(71_000_001, 71_000_041)
 DIGITS = [f"138{n:08d}" for n in NUMBERS]
@@ -70,7 +70,7 @@ class Run:
 
     def raw(self, request: bytes) -> None:
         """Send a request as no library would send it."""
-        line = http.client.HTTPConnection("127.0.0.1", self.home.port, timeout=10)
+        line = http.client.HTTPConnection("127.0.0.1", self.home.port, timeout=HANGS_S)
         line.connect()
         line.sock.sendall(request)
         with contextlib.suppress(TimeoutError, OSError):

@@ -14,6 +14,7 @@ from consent_engine.ports import ReportFilter
 from tests.archive.house import broken
 from tests.conftest import OTHER
 from tests.integration.calls.reporting import book, decide, made, report
+from tests.waiting import HANGS_S
 from workers.clock import Clock
 
 TERMS = {"mobile": RewardTerms("20.00")}
@@ -141,10 +142,10 @@ def ticks(desk, until):
     clock = Clock(lambda: desk.engine, "w", (), 1.0, tick_s=0.01)
     clock.start()
     try:
-        assert done.wait(20)
+        assert done.wait(HANGS_S)
     finally:
         clock.stop()
-        clock.join(20)
+        clock.join(HANGS_S)
 
 
 def test_a_promised_reward_keeps_a_report_at_hand_and_its_person_no_longer_than_others(desk):

@@ -35,7 +35,7 @@ from consent_engine.wiring import Installation, certificates
 from tests.archive.house import hanging
 from tests.certificates import Shown
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, order, reply, server
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 WAIT = 60
 ROOT = Path(__file__).parents[3]
@@ -351,7 +351,7 @@ def test_a_store_that_does_not_answer_is_told_as_one_that_is_away_and_the_scrape
     door.bounded(metrics_s=0, metrics_wait_s=0.2)
     with both(door, door.installation.engine) as (port, _):
         door.redis.client_pause(1_500)
-        answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20)
+        answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=HANGS_S)
         assert (answer.status_code, samples(answer.text)["consent_store_up",]) == (200, 0)
 
 

@@ -23,6 +23,7 @@ from consent_engine.engine.publication import Publication
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply
 from tests.integration.web_hall import web_hall
 from tests.plans import PLAN, known_since_ever, page, plan
+from tests.waiting import HANGS_S
 from workers.ticking import TariffWatch
 
 CODE, PATH = "5g-smart-199", "/5g"
@@ -296,7 +297,7 @@ def test_the_watch_looks_by_itself_and_goes_on_after_trouble(door, hall):
     watch.start()
     assert any(hall_of(door).get("public") for _ in range(3_000))
     watch.stop()
-    watch.join(10)
+    watch.join(HANGS_S)
     assert not watch.is_alive()
     assert trouble[f"http://{hall.host}{PATH}"] == 2
 

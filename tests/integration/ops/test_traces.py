@@ -54,7 +54,7 @@ def collector():
         thread.start()
         yield spans, f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
         server.shutdown()
-        thread.join(10)
+        thread.join(HANGS_S)
 
 
 def words_of(message):

@@ -8,12 +8,10 @@ import pytest
 from consent_engine.adapters.rq_queue import AWAKE, BY, PROMISE_S, SOONER_MS, RqQueue
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 from workers.engine_loop import FLOW, LOOKED_AT, RECRUIT, Awake
 
 SOME = [Lane.INBOUND, Lane.SMS]
-OVER_S = 25 * PROMISE_S
-"""Longer than any promise is believed, however busy this machine is."""
 MUCH = int(FLOW * 2**20)
 """So many effects that work still counts as flowing a second later: a machine may be busy for that long."""
 
@@ -170,6 +168,14 @@ def asked(world, orders):
     return [world.state(order) for order in orders] == ["awaiting_reply"] * len(orders)
 
 
+async def woken(queue, times=1):
+    """Return who was woken, once that happened so many times."""
+    async with asyncio.timeout(HANGS_S):
+        while len(queue.woken) < times:
+            await asyncio.sleep(0.001)
+    return list(queue.woken)
+
+
 def test_what_comes_while_it_is_awake_is_done_and_nobody_is_woken(world, staying):
     one, queue = staying
 
@@ -200,7 +206,7 @@ def test_its_job_ends_after_a_while_and_what_comes_then_is_done_all_the_same(wor
         await one.stay()  # another job, while it is still awake
         await one.end()
 
-    world.runner.run(asyncio.wait_for(story(), OVER_S))
+    world.runner.run(asyncio.wait_for(story(), HANGS_S))
     assert [lane for lane, more in queue.woken if not more] == []
 
 
@@ -231,10 +237,9 @@ def test_what_is_made_due_at_the_last_moment_of_a_promise_is_looked_for(world, s
         await busy(one)
         ordered(world, 1)
         queue.woken.clear()
-        await asyncio.sleep(max(0.0, one.promised - monotonic()) + 0.02)
+        return await woken(queue)
 
-    world.runner.run(story())
-    assert queue.woken == [(Lane.SMS, False)]
+    assert world.runner.run(story()) == [(Lane.SMS, False)]
 
 
 def test_where_little_comes_nobody_stays(world, staying):
@@ -279,10 +284,9 @@ def test_a_store_that_is_gone_ends_it_and_the_promise_is_kept_all_the_same(world
         world.engine.store.lanes.lease = lease
         ordered(world, 1)
         queue.woken.clear()
-        await asyncio.sleep(max(0.0, one.promised - monotonic()) + 0.02)
+        return await woken(queue)
 
-    world.runner.run(story())
-    assert queue.woken == [(Lane.SMS, False)]
+    assert world.runner.run(story()) == [(Lane.SMS, False)]
     assert world.engine.performer.awake == frozenset()
 
 
@@ -292,11 +296,10 @@ def test_much_found_at_one_look_is_work_for_others_in_every_lane(world, staying)
     async def story(found):
         world.engine.performer.look = lambda lanes: found
         shift = asyncio.ensure_future(busy(one))
-        await asyncio.sleep(0.01)
-        woken = list(queue.woken)
+        seen = await woken(queue, len(LOOKED_AT))
         await one.end()
         await shift
-        return woken
+        return seen
 
     assert set(world.runner.run(story(RECRUIT))) == {(lane, True) for lane in LOOKED_AT}
 
@@ -312,13 +315,12 @@ def test_what_it_has_no_place_for_is_work_for_another_process(world, staying):
         world.place()
         queue.woken.clear()
         shift = asyncio.ensure_future(busy(one))
-        await asyncio.sleep(0.01)
-        woken = list(queue.woken)
+        seen = await woken(queue)
         held, world.gateway.hold = world.gateway.hold, None
         held.set()
         await one.end()
         await shift
-        return woken
+        return seen
 
     assert world.runner.run(story()) == [(Lane.SMS, True)]
 

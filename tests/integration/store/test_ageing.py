@@ -15,6 +15,7 @@ from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER
+from tests.waiting import HANGS_S
 from workers.clock import Clock
 
 DAYS = STRANGER_MS / 3_600_000
@@ -225,7 +226,7 @@ def test_a_worker_trims_by_its_clock(world):
     clock = Clock(lambda: engine, "w", tuple(Lane), 1.0, tick_s=0.01)
     clock.start()
     try:
-        assert trimmed.wait(20)
+        assert trimmed.wait(HANGS_S)
     finally:
         clock.stop()
-        clock.join(20)
+        clock.join(HANGS_S)

@@ -60,6 +60,7 @@ from tests.integration import api_door
 from tests.integration.api_door import FULL_SECRET, Door, is_problem, reply
 from tests.plans import priced, undated
 from tests.tiers import DEEP
+from tests.waiting import HANGS_S
 from tests.written_out import listed
 
 NUMBERS = (NUMBER, OTHER)
@@ -797,7 +798,7 @@ def test_the_proxy_runs_as_a_process_breaks_by_the_dice_and_tells_its_counts(ser
             client.close()
         finally:
             process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(HANGS_S) == 0
 
 
 def works(client):
