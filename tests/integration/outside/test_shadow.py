@@ -28,6 +28,7 @@ from tests import needs
 from tests.integration.api_door import FULL_SECRET, SECRET, order, reply
 from tests.integration.page_door import PageDoor
 from tests.typed import typed
+from tests.waiting import HANGS_S
 
 BOTH = [words(each)["shadow"] for each in ("zh", "en")]
 PLANS = {"mobile": "5g-smart-199", "telecom": "fibre-duo-129", "unicom": "5g-wo-159"}
@@ -54,7 +55,7 @@ def heard():
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}", callers
         listening.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join(HANGS_S)
 
 
 def real(url):
