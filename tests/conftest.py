@@ -7,7 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")  # of xdist: it has the environment of the process that began it
     if not is_worker and (kept := memory()):
         folder = os.environ[IN_MEMORY] = tempfile.mkdtemp(prefix="tests-", dir=kept)
-        config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+        # After multiprocessing's own folder, which lies in it.
+        Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=-200)
         if tiers.asked(config.option.markexpr) == {tiers.Tier.FAST}:
             tempfile.tempdir = os.environ["TMPDIR"] = folder
 

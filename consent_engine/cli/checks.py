@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, by, carrier_named, opened, typed
+from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, by, carrier_named, opened, real_settings, typed
 from consent_engine.cli.tables import Slowly, announced, instant, line, record, table, tell
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import mask
-from consent_engine.errors import BrokenRecord, SettingsError
+from consent_engine.errors import BrokenRecord
 
 if TYPE_CHECKING:
     from consent_engine.config.settings import Settings
@@ -102,14 +102,11 @@ def inspect(
     by the seed with their proof in the log. It has no number and no word of a subscriber. `consent verify FILE` checks
     it.
     """
-    from consent_engine.config.settings import Settings
     from consent_engine.config.yaml_files import days_in
     from consent_engine.engine.evidence import encoded
     from consent_engine.engine.inspection import Asked
 
-    settings = Settings.load()
-    if settings.shadow:
-        raise SettingsError("CONSENT_SHADOW=true: nothing of a shadow is for an inspector: ask the real installation")
+    settings = real_settings("nothing of a shadow is for an inspector: ask the real installation")
     days = days_in(settings.time_zone)
     with typed("--from", A_DAY):
         first = days.begins(since)

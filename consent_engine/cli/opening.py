@@ -10,9 +10,10 @@ import typer
 
 from consent_engine.cli.tables import announced, instant, table, tell
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
+    from consent_engine.config.settings import Settings
     from consent_engine.engine.engine import Engine
 
 
@@ -50,6 +51,16 @@ def opened() -> Iterator["Engine"]:
         with suppress(StoreUnavailable, BrokenRecord):  # lists then say themselves that they cannot be read
             as_of_now(engine.store, _WAIT_S)  # perhaps no worker runs that would bring it to SQL
         yield engine
+
+
+def real_settings(why: str) -> "Settings":
+    """Load the settings. Raises SettingsError where this is a shadow. why: it has no part in this"""
+    from consent_engine.config.settings import Settings
+
+    settings = Settings.load()
+    if settings.shadow:
+        raise SettingsError(f"CONSENT_SHADOW=true: {why}")
+    return settings
 
 
 @contextmanager

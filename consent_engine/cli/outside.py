@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import opened
+from consent_engine.cli.opening import opened, real_settings
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.domain.hitch import in_words
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.errors import Malformed, SettingsError
+from consent_engine.errors import Malformed
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
@@ -46,12 +46,9 @@ def check_bss(
     No order is made and no SMS is sent: use it with the BSS's system for tests, before the first order.
     """
     from consent_engine.adapters.bss import registry
-    from consent_engine.config.settings import Settings
 
     number, seconds = _number(to), _seconds(wait)
-    settings = Settings.load()
-    if settings.shadow:
-        raise SettingsError("CONSENT_SHADOW=true: a shadow calls no BSS: set it to false for this one command")
+    settings = real_settings("a shadow calls no BSS: set it to false for this one command")
     play = _Play(registry.build(name, settings.of, settings.call_timeout), number, plan, refused, seconds)
     asyncio.run(play.whole())
     table(("step", "answer", "verdict"), [(step, _words(came), wrong or "fits") for step, came, wrong in play.steps])

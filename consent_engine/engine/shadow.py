@@ -20,7 +20,7 @@ from consent_engine.domain.csv_file import FileRefused, RefusedLine, rows_in
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import line_id
-from consent_engine.domain.line.restriction import EVERY_CARRIER, LASTING, Kind
+from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
 from consent_engine.domain.msisdn import of_sender
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.catalogue import Catalogue
@@ -185,8 +185,6 @@ class Shadow:
         another installation. Recorded as one reveal before the first is shown. One of a single plan is given as one of
         its carrier: whoever refuses is never called about it.
         """
-        if kind not in LASTING:
-            raise ValueError("no list is imported of this kind")
         queries, now = as_of_now(self._store).restrictions, self._registry.now()
         size, name = queries.tally(kind).count, f"reveal:{uuid.uuid4().hex[:12]}"
         self._registry.reveals.note(Reveal(now, f"restrictions={kind}", by, "cli", reason, name, size))
