@@ -136,8 +136,8 @@ class Comparison:
 
     def differences(self) -> Iterator[Difference]:
         """Yield every difference, by what it is about, then by instant."""
-        rows = f"SELECT * FROM differences ORDER BY instr('{' '.join((CALLED, *DEEDS))}', what), at, n"  # noqa: S608
-        yield from (Difference(*row) for row in self._kept.execute(rows))
+        rows = "SELECT * FROM differences ORDER BY instr(?, what), at, n"
+        yield from (Difference(*row) for row in self._kept.execute(rows, [" ".join((CALLED, *DEEDS))]))
 
 
 class Shadow:
@@ -172,7 +172,7 @@ class Shadow:
                 queries = as_of_now(self._store)
                 orders = self._orders(queries, since - within, until + within)
                 still_open = _keep_ours(kept, orders, by_plan=Column.PLAN in there)
-                _insert(kept, "barred", 6, _bars(queries.restrictions))
+                _insert(kept, "INSERT INTO barred VALUES (?, ?, ?, ?, ?, ?)", _bars(queries.restrictions))
                 kept.execute("CREATE INDEX barred_line ON barred (line)")
                 counts = _Merge(kept, there, (since, until), within).counts()
                 [many] = kept.execute("SELECT count(*) FROM ours").fetchone()
@@ -205,8 +205,12 @@ class Shadow:
         while some := list(islice(rows, A_BATCH)):
             read = [each if isinstance(each, RefusedLine) else self._read(*each, sold, now) for each in some]
             there = there or next((frozenset(each[1]) for each in some if not isinstance(each, RefusedLine)), there)
-            _insert(kept, "theirs", 10, (each for each in read if not isinstance(each, RefusedLine)))
-            _insert(kept, "refused", 2, (each for each in read if isinstance(each, RefusedLine)))
+            _insert(
+                kept,
+                "INSERT INTO theirs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (each for each in read if not isinstance(each, RefusedLine)),
+            )
+            _insert(kept, "INSERT INTO refused VALUES (?, ?)", (each for each in read if isinstance(each, RefusedLine)))
         return there
 
     def _read(
@@ -273,7 +277,7 @@ def _keep_ours(kept: sqlite3.Connection, orders: Iterator[Order], *, by_plan: bo
                 notified, each.id, each.state.value,
             )  # fmt: skip
 
-    _insert(kept, "ours", 10, rows())
+    _insert(kept, "INSERT INTO ours VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows())
     return still_open
 
 
@@ -304,9 +308,9 @@ def _bars(queries: RestrictionQueries) -> Iterator[tuple[Any, ...]]:
                 yield each.line, bar.carrier, bar.plan, bar.since, bar.until, kind.value
 
 
-def _insert(kept: sqlite3.Connection, table: str, columns: int, rows: Iterable[tuple[Any, ...]]) -> None:
+def _insert(kept: sqlite3.Connection, insert: str, rows: Iterable[tuple[Any, ...]]) -> None:
     kept.execute("BEGIN")
-    kept.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)  # noqa: S608 - a table of this file
+    kept.executemany(insert, rows)
     kept.execute("COMMIT")
 
 
