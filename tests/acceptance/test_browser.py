@@ -165,7 +165,7 @@ def test_a_resend_that_counted_once_with_the_last_says_so(home, tab):
     fill(desk, 7009)
     desk.press("#place")
     order = desk.page.wait_for_selector("#facts dd").inner_text()
-    desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
+    desk.page.wait_for_selector("#timeline [data-trigger=delivered]")
     # The answer while the last one is on its way: the order as it was.
     desk.page.route("**/resend", lambda asked: asked.fulfill(json=home.show(order)))
     desk.page.locator("#resend:enabled").click()

@@ -49,8 +49,8 @@ def test_held_replies_are_read_and_decided_by_keyboard(home, tab):
     assert "13800009001" not in ops.page.content()
 
     ops.press("#held > li:nth-child(2) .yes")
+    assert "2" in ops.page.wait_for_selector("#held > li.over .said").inner_text()  # for eight seconds
     until("both are refusals", lambda: [callable_(home, n) for n in (9002, 9003)] == ["refused"] * 2)
-    assert "2" in ops.page.wait_for_selector("#held > li.over .said").inner_text()
     assert "已定为拒绝" in ops.page.locator("#announce").text_content()  # for screen readers
     assert ops.page.locator("#held > li:first-child").evaluate("row => row === document.activeElement")
 
