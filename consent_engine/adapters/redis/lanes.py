@@ -74,6 +74,7 @@ class RedisLanes(OfCell, Lanes):
             # While it is away it has another bucket: the first probe goes at once, and a rate that was learnt stays.
             probed = f"{AWAY}{work.gateway}", f"{1000 / PROBE_MS / self._cell.share:f}", 0
             limits = probed if away else (work.gateway, work.rate // self._cell.share, int(throttled))
+            limits = *limits, self._cell.share
         calls.script("lease", keys, [self._clock.argument(), *bounds, *limits])
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:

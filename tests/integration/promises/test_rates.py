@@ -113,6 +113,12 @@ def test_cells_have_each_their_share_of_the_rate():
     assert town.rate() == 10
 
 
+def test_cells_share_what_too_many_leave_of_no_rate_too():
+    town = Town(Celled(a_store(), 4), 0)
+    town.leases(1, throttled=True)
+    assert town.rate() == 500
+
+
 def test_too_many_halves_the_rate_once_a_second_and_it_rises_again_by_a_tenth_every_ten_seconds(world):
     town = Town(world, 100)
     seen = [town.rate()]

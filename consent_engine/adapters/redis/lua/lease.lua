@@ -8,7 +8,7 @@
 --       for the order
 --       7 '' in a lane of calls; else names of the effects that are handed out together though their leases were lost
 --       8 a gateway   9 its rate: SMS a second at most, 0: none is set   10 '1' if it has just answered that these are
---       too many
+--       too many   11 how many cells share its rate
 -- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by
 -- key, any of them may be elsewhere, and reading it is an error. So everything of a member is read before its first
 -- write, and where one cannot be read, those before it are leased and it is left untouched; if it is the first, the
@@ -35,7 +35,7 @@
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
 local BURST_FOR, LOOK_AFTER, HALVED_FOR, STEP_EVERY = 20, 5, 1000, 10000 -- ms
-local UNSET = 1000 -- SMS a second
+local UNSET = 1000 -- SMS a second, of all cells
 
 local call, match = redis.call, string.match
 local now = ARGV[1]
@@ -54,7 +54,7 @@ local rates, set, next_at, cap, changed, space, moved = ARGV[8] and table.remove
 local bucket = rates and (call("HGET", rates, ARGV[8]) or (ARGV[9] ~= "0" or ARGV[10] == "1") and "0 0 0")
 if bucket then
     set = tonumber(ARGV[9])
-    local whole = set > 0 and set or UNSET
+    local whole = set > 0 and set or UNSET / ARGV[11]
     next_at, cap, changed = match(bucket, "^(%S+) (%S+) (%S+)$")
     next_at, cap, changed = tonumber(next_at), tonumber(cap), math.min(tonumber(changed), exact)
     if cap > 0 then -- it has learnt one
