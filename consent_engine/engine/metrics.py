@@ -100,13 +100,13 @@ class Measures:
         self._flow: Counter[str] = Counter()
 
     def begins(self, target: Endpoint, at: Millis) -> int:
-        """Note an outside call that begins at `at`; return its number. If it goes on for long, that is told already."""
+        """Note an outside call that begins at `at`; return its number. A long one is reported before its end."""
         self._begun += 1
         self._under_way[self._begun] = target, at
         return self._begun
 
     def over(self, number: int) -> bool:
-        """Note that a call is over; return whether nothing was told of it yet."""
+        """Note the end of a call; return whether it was not yet reported as a long one."""
         return self._under_way.pop(number, None) is not None
 
     def called(self, target: Endpoint, outcome: Outcome, seconds: float, at: Millis, *, lost: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The mark of a shadow: every answer has its header, and every page says it, whoever made the page."""
+"""The mark of a shadow: a header on every answer, and a line on every page, RQ's dashboard included."""
 
 import re
 from collections.abc import Sequence

@@ -3,39 +3,17 @@
 import hashlib
 import hmac
 import json
-import socket
-import threading
 import time
-from contextlib import contextmanager
 
 import httpx
 
 from benchmarks.ports import free_port
 from tests import needs
+from tests.integration.callers import heard
 from tests.integration.serve_house import asked, place, served_in, typed_in
 from tests.waiting import HANGS_S, until
 
 SECRET = "their-gateways-secret"
-
-
-@contextmanager
-def calls_counted():
-    """Yield the address of their gateway and BSS, and the list of those who called it."""
-    callers = []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def listen():
-            while True:
-                try:
-                    caller, at = listening.accept()
-                except OSError:
-                    return
-                callers.append(at)
-                caller.close()
-
-        threading.Thread(target=listen, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", callers
-        listening.shutdown(socket.SHUT_RDWR)
 
 
 def posted(serving, told):
@@ -49,7 +27,7 @@ def posted(serving, told):
 @needs.linux
 def test_a_day_beside_their_system(environ, tmp_path):
     """Workers ask, read, activate and notify, and nobody is called; the file differs; no other mode opens the data."""
-    with calls_counted() as (url, callers):
+    with heard() as (url, callers):
         environ |= {
             "CONSENT_SHADOW": "true", "CONSENT_GATEWAY": "http_json", "CONSENT_HTTP_JSON__URL": f"{url}/sms",
             "CONSENT_HTTP_JSON__SECRET": SECRET, "CONSENT_BSS": "http", "CONSENT_BSS_HTTP__URL": url,

@@ -4,9 +4,7 @@ import asyncio
 import io
 import json
 import re
-import socket
-import threading
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
@@ -26,36 +24,14 @@ from consent_engine.verify import SHADOW, Broken, verify
 from consent_engine.wiring import archive_of, installation
 from tests import needs
 from tests.integration.api_door import FULL_SECRET, SECRET, order, reply
+from tests.integration.callers import heard
 from tests.integration.page_door import PageDoor
 from tests.typed import typed
-from tests.waiting import HANGS_S
 
 BOTH = [words(each)["shadow"] for each in ("zh", "en")]
 PLANS = {"mobile": "5g-smart-199", "telecom": "fibre-duo-129", "unicom": "5g-wo-159"}
 NUMBERS = {"mobile": "+8613800138000", "telecom": "+8618900139000", "unicom": "+8618600137000"}
 MAPPING = "consent_engine/adapters/bss/http.yaml"
-
-
-@contextmanager
-def heard():
-    """Yield the address of a server that answers nobody, and the list of those who called it."""
-    callers = []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def listen():
-            while True:
-                try:
-                    caller, at = listening.accept()
-                except OSError:
-                    return
-                callers.append(at)
-                caller.close()
-
-        thread = threading.Thread(target=listen, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", callers
-        listening.shutdown(socket.SHUT_RDWR)
-    thread.join(HANGS_S)
 
 
 def real(url):
