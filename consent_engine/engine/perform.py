@@ -76,7 +76,6 @@ class Performer:
         self._behind: set[Work] = set()
         self._again: dict[Work, asyncio.TimerHandle] = {}
         self._missed: Counter[Work] = Counter()
-        self._throttled: set[Work] = set()
         self._mover = Mover(store, self._left)
         self.measures = measures or Measures(targets_of(outside), pace.call_ms / 1000)
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
@@ -222,8 +221,7 @@ class Performer:
         free = {work: places for work in works if (places := self._places(work)) > 0}
         asked = self._watch()
         away = {work for work in free if self.gate.is_away(work)}
-        leased = self._store.lanes.lease_each(free, self._throttled, away)
-        self._throttled -= free.keys()
+        leased = self._store.lanes.lease_each(free, away)
         since = self._watch()
         self._behind -= free.keys()
         for of, wait in leased.waits.items():
@@ -267,9 +265,9 @@ class Performer:
         self._flights.start(work, leased, since, asked)
 
     def _finish(self, landed: Sequence[Landed]) -> Sequence[Landed]:
-        self._throttled |= {
-            self._work(of.effect, of.carrier) for of, _, said, _ in landed if isinstance(said, Throttled)
-        }
+        for each in landed:
+            if isinstance(each.outcome, Throttled):
+                self._store.lanes.too_many(self._outside.route(each.leased.carrier).gateway)
         results = self._record([(each.lane, self._finishing(*each)) for each in landed])
         freed = {self._work(each.leased.effect, each.leased.carrier) for each in landed} & self._behind
         own = self._under_way and self._under_way.lane

@@ -160,12 +160,14 @@ class Lanes(Protocol):
         """Lease up to n due effects of a lane. Never sent again automatically: a lost answer is a lost lease."""
         return self.lease_each({lane: n})[lane]
 
-    def lease_each(
-        self, wanted: Mapping[Work, int], throttled: Collection[Work] = (), away: Collection[Work] = ()
-    ) -> Leases:
-        """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway · throttled:
-        gateways that have just said that they get too many: their rate is halved, and rises again by and by · away:
-        gateways that get one SMS each PROBE_MS, of all processes
+    def lease_each(self, wanted: Mapping[Work, int], away: Collection[Work] = ()) -> Leases:
+        """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway · away: gateways
+        that get one SMS each PROBE_MS, of all processes
+        """
+
+    def too_many(self, gateway: str) -> None:
+        """Note that a gateway has just said that it gets too many: with the next lease its rate is halved, and rises
+        again by and by.
         """
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:

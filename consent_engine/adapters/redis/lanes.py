@@ -34,18 +34,21 @@ class RedisLanes(OfCell, Lanes):
         super().__init__(wire, cell, clock, seal)
         self._offers = offers
         self._lease_ms = lease_ms
+        self._too_many: set[str] = set()
 
-    def lease_each(
-        self, wanted: Mapping[Work, int], throttled: Collection[Work] = (), away: Collection[Work] = ()
-    ) -> Leases:
+    def too_many(self, gateway: str) -> None:
+        self._too_many.add(gateway)
+
+    def lease_each(self, wanted: Mapping[Work, int], away: Collection[Work] = ()) -> Leases:
         calls, asked = Calls(), [work for work, n in wanted.items() if n > 0]
         for work in asked:
-            self._lease(calls, work, wanted[work], throttled=work in throttled, away=work in away)
+            self._lease(calls, work, wanted[work], away=work in away)
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
         # A failed proof does not cost the other lanes their leases: these would be in doubt though nothing was called.
         proven = Lane.ACTIVATION in asked
         calls.alone = asked.index(Lane.ACTIVATION) if proven and len(asked) > 1 else None
         answers = self._wire.send(calls, prove=proven)
+        self._too_many -= {work.gateway for work in asked if isinstance(work, Route) and work not in away}
         broken, leased = Calls(), Leases(wanted)
         for work, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
@@ -65,7 +68,7 @@ class RedisLanes(OfCell, Lanes):
         self._wire.send(broken)
         return leased
 
-    def _lease(self, calls: Calls, work: Work, n: int, *, throttled: bool = False, away: bool = False) -> None:
+    def _lease(self, calls: Calls, work: Work, n: int, *, away: bool = False) -> None:
         keys, limits = self._cell.dues(work), tuple[str | int, ...]()
         together = "" if work not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
         bounds = (n, self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING), together)
@@ -73,7 +76,11 @@ class RedisLanes(OfCell, Lanes):
             keys = [*keys, self._cell.rates]
             # While it is away it has another bucket: the first probe goes at once, and a rate that was learnt stays.
             probed = f"{AWAY}{work.gateway}", f"{1000 / PROBE_MS / self._cell.share:f}", 0
-            limits = probed if away else (work.gateway, work.rate // self._cell.share, int(throttled))
+            limits = (
+                probed
+                if away
+                else (work.gateway, work.rate // self._cell.share, int(n > 0 and work.gateway in self._too_many))
+            )
             limits = *limits, self._cell.share
         calls.script("lease", keys, [self._clock.argument(), *bounds, *limits])
 

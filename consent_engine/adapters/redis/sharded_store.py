@@ -112,12 +112,10 @@ class ShardedLanes(OfCells, Lanes):
         super().__init__(cells)
         self._next: Counter[tuple[Work, ...]] = Counter()
 
-    def lease_each(
-        self, wanted: Mapping[Work, int], throttled: Collection[Work] = (), away: Collection[Work] = ()
-    ) -> Leases:
+    def lease_each(self, wanted: Mapping[Work, int], away: Collection[Work] = ()) -> Leases:
         """Lease from one cell only, a different one each time: the failure of a cell does not affect the others."""
         alike, none = tuple(wanted), Leases(wanted)
-        leases = self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted, throttled, away))
+        leases = self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted, away))
         for number, leased in leases:
             if any(leased.values()):
                 self._next[alike] = (number + 1) % len(self._cells.stores)
@@ -127,6 +125,11 @@ class ShardedLanes(OfCells, Lanes):
                 work: min(wait, none.waits.get(work, wait)) for work, wait in (none.waits | leased.waits).items()
             }
         return none
+
+    def too_many(self, gateway: str) -> None:
+        """Tell each cell: it has a share of the rate of its own."""
+        for cell in self._cells.stores:
+            cell.lanes.too_many(gateway)
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:
         answers = self._cells.reached(lambda cell: cell.lanes.rates(routes))

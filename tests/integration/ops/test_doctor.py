@@ -1107,7 +1107,8 @@ def test_a_gateway_that_answered_429_is_told_with_the_setting_until_it_gets_its_
     route = world.engine.outside.route("mobile")
     at_work(world)
     assert of_work(world) == []
-    world.engine.lanes.lease_each({route: 1}, [route])
+    world.engine.lanes.too_many("test")
+    world.engine.lanes.lease_each({route: 1})
     [found] = of_work(world)
     assert (found.level, found.what) == (Level.WARN, f"gateway test answered 429 lately: {said}")
     assert found.do == "ask its operator how many it takes, and set CONSENT_TEST__RATE to that"

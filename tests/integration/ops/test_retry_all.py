@@ -233,5 +233,6 @@ def test_gateways_are_listed_with_what_is_due_there_and_whether_they_answer(door
     assert (due, waiting, stuck) == ("1", "1", "1")
     assert int(late) < 60
     route = Route(gateway.name, tuple(CARRIERS), 100)
-    engine.lanes.lease_each({route: 1}, [route])
+    engine.lanes.too_many(route.gateway)
+    engine.lanes.lease_each({route: 1})
     assert consent("gateways").stdout.split("\t")[6] == "50 of 100"

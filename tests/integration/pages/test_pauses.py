@@ -93,7 +93,8 @@ def test_instants_are_shown_by_the_clock_of_the_business_on_every_page(running):
 def test_the_board_and_the_metrics_say_how_many_a_gateway_gets_since_it_got_too_many(running):
     door = PageDoor(*running, CONSENT_SIMULATED__RATE="100")
     route = door.engine.outside.route("mobile")
-    door.engine.lanes.lease_each({route: 1}, [route])
+    door.engine.lanes.too_many(route.gateway)
+    door.engine.lanes.lease_each({route: 1})
     gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
     assert [(each["rate"], each["most"]) for each in (gateway, bss)] == [(50, 100), (None, None)]
     assert 'consent_gateway_rate{gateway="simulated"} 50.0' in door.call("GET", "/metrics", Role.OPS).text

@@ -7,7 +7,7 @@ import pytest
 
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import Lane, Unavailable
+from consent_engine.domain.effects import Lane, Throttled, Unavailable
 from consent_engine.engine.metrics import AWAY_AFTER_MS, gateways_away
 from consent_engine.ports import Route
 from tests.conftest import FakeGateway
@@ -196,6 +196,20 @@ def test_a_gateway_that_hangs_is_held_back_by_all_before_a_call_is_over_and_then
     apart.runner.run(seconds(6))
     assert {apart.state(each) for each in orders} == {"awaiting_reply"}
     assert len({sms.ref for sms in sent}) == len(sent) == len(orders)
+
+
+def test_too_many_as_the_answer_of_one_that_was_away_halves_its_rate_once_it_is_back(apart):
+    apart.rates = {"mobile": 100}
+    apart.engine = apart.another()
+    mobile, route = apart.gateways["mobile"], apart.engine.outside.route("mobile")
+    mobile.answers = [Unavailable("connection refused")] * 100
+    crowd(apart, 3)
+    slices(apart, 1 + AWAY_AFTER_MS // 1000 * 2)
+    crowd(apart, 9, "1380014")
+    mobile.answers = [Throttled("gateway:429")]
+    slices(apart, 8)
+    assert not mobile.answers
+    assert apart.engine.lanes.rates([route]) == {route: 50}
 
 
 def test_no_commit_begins_a_call_to_a_gateway_that_is_away(apart):

@@ -40,7 +40,10 @@ class Town:
     def leases(self, n=PLACES, *, throttled=False):
         """Lease as the next worker; what it gets is due again at once. Return how long it is told to wait."""
         self.turn += 1
-        leased = self.lanes[self.turn % 2].lease_each({self.route: n}, [self.route] if throttled else [])
+        lanes = self.lanes[self.turn % 2]
+        if throttled:
+            lanes.too_many(self.route.gateway)
+        leased = lanes.lease_each({self.route: n})
         for each in leased[self.route]:
             self.taken.append(self.now)
             self.lanes[0].postpone(each.effect, {each.record.id: 1})
@@ -117,6 +120,24 @@ def test_cells_share_what_too_many_leave_of_no_rate_too():
     town = Town(Celled(a_store(), 4), 0)
     town.leases(1, throttled=True)
     assert town.rate() == 500
+
+
+def test_each_cell_hears_of_too_many():
+    world = Celled(a_store(), 4)
+    town = Town(world, 100)
+    town.lanes[0].too_many("test")
+    for _ in range(4):
+        town.lanes[0].lease_each({town.route: 1})
+    assert [cell.lanes.rates([town.route]) for cell in world.stores] == [{town.route: 4 * 12}] * 4
+
+
+def test_who_asks_for_the_rate_with_another_setting_changes_nothing(world):
+    """As `doctor` does where the setting cannot be read."""
+    town = Town(world, 100)
+    town.leases()
+    kept = world.client.hgetall(world.cell.rates)
+    assert (town.lanes[0].rates([town.route._replace(rate=0)]), kept) == ({}, world.client.hgetall(world.cell.rates))
+    assert kept
 
 
 def test_too_many_halves_the_rate_once_a_second_and_it_rises_again_by_a_tenth_every_ten_seconds(world):

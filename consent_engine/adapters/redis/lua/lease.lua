@@ -197,7 +197,7 @@ for _, set in ipairs(sets) do
     if #set.scores > 0 then call("ZADD", set.key, unpack(set.scores)) end
     if #set.gone > 0 then call("ZREM", set.key, unpack(set.gone)) end
 end
-if bucket then
+if bucket and ARGV[2] ~= "0" then -- who asks for nothing only looks
     local taken = #leased - NONE
     next_at = next_at + taken * space
     if set == 0 and changed == 0 then
