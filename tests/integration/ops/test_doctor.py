@@ -586,6 +586,21 @@ def test_each_trouble_is_found_and_named_and_says_what_to_type(world, trouble, m
     assert (rule.level, rule.do) in {(each.level, each.do) for each in found}
 
 
+WARNS = {"unlogged", "unlifted", "unarchived", "far", "member", "idle"}
+ENDANGERS = {
+    "gone", "unreadable", "history", "endless", "stalled", "undecided", "unrefused", "undue", "unread", "unheard",
+    "dangling", "misnamed", "excess", "dropped", "rewritten", "unsealed", "unlisted", "misfiled", "resold", "log",
+    "callless", "ungated", "unended", "untaken", "shared", "doubled", "revoked",
+}  # fmt: skip
+
+
+def test_no_damage_that_was_ever_named_goes_unnamed():
+    """However the looks are made: a name here may be added, and none taken away."""
+    named = {Level.WARN: WARNS, Level.BAD: ENDANGERS}
+    assert {level: {name for name, rule in RULES.items() if rule.level is level} for level in named} == named
+    assert all(rule.what and rule.do for rule in RULES.values())
+
+
 def test_every_trouble_has_a_case():
     of_the_log = {"unlogged", "unlifted", *(damage.value for damage in Damage)}
     assert set(BROKEN) | of_the_log == set(RULES), "what needs a log: tests/archive"
