@@ -260,7 +260,7 @@ class Walk:
         dues = self._dues(Owner.ORDER, orders)
         return [
             FoundOrder(
-                owner=Owner.ORDER, record=order, now=now, dues=dues[name],
+                record=order, now=now, dues=dues[name],
                 line=lines.get(order.line), call=calls.get(order.doc.call_id),
                 other=name in others and (
                     others[name] in there or any(each.id != name for each in twice.get(request_key(name), ()))
@@ -281,7 +281,7 @@ class Walk:
         dues = self._dues(Owner.LINE, lines)
         return [
             FoundLine(
-                owner=Owner.LINE, record=line, now=now, dues=dues[name], unread=unread[name],
+                record=line, now=now, dues=dues[name], unread=unread[name],
                 orders={each.order: orders[each.order] for each in line.entries if each.order in orders},
                 lost=[each.order for each in line.entries if each.order in lost],
             )
@@ -299,7 +299,7 @@ class Walk:
         dues = self._dues(Owner.CALL, found.of(Call))
         return [
             FoundCall(
-                owner=Owner.CALL, record=call, now=found.now, dues=dues[name],
+                record=call, now=found.now, dues=dues[name],
                 other=name in others and any(
                     each.id != name and not {*each.recording_keys}.isdisjoint(call.recording_keys) for each in there
                 ),
@@ -310,10 +310,7 @@ class Walk:
     def _endings(self, ids: Sequence[str]) -> Sequence[Found]:
         found = self.store.records.look({Ending: ids})
         dues = self._dues(Owner.ENDING, found.of(Ending))
-        return [
-            FoundEnding(owner=Owner.ENDING, record=each, now=found.now, dues=dues[name])
-            for name, each in found.of(Ending).items()
-        ]
+        return [FoundEnding(record=each, now=found.now, dues=dues[name]) for name, each in found.of(Ending).items()]
 
     def _dues(self, owner: Owner, records: Mapping[str, Recorded | Line]) -> Mapping[str, Mapping[str, float | None]]:
         """Return when the effects of these records are due."""

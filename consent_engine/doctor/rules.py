@@ -22,7 +22,7 @@ from consent_engine.domain.line.line import Entry, Line
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
-from consent_engine.ports import Change, Owner
+from consent_engine.ports import Change
 
 GRACE_MS = 3_600_000
 """How late a worker may be before an operator must see to it."""
@@ -31,7 +31,6 @@ GRACE_MS = 3_600_000
 class Found(Struct, frozen=True):
     """A record as it was read. dues: of each pending effect, when it is due; None: it is in no due-set"""
 
-    owner: Owner
     record: Order | Line | Call | Ending
     now: Millis
     dues: Mapping[str, float | None]
