@@ -39,11 +39,13 @@ class Ways:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._few: dict[Head, list[BaseRoute]] = {
-            head: [route for route in router.routes if _may_begin(route, head)]
-            for head in {_head_of(route.path) for route in router.routes if isinstance(route, Route)}
-            if not any("{" in segment for segment in head)
-        }
+        heads = {_head_of(route.path) for route in router.routes if isinstance(route, Route)}
+        self._few: dict[Head, list[BaseRoute]] = {head: [] for head in heads if not any("{" in each for each in head)}
+        for route in router.routes:
+            own = _head_of(route.path) if isinstance(route, Route) else None
+            for head in [own] if own in self._few else self._few:  # the most are found without a look at all heads
+                if _may_begin(route, head):
+                    self._few[head].append(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request. Raises what the operation raises, and HTTPException if there is no route."""
