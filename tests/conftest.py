@@ -1,11 +1,12 @@
 """Parts that all tests share: a hand-driven clock, an engine over the real store, and the rule for skipped tests."""
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -110,6 +111,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     there = tiers.tiers_in(collection_path.relative_to(config.rootpath).as_posix())
     return True if there and there.isdisjoint(tiers.asked(config.option.markexpr)) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage only afterwards, and never in what was collected: it stays to the end, and is most of all."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)  # mutations are tried without xdist
