@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from consent_engine.domain.grammar import words as w
-from consent_engine.domain.grammar.doubt import doubts, kind_of, kinds_of
+from consent_engine.domain.grammar.doubt import doubts, kind_of, kinds_of, wavers
 from consent_engine.domain.grammar.meaning import Keyword, Read, Reason, counted, doubt_of, of_a_fragment
 from consent_engine.domain.grammar.patterns import (
     HELD,
@@ -188,6 +188,33 @@ def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = (), 
     short = whole if len(whole.text) <= SHORT else Folded(once(whole.text), whole.asks, sound=False)
     found = _short(short, words, yes) if len(short.text) <= SHORT else None
     return found or _held(whole, sent) or _found(Keyword.UNKNOWN)
+
+
+def takes_back(text: str, *, sent: tuple[str, ...] = ()) -> bool:
+    """Whether words that are unclear to an open question may take back the yes that it has had: they hesitate, or are a
+    yes, a no or a doubt that is asked, or trails off. Courtesies and all other words are none. sent: as in `read`
+
+    >>> [takes_back(text) for text in ("等一下", "不要？", "no?", "是…", "是吗", "谢谢", "嗯。", "好的", "多少钱？")]
+    [True, True, True, True, True, False, False, False, False]
+    """
+    whole = fold(text)
+    said = whole.text
+    if _nobody_wrote(said):
+        return False
+    for own_text in sent:
+        said = _unquoted(said, fold(own_text).text)
+    if wavers(said):
+        return True
+    stem = _ASKING.sub("", _within(said))
+    # With 吧 for what asks, 不收费 is still a guess at the price, and 不要 a no.
+    asked = stem if stem.isascii() else f"{stem}吧"
+    shakes = not set(said).isdisjoint(w.NEGATIVE_SIGNS)
+    weak = whole.asks or not whole.sound or hesitates(said) or shakes or stem != _within(said)
+    return (weak and _coded(_within(stem))[0] in _YES) or read(asked).keyword in _TAKING_BACK
+
+
+_ASKING = re.compile("[吗么嘛呢吧](?:[ 吗么嘛呢吧])*$")
+_TAKING_BACK = frozenset({Keyword.NO, Keyword.STOP, Keyword.HOLD})
 
 
 def _found(keyword: Keyword, code: str = "", reason: Reason | None = None, *, marketing_free: bool = False) -> Read:

@@ -256,6 +256,30 @@ _LATIN_WORDS = re.compile(
     "|(?:b[uúùū]|no) ?[办要需用同]|[不没] ?(?:yao|ban|tong|xu|ok)(?![a-z]{5})"
 )
 
+# -- after a yes: words that hesitate ---------------------------------------------------------------------------------
+
+_OVER_IT = any_of("想 想想 看 看看 议 定 决定 斟酌 研究")
+WAVERING = re.compile(
+    "|".join(
+        (
+            "(?<![不别用])等一?(?:下|等|会|阵|我)|稍[等后候]|慢[着点]|且慢|停一?停|缓一?缓|缓办|先等",
+            "(?<!不用)(?<!不必)(?<!无需)(?<!不需要)考虑(?!好了|清楚了|过|周到)",
+            f"(?:再|先|还要?|得|需要?|要|我){_OVER_IT}(?:[一下再吧清]|$)",
+            "想[一]?想|想一下|没想好|没有?决定|没定|决定不了|[再先]说(?![一两]?[遍次下明清])|看情况|商量",
+            "改[天日]|回头|过[几两些][天日]|下[次回]|[晚迟](?:点|些)|(?:明天|以后|到时候?)再",
+            "(?<!不)犹豫|纠结|拿不准|吃不准|说不[准定]|没准|不(?:太)?确定|不一定|唔知|不急|别急",
+            "^不知道[啊呢]?$|^我不知道$|^(?:是不是|是否|要不|不然|同意?不同意)[呢啊]?$|还是(?:再|先|等|别|不)",
+            (
+                "(?<![a-z])(?:wait|hold (?:on|it|off)|hang on|not (?:yet|now|right now|sure|so fast|today)|later|maybe"
+                "|reconsider|think about|perhaps|unsure|undecided|second thoughts?|let me (?:think|check|ask)"
+                "|(?:one|a|just a) (?:sec|second|moment|minute)|postpone|delay|(?:don'?t|do not) know|depends)(?![a-z])"
+            ),
+        )
+    )
+)
+"""Words that hesitate. While a question is open they are unclear, and ask for nothing; said of a yes they may take it
+back. Looked for anywhere in a short text."""
+
 # -- the rule ---------------------------------------------------------------------------------------------------------
 
 _CLAUSES = re.compile("[,.。!;~…:、]+")
@@ -263,7 +287,7 @@ _JOINED = re.compile(r"[ \-_*·/]+")
 _MARKS = re.compile(r"[^\w '\-]+")
 _PARTS = re.compile(rf"[,.。!;~…:、/|\s{NEGATIVE_SIGNS}{SIGNS}]+")
 _COURTESIES = frozenset({*GREETINGS, *THANKS, ""})
-_YES, _BOTH = frozenset(YES), frozenset((*YES, *NO, *THANKS, "or", "and", "but", "或", ""))
+_YES, _NO_WORDS, _BOTH = frozenset(YES), frozenset(NO), frozenset((*YES, *NO, *THANKS, "or", "and", "but", "或", ""))
 
 
 def doubts(text: str, *, asks: bool) -> bool:
@@ -286,6 +310,17 @@ def doubts(text: str, *, asks: bool) -> bool:
     shakes = not set(text).isdisjoint(NEGATIVE_SIGNS)
     return shakes or any(
         pattern.search(_HARMLESS.sub("\n", each)) for pattern, each in ((_CHINESE, bare), (_LATIN_WORDS, spaced))
+    )
+
+
+def wavers(text: str) -> bool:
+    """Return whether a folded text hesitates, or has a no beside a yes.
+
+    >>> [wavers(text) for text in ("再考虑一下", "wait", "是，不", "好的谢谢", "什么时候生效")]
+    [True, True, True, False, False]
+    """
+    return (_is_short(text) and WAVERING.search(text) is not None) or (
+        _is_both(text) and not _NO_WORDS.isdisjoint(_PARTS.split(text))
     )
 
 

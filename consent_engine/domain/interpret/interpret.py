@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from consent_engine.domain.decide.decision import Drop, Put, parking
 from consent_engine.domain.decide.on_reply import to_be_held
 from consent_engine.domain.effects import WAKE_ASIDE, WAKE_UNDECIDED, Millis, Pending
-from consent_engine.domain.grammar import Keyword, Read, Reason, counted, doubt_of, usable_code
+from consent_engine.domain.grammar import Keyword, Read, Reason, counted, doubt_of, takes_back, usable_code
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.inbox import (
     UnreadClearance,
@@ -84,6 +84,8 @@ def _replied_by(
     said = body.meaning()
     if said.is_doubtful and not _questions(line, orders, message, body):
         said = replace(said, keyword=Keyword.UNKNOWN, reason=None)
+    if said.keyword is Keyword.UNKNOWN and not said.code and _wavers(line, orders, message, body):
+        said = doubt_of(said)
     meant = _reply(line, orders, message, body, said)
     if said.keyword is Keyword.NO and any(_may_take_back(orders[order], fact) for order, fact in meant.facts):
         said = doubt_of(said)
@@ -102,13 +104,22 @@ def _replied_by(
     return meant
 
 
+def _wavers(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> bool:
+    """Whether unclear words may take back the yes of an order whose service is not on yet."""
+    meant = [orders[entry.order] for entry in _questions(line, orders, message, body)]
+    return any(map(_has_its_yes, meant)) and takes_back(body.text, sent=tuple(order.text for order in meant))
+
+
+def _has_its_yes(order: Order) -> bool:
+    return order.state is State.CONFIRMED or early_yes(order) is not None
+
+
 def _may_take_back(order: Order, fact: Fact) -> bool:
     """Whether a no may mean an order that has its yes, and names none for sure. Where the yes is still to come, it is
     enough to ask which one is meant.
     """
-    said_yes = order.state is State.CONFIRMED or early_yes(order) is not None
     sure = not isinstance(fact, Replied) or (fact.keyword is Keyword.NO and fact.rule is not Rule.AMBIGUOUS)
-    return said_yes and not sure
+    return _has_its_yes(order) and not sure
 
 
 def _in_cadence(fact: Fact, cadence: ReplyCadence) -> Fact:

@@ -366,3 +366,26 @@ def test_words_that_take_a_yes_back_bar_its_order(world, text):
     order = asked(world)
     with_its_yes(world, order)
     assert bars(world, order, text)
+
+
+@pytest.mark.parametrize("text", ["不要？", "no?", "等一下", "再考虑一下", "wait", "是？", "是…"])
+def test_unclear_words_that_may_take_a_yes_back_bar_its_order(world, text):
+    order = asked(world)
+    with_its_yes(world, order)
+    assert bars(world, order, text)
+    assert yes(world, order) == ("confirmed", []), "another yes releases nothing that a person holds"
+    assert decide(world, refusal=True).decided == 1
+    world.run()
+    assert world.state(order) == "cancelled"
+
+
+@pytest.mark.parametrize("text", ["嗯", "谢谢", "好的", "什么时候生效", "快递到了", "是是"])
+def test_courtesies_and_other_words_after_a_yes_bar_nothing(world, text):
+    order = asked(world)
+    with_its_yes(world, order)
+    assert not bars(world, order, text)
+
+
+def test_words_that_hesitate_are_unclear_while_nothing_has_its_yes(world):
+    order = doubted(world, "等一下")
+    assert (world.state(order), world.engine.held()[0]) == ("awaiting_reply", [])
