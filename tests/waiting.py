@@ -1,12 +1,13 @@
 """Waiting for what must happen. The bound is a guard against a test that hangs, and no part of what any test shows."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-HANGS_S = 600
+HANGS_S = int(os.environ.get("TESTS_HANGS_S", "600"))
 """Seconds after which a program will not end: far more than a starved machine needs for any one of them."""
 PAUSE_S = 0.05
 T = TypeVar("T")

@@ -27,6 +27,8 @@ READY = (
 OURS = ("consent_engine", "tests", "workers")
 NOT_OF_A_RUN = ("PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
 TOO_LONG = -1
+HANGS = {"TESTS_HANGS_S": "120"}
+"""What hangs because it is broken on purpose fails within the time of its run."""
 
 
 class Asked(msgspec.Struct):
@@ -51,7 +53,7 @@ class Nest:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OF_A_RUN)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.mutations.nest"],
-            cwd=checkout, env=environ | {"PYTHONPATH": str(checkout), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            cwd=checkout, env=environ | {"PYTHONPATH": str(checkout), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **HANGS},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 

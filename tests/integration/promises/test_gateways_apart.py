@@ -116,8 +116,8 @@ def test_a_notification_begins_with_its_commit_where_its_own_gateway_has_a_place
     assert hanging(apart, story) == "activated"
 
 
-def slices(world, seconds=1):
-    """Let so many seconds pass in which slices are performed all the time, and each second is reported."""
+def slices(world, seconds=1, *, told=True):
+    """Let so many seconds pass in which slices are performed all the time. told: each second is reported"""
 
     async def some():
         for _ in range(seconds):
@@ -125,7 +125,8 @@ def slices(world, seconds=1):
             await asyncio.sleep(0.001)  # what waited for this second begins
             for _ in range(5):
                 await world.engine.performer.perform(Lane.SMS, 5)
-            world.engine.performer.measures.report(world.engine.registry)
+            if told:
+                world.engine.performer.measures.report(world.engine.registry)
 
     world.runner.run(some())
 
@@ -207,8 +208,9 @@ def test_too_many_as_the_answer_of_one_that_was_away_halves_its_rate_once_it_is_
     slices(apart, 1 + AWAY_AFTER_MS // 1000 * 2)
     crowd(apart, 9, "1380014")
     mobile.answers = [Throttled("gateway:429")]
-    slices(apart, 8)
+    slices(apart, 12, told=False)  # another try begins before it is known to be back
     assert not mobile.answers
+    slices(apart, 2)
     assert apart.engine.lanes.rates([route]) == {route: 50}
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.order.facts import Barred
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall
@@ -57,6 +58,14 @@ def test_a_refusal_of_one_plan_bars_its_activation_before_anybody_reads_it(world
     assert (world.bss.asked, world.engine.show(order.id).effects[ACTIVATE].attempts) == ([], 0)
     world.run()
     assert (world.state(order), world.bss.asked) == ("cancelled", [])
+
+
+def test_a_refusal_of_one_plan_takes_its_activation_back_though_no_message_of_it_is_known(world):
+    order = confirmed(world)
+    key = world.cell.line(world.engine.line(NUMBER).id)
+    world.client.hset(key, f"r:{name_of(Kind.REFUSED, 'mobile', PLAN)}", '[1,"voice","m"]')
+    world.run(Lane.ACTIVATION)
+    assert (world.bss.asked, world.state(order)) == ([], "cancelled")
 
 
 def test_a_refusal_of_another_plan_bars_no_activation(world):

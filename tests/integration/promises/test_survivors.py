@@ -77,7 +77,8 @@ def test_a_timer_that_finds_an_unread_message_waits_for_it_and_stops_nothing(wor
     world.say("是")
     world.clock.forward(1)
     world.run(Lane.TIMER)
-    assert world.state(order) == "awaiting_reply"
+    still = world.engine.show(order.id)
+    assert (still.state, [each.attempts for each in still.effects.values()]) == ("awaiting_reply", [0]), "given back"
     world.run()
     assert world.state(order) == "notified"
 

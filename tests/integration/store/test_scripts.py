@@ -117,8 +117,9 @@ def test_a_commit_without_an_event_raises_the_version_too(world, store, order):
 
 def test_only_what_is_called_a_new_order_is_created(world, store, order):
     world.client.delete(world.cell.order(order.id))
-    change = Change.of(order, {"e1": "[]"}, (Put(WAKE_TOO_LATE, 9),))
-    assert one(store, Commit("op", (change,))) is CommitResult.STALE
+    put = (Put(WAKE_TOO_LATE, 9),)
+    for change in (Change.of(order, {"e1": "[]"}, put), Change(Owner.ORDER, order.id, put=put)):
+        assert one(store, Commit("op", (change,))) is CommitResult.STALE
     assert store.records.prove([order.id]) == [False]
     assert record(world, order) == {}
 
