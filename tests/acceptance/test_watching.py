@@ -8,7 +8,7 @@ import threading
 import urllib.parse
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.policy import default
@@ -34,7 +34,6 @@ FASTER = 30
 """Every duration of the rules is divided by this, and the scrape interval of 15 s becomes half a second."""
 LONGEST_FOR = 8
 SECONDS = {"s": 1, "m": 60, "h": 3600}
-WAIT = 120
 
 
 def shorter(text, longest_for=LONGEST_FOR):
@@ -153,9 +152,17 @@ def prometheus(
 
 def test_every_query_of_the_dashboard_returns_data_of_a_running_engine(tmp_path):
     needs.program("prometheus", "prometheus")
-    metrics = free_port()
-    of_all = [f"127.0.0.1:{metrics + n}" for n in range(4)]  # those of the workers are behind that of the API
-    with house(tmp_path, CONSENT_METRICS_ADDR=of_all[0]) as made, prometheus(tmp_path, of_all, {}) as watching:
+    of_api = f"127.0.0.1:{free_port()}"
+    with ExitStack() as stack:
+        made = stack.enter_context(house(tmp_path, CONSENT_METRICS_ADDR=of_api))
+
+        def of_workers():
+            """The addresses that they took behind that of the API; None before both have."""
+            ports = re.findall(r"metrics at 127.0.0.1 port (\d+)", made.log)
+            return [f"127.0.0.1:{port}" for port in ports] if len(ports) == 2 else None
+
+        of_all = [of_api, *until("both workers serve theirs", of_workers)]
+        watching = stack.enter_context(prometheus(tmp_path, of_all, {}))
         until("it is scraped", lambda: watching.ask("consent_store_up"))
         for number in range(5):
             order = made.place(8_100 + number)[1]["id"]

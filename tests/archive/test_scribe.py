@@ -7,10 +7,8 @@ from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from tests.archive.house import LogThrough
 from tests.conftest import OTHER
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 from workers.ticking import Scribe, is_due
-
-WAIT_S = 60
 
 
 def test_what_could_not_be_sealed_is_sealed_once_it_can_be(small, caplog):
@@ -30,9 +28,9 @@ def test_what_could_not_be_sealed_is_sealed_once_it_can_be(small, caplog):
 
     scribe = Scribe(lambda: replace(small.engine.store, log=LogThrough(there, comes)), "w", tick_s=0.01)
     scribe.start()
-    assert done.wait(WAIT_S)
+    assert done.wait(HANGS_S)
     scribe.stop()
-    scribe.join(WAIT_S)
+    scribe.join(HANGS_S)
     assert not scribe.is_alive()
     assert there.size() == len(tried[0])
     assert small.client.llen(small.cell.journal) == 0
@@ -57,9 +55,9 @@ def test_a_store_that_cannot_be_had_at_first_is_asked_for_again(small, caplog):
 
     scribe = Scribe(make, "w", tick_s=0.01)
     scribe.start()
-    assert done.wait(WAIT_S)
+    assert done.wait(HANGS_S)
     scribe.stop()
-    scribe.join(WAIT_S)
+    scribe.join(HANGS_S)
     assert len(asked) == 2
     assert small.client.llen(small.cell.journal) == 0
     assert "the store cannot be reached" in caplog.text
@@ -113,7 +111,7 @@ def test_trouble_is_not_over_because_another_process_reads_the_journal_in_vain(s
     seen = journal.looks
     until("it looked again", lambda: journal.looks > seen + 4)
     scribe.stop()
-    scribe.join(WAIT_S)
+    scribe.join(HANGS_S)
     told = [record.message for record in caplog.records if record.name == "workers.ticking"]
     assert len(told) == 1, told
     assert small.client.llen(small.cell.journal) > 0
@@ -142,4 +140,4 @@ def test_trouble_is_over_once_another_process_has_brought_all_that_waited(small,
     until("another process has its turn", another_brings)
     until("it is over", lambda: "the journal waits: over" in caplog.text)
     scribe.stop()
-    scribe.join(WAIT_S)
+    scribe.join(HANGS_S)

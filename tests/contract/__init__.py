@@ -197,7 +197,7 @@ ODD: dict[str, Behaviour] = {
     "is slow behind a proxy": answers(504, ECHO),
 }
 """Far sides whose answer is whole, and says neither that the request was taken nor that it was not."""
-PATIENT = 5.0
+PATIENT = 60.0
 BRIEF = 0.3
 """Seconds a call may take; the brief value is for far sides that hang."""
 HANG = ("never answers", "stops amid the body", "has a broken second chunk", "has a header without end")

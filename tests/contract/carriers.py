@@ -90,10 +90,10 @@ class XmlOrders(Services):
 
 @dataclass
 class JsonTasks(Services):
-    """A BSS that accepts everything, and says by a task what came of it. Each task runs until it was asked for once."""
+    """A BSS that accepts everything, and says by a task what came of it. The first runs until it was asked for once."""
 
     tasks: dict[str, dict[str, str]] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
+    was_asked: bool = False
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answered:
         """Answer one request."""
@@ -101,8 +101,8 @@ class JsonTasks(Services):
             self.wrong.append("the signature")
         *_, kind, key = target.removesuffix("/end").split("/")
         if kind == "tasks":
-            state = self.tasks[key] if key in self.asked else {"state": "RUNNING"}
-            self.asked.add(key)
+            state = self.tasks[key] if self.was_asked else {"state": "RUNNING"}
+            self.was_asked = True
             return 200, json.dumps(state)
         if method == "GET":
             known = self.on.get(key)

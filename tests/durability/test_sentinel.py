@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from time import monotonic
 
 import pytest
@@ -110,12 +111,15 @@ def test_a_proof_by_a_replica_takes_moments_not_the_second_it_reports_in(trio):
     """A webhook waits for the proof: some gateways give up after 700 ms."""
     with world(trio, wanted=1) as made:
         made.place()  # a replica that has just come back proves nothing until its file is written anew
-        began = monotonic()
-        for n in range(6):
-            assert made.say("嗯", message_id=f"mo-{n}")
-        took = monotonic() - began
-    assert took < 3, "about a second each when a replica is asked too early"
-    print(f"{took / 6 * 1000:.0f} ms each")  # noqa: T201 - the figure is the purpose
+        messages = count()
+
+        def six():
+            began = monotonic()
+            assert all(made.say("嗯", message_id=f"mo-{next(messages)}") for _ in range(6))
+            return monotonic() - began
+
+        # About a second each, every time, when a replica is asked too early; anew, where this machine was held up.
+        until("six are proven in moments", lambda: six() < 3)
 
 
 def cut_off(trio):

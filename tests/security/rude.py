@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-WAIT = 10
+from tests.waiting import HANGS_S
 
 
 class Rude(BaseHTTPRequestHandler):
@@ -71,5 +71,5 @@ def rude(port: int) -> Iterator[list[dict[str, Any]]]:
     finally:
         kind.last.set()
         served.shutdown()
-        thread.join(WAIT)
+        thread.join(HANGS_S)
         served.server_close()

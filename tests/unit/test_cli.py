@@ -28,8 +28,6 @@ from tests.plans import in_fields
 from tests.plans import sample as tariffs
 from tests.waiting import HANGS_S
 
-WAIT = 60
-
 
 def consent(*arguments, **more):
     command = [sys.executable, "-m", "consent_engine", *arguments]
@@ -97,7 +95,7 @@ def test_a_reader_that_has_seen_enough_gets_no_complaint():
             reading.stdin.write("是\n".encode() * 200_000)
             reading.stdin.close()
         assert reading.stderr.read() == b""
-        assert reading.wait(WAIT) == 1
+        assert reading.wait(HANGS_S) == 1
 
 
 COMMANDS = [
@@ -340,7 +338,7 @@ def test_more_output_than_fits_is_one_line():
     with subprocess.Popen(
         ["/bin/sh", "-c", f'"{sys.executable}" -m consent_engine read > /dev/full'], stdin=-1, stderr=-1
     ) as reading:
-        _, said = reading.communicate("是\n".encode() * 20_000, WAIT)
+        _, said = reading.communicate("是\n".encode() * 20_000, HANGS_S)
     assert reading.returncode == 1
     assert said == b"consent: the output cannot be written: No space left on device\n"
 
@@ -372,7 +370,7 @@ def test_with_no_input_there_is_nothing_to_read():
     ran = subprocess.run(
         ["/bin/sh", "-c", f'"{sys.executable}" -m consent_engine read <&-'],
         capture_output=True,
-        timeout=WAIT,
+        timeout=HANGS_S,
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
@@ -414,8 +412,8 @@ def test_a_wait_is_announced_when_it_is_long_and_not_when_it_is_short():
 
     with redirect_stderr(heard := Heard()):
         with tables.announced("waiting", 0.01):
-            assert said.wait(WAIT)
-        with tables.announced("never said", WAIT):
+            assert said.wait(HANGS_S)
+        with tables.announced("never said", HANGS_S):
             pass
     assert heard.getvalue() == "waiting\n"
 

@@ -35,6 +35,7 @@ from consent_engine.simulator.outside import BssDesk, GatewayDesk, Outside
 from consent_engine.simulator.scripts import SILENCE, Answer, Before, BssHop, Desk, Hop, Script, Turn, When
 from consent_engine.simulator.subscribers import SCRIPTS, Case, Handsets, OrderRun, crowd
 from consent_engine.simulator.wire import Answers, Reply, Tasks
+from tests.waiting import HANGS_S
 
 PLANS = {"mobile": ["m1", "m2"], "telecom": ["t1", "t2"], "unicom": ["u1", "u2"]}
 NAMES = {script.name for script in SCRIPTS}
@@ -414,7 +415,7 @@ def test_a_handset_answers_signed_and_in_order_and_a_person_can_write_from_it():
             async with session.get(outside.url + "/ledger") as response:
                 assert (await response.json())["said"][0]["stored"] is True
         await post("/sms", SMS, SMS["ref"])
-        await asyncio.wait_for(both.wait(), 30)
+        await asyncio.wait_for(both.wait(), HANGS_S)
 
     async def engine() -> Ledger:
         app = web.Application()
@@ -747,7 +748,7 @@ def test_the_next_is_called_as_fast_as_the_engine_asks():
 
 async def _until(called, count):
     """Wait until so many were called, and check that no more were."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         while len(called) < count:
             await asyncio.sleep(0)
     await asyncio.sleep(0)

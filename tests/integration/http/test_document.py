@@ -19,7 +19,6 @@ from tests.integration.http.routes import ROUTES
 from tests.plans import PLAN
 from tests.waiting import HANGS_S
 
-WAIT = 120
 GENERATOR = ("openapi-python-client==0.29.1", "ruamel.yaml==0.19.1", "shellingham==1.5.4")
 """The generator: our code does not import it, and its other requirements are installed already."""
 VERSIONS = {("GET", "/tariffs/{code}.json"), ("GET", "/tariffs/{code}/{version}.json")}

@@ -37,7 +37,6 @@ from tests.certificates import Shown
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, order, reply, server
 from tests.waiting import HANGS_S, until
 
-WAIT = 60
 ROOT = Path(__file__).parents[3]
 LABELS = {
     "class",
@@ -69,7 +68,7 @@ LABELS = {
 
 @pytest.fixture
 def door(running):
-    made = Door(*running, bounds=Bounds(metrics_s=0, metrics_wait_s=WAIT))
+    made = Door(*running, bounds=Bounds(metrics_s=0, metrics_wait_s=HANGS_S))
     yield made
     made.close()
 
@@ -323,11 +322,11 @@ def both(door, engines):
     thread.start()
     try:
         # Answered only once the lifespan has begun.
-        assert httpx.get(f"http://127.0.0.1:{ours.getsockname()[1]}/healthz", timeout=WAIT).status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{ours.getsockname()[1]}/healthz", timeout=HANGS_S).status_code == 200
         yield theirs.getsockname()[1], f"http://127.0.0.1:{ours.getsockname()[1]}"
     finally:
         serving.should_exit = True
-        thread.join(WAIT)
+        thread.join(HANGS_S)
         ours.close()
         theirs.close()
         assert not thread.is_alive()
@@ -369,7 +368,7 @@ def test_an_archive_that_hangs_is_told_as_one_that_is_away_and_the_store_as_it_i
 @pytest.mark.parametrize("said", [b"", b"\r\n\r\n", b"\xff" * 20_000, b"GET /metrics HTTP/1.1\r\n"])
 def test_what_is_no_request_is_dropped_there_and_the_next_is_served(door, said, monkeypatch):
     with both(door, door.installation.engine) as (port, _):
-        with monkeypatch.context() as hasty, socket.create_connection(("127.0.0.1", port), WAIT) as line:
+        with monkeypatch.context() as hasty, socket.create_connection(("127.0.0.1", port), HANGS_S) as line:
             hasty.setattr("consent_engine.api.routes.health.ASK_S", 0.1)
             line.sendall(said)
             try:
@@ -383,7 +382,7 @@ def test_what_is_no_request_is_dropped_there_and_the_next_is_served(door, said, 
 
 def test_without_the_store_they_say_so(door):
     with both(door, door.nowhere()) as (port, _):
-        found = samples(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=WAIT).text)
+        found = samples(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=HANGS_S).text)
     assert found["consent_store_up",] == 0
     assert not [key for key in found if key[0].startswith("consent_lane")]
 

@@ -23,7 +23,6 @@ from tests.integration.http.process import api_command
 from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).parents[3]
-WAIT = 30
 
 
 @contextmanager
@@ -55,11 +54,11 @@ def nginx(folder, addresses):
     try:
         until("nginx listens", lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None)
         trusted = ssl.create_default_context(cafile=certificate)
-        with httpx.Client(base_url=f"https://localhost:{port}", verify=trusted, timeout=WAIT) as client:
+        with httpx.Client(base_url=f"https://localhost:{port}", verify=trusted, timeout=HANGS_S) as client:
             yield client
     finally:
         process.terminate()
-        process.wait(WAIT)
+        process.wait(HANGS_S)
 
 
 @pytest.fixture

@@ -37,9 +37,6 @@ from tests.integration.http.process import api_command
 from tests.integration.http.routes import ROUTES
 from tests.waiting import HANGS_S
 
-WAIT = 60
-
-
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 
@@ -58,14 +55,14 @@ class Bench:
     def run(self, engine, items):
         self.threads.add(threading.current_thread())
         self.batches.append(list(items))
-        assert self.go.wait(WAIT)
+        assert self.go.wait(HANGS_S)
         return self.work(items)
 
     def put(self, *items):
         """Put the first item, then, once it is under way, the others; return a result or an error for each."""
 
         async def all_of_them():
-            async with asyncio.timeout(WAIT):
+            async with asyncio.timeout(HANGS_S):
                 first = asyncio.ensure_future(self.batcher.put(items[0]))
                 while not self.batches:
                     await asyncio.sleep(0)
@@ -160,7 +157,7 @@ def test_of_many_that_ask_a_store_that_does_not_answer_each_thread_asks_once():
 
     def silent(_):
         asked.append(1)
-        assert go.wait(WAIT)
+        assert go.wait(HANGS_S)
         raise StoreUnavailable("no answer", silent=True)
 
     async def ask():
@@ -183,7 +180,7 @@ def test_who_left_is_left_out():
     bench = Bench()
 
     async def leave():
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(HANGS_S):
             stays = [asyncio.ensure_future(bench.batcher.put(n)) for n in (1, 2, 3)]
             while not bench.batches:
                 await asyncio.sleep(0)
@@ -207,7 +204,7 @@ def test_every_thread_has_an_engine_of_its_own():
         return made[-1]
 
     def meet(engine):
-        gate.wait(WAIT)
+        gate.wait(HANGS_S)
         return engine
 
     async def ask():
@@ -223,7 +220,7 @@ def test_a_crew_turns_away_what_is_too_much():
     go = threading.Event()
 
     async def ask():
-        asked = [asyncio.ensure_future(pool.ask(lambda _: go.wait(WAIT))) for _ in range(5)]
+        asked = [asyncio.ensure_future(pool.ask(lambda _: go.wait(HANGS_S))) for _ in range(5)]
         await asyncio.sleep(0)
         go.set()
         return await asyncio.gather(*asked, return_exceptions=True)
@@ -543,7 +540,7 @@ def test_a_request_on_its_way_when_an_api_ends_is_answered_and_is_the_last_of_it
         return first, last
 
     async def bounded():
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(HANGS_S):
             return await asked_twice()
 
     first, last = asyncio.run(bounded())
@@ -657,7 +654,7 @@ def test_it_serves_and_ends_when_told_to(door, served):
 
 def test_a_body_longer_than_it_was_said_to_be_is_cut_there(door, served):
     url, _ = served
-    line = http.client.HTTPConnection(url.host, url.port, timeout=WAIT)
+    line = http.client.HTTPConnection(url.host, url.port, timeout=HANGS_S)
     line.putrequest("POST", "/v1/orders")
     headers = {
         "Authorization": f"Bearer {door.keys[Role.AGENT]}",

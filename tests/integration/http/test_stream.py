@@ -18,9 +18,8 @@ from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import NUMBER, Door, is_problem, live, order, reply
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
-WAIT = 60
 SOONER_S = 15
 """Less than the server gives what holds up its end: 20 s."""
 
@@ -64,7 +63,7 @@ class Reader:
 def reading(url, door, order_id, role=Role.AGENT, **headers):
     headers = {"Authorization": f"Bearer {door.keys[role]}", **headers}
     with (
-        httpx.Client(timeout=WAIT) as client,
+        httpx.Client(timeout=HANGS_S) as client,
         client.stream("GET", f"{url}/v1/orders/{order_id}/stream", headers=headers) as answer,
     ):
         assert answer.status_code == 200, answer.read()
@@ -146,7 +145,7 @@ def test_a_reader_hears_that_the_line_is_alive(door):
 
 def test_a_revoked_key_ends_its_stream_and_no_other(door):
     assert USUAL.key_check_s + USUAL.known_s <= 5
-    door.bounded(key_check_s=0.02, heartbeat_s=2 * WAIT, known_s=0)
+    door.bounded(key_check_s=0.02, heartbeat_s=2 * HANGS_S, known_s=0)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as his, reading(url, door, placed, Role.OPS) as hers:
         assert his.next()[1] == hers.next()[1] == "message"
@@ -274,7 +273,7 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door):
 
 
 def test_an_order_that_is_gone_ends_its_stream(door):
-    door.bounded(heartbeat_s=2 * WAIT)
+    door.bounded(heartbeat_s=2 * HANGS_S)
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         reader.next()

@@ -10,9 +10,10 @@ from consent_engine.adapters.tariff_pages import MOST_BYTES, HttpTariffPages, is
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.ports.outside import Missed, TariffPage
 from tests.integration.web_hall import HTML, web_hall
+from tests.waiting import HANGS_S
 
-WHOLE_S, NEVER_ENDS_S = 20, 0.4
-"""How long a look may take: where a test is not about it, longer than any busy machine takes."""
+NEVER_ENDS_S = 0.4
+"""How long a look may take at a page that does not end."""
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def hall():
         yield serving
 
 
-def fetch(hall, path="/p", host="", reachable=lambda _: True, hosts=(), whole_s=WHOLE_S):
+def fetch(hall, path="/p", host="", reachable=lambda _: True, hosts=(), whole_s=HANGS_S):
     host = host or hall.host
     addresses = Addresses(hosts=dict.fromkeys((hall.host, host, *hosts), "http"))
     pages = HttpTariffPages(addresses, reachable, whole_s)

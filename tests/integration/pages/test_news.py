@@ -13,8 +13,8 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.ports import Endpoint
 from tests.integration.api_door import live
+from tests.waiting import HANGS_S
 
-WAIT = 60
 GATEWAY, BSS = Endpoint("gateway", "simulated"), Endpoint("bss", "simulated")
 
 
@@ -25,7 +25,7 @@ def hearing(door, role, path, **headers):
     sent = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", **headers}
     with (
         live(door.app) as url,
-        httpx.Client(timeout=WAIT) as client,
+        httpx.Client(timeout=HANGS_S) as client,
         client.stream("GET", url + path, headers=sent) as answer,
     ):
         assert answer.status_code == 200, answer.read()

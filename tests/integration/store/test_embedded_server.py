@@ -23,13 +23,10 @@ from tests import needs
 from tests.processes import has_ended
 from tests.waiting import HANGS_S
 
-WAIT = 60
-
 OWNER = """
 import signal, sys
 from pathlib import Path
 from consent_engine.adapters.redis.embedded import server as redis_server
-from tests.waiting import HANGS_S
 if "orphan" in sys.argv:  # as on a platform where the server outlives its owner
     redis_server.LAUNCHER = redis_server.LAUNCHER.replace("linux", "none")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and all they start, ignore it
@@ -78,7 +75,7 @@ def ended(pid):
         watched = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
-    return has_ended(watched, WAIT)
+    return has_ended(watched, HANGS_S)
 
 
 def mode(path):
@@ -178,7 +175,7 @@ def test_the_owner_waits_for_those_who_use_its_server(folder, owner):
             process.wait(0.5)
         assert user.pid == pid
         assert Redis.from_url(user.url).ping()
-    assert process.wait(WAIT) == 0
+    assert process.wait(HANGS_S) == 0
     assert ended(pid)
 
 
@@ -201,7 +198,7 @@ def test_processes_that_start_together_share_one_server(folder, owner):
 def test_it_dies_with_its_owner_however_the_owner_dies(folder, owner, how):
     process, pid = owner()
     process.send_signal(how)
-    assert process.wait(WAIT) != 0
+    assert process.wait(HANGS_S) != 0
     assert ended(pid)
     with connect_or_start(folder, "strict") as server:
         assert isinstance(server, EmbeddedServer)
@@ -214,7 +211,7 @@ def test_an_orphan_is_ended_before_another_server_opens_its_files(folder, owner,
     with Redis.from_url(json.loads((folder / "server.json").read_text())["url"]) as redis:
         redis.set("kept", "yes")
     process.kill()
-    process.wait(WAIT)
+    process.wait(HANGS_S)
     os.kill(orphan, signal.SIGSTOP if stopped else 0)
     with EmbeddedServer.start(folder, "strict") as server, Redis.from_url(server.url) as redis:
         assert ended(orphan)
@@ -329,7 +326,7 @@ def test_only_the_main_thread_may_start_it(folder, binary):
 
     thread = threading.Thread(target=start)
     thread.start()
-    thread.join(WAIT)
+    thread.join(HANGS_S)
     assert caught == ["start the server from the main thread: it dies with the thread that started it"]
     with EmbeddedServer.start(folder, "strict", binary=binary) as server:  # the folder is free again
         assert server.alive()

@@ -28,6 +28,7 @@ from tests import needs
 from tests.conftest import NUMBER, World
 from tests.memory import fake
 from tests.processes import has_ended
+from tests.waiting import HANGS_S
 
 NUMBERS = (NUMBER, *(parse(f"1390013900{n}") for n in range(3)))
 LINE, SECOND, THIRD, FOURTH = (line_id("test-secret", number) for number in NUMBERS)
@@ -476,7 +477,7 @@ def test_what_was_proven_survives_the_death_of_the_server(server):
     world.say("TD")
     killed = os.pidfd_open(server.pid)
     os.kill(server.pid, signal.SIGKILL)
-    assert has_ended(killed, 20)
+    assert has_ended(killed, HANGS_S)
     with pytest.raises(StoreUnavailable):
         world.engine.lookup.load()
     server.restart()
