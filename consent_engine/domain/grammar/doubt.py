@@ -259,20 +259,29 @@ _LATIN_WORDS = re.compile(
 # -- after a yes: words that hesitate ---------------------------------------------------------------------------------
 
 _OVER_IT = any_of("想 想想 看 看看 议 定 决定 斟酌 研究")
+_FAMILY = any_of(
+    "老公 老婆 爱人 媳妇 丈夫 妻子 先生 太太 对象 家人 家里 家里人 爸 妈 爸妈 父母 儿子 女儿 孩子 男朋友 女朋友"
+)
+_COMING = "(?!就?(?:马上)?(?:到|见|来$|联系)|开门|生效)"
 WAVERING = re.compile(
     "|".join(
         (
-            "(?<![不别用])等一?(?:下|等|会|阵|我)|稍[等后候]|慢[着点]|且慢|停一?停|缓一?缓|缓办|先等",
-            "(?<!不用)(?<!不必)(?<!无需)(?<!不需要)考虑(?!好了|清楚了|过|周到)",
+            f"(?<![不别用])等一?(?:下|等|会|阵|我){_COMING}|稍[等后候]|慢着(?!点)|^慢点$|且慢|停一?停|停一下(?!车)|暂停|缓一?缓",
+            "缓办|先等|(?<!不用)(?<!不必)(?<!无需)(?<!不需要)考虑(?!好了|清楚了|得?很清楚|过|周到)",
             f"(?:再|先|还要?|得|需要?|要|我){_OVER_IT}(?:[一下再吧清]|$)",
-            "想[一]?想|想一下|没想好|没有?决定|没定|决定不了|[再先]说(?![一两]?[遍次下明清])|看情况|商量",
-            "改[天日]|回头|过[几两些][天日]|下[次回]|[晚迟](?:点|些)|(?:明天|以后|到时候?)再",
-            "(?<!不)犹豫|纠结|拿不准|吃不准|说不[准定]|没准|不(?:太)?确定|不一定|唔知|不急|别急",
-            "^不知道[啊呢]?$|^我不知道$|^(?:是不是|是否|要不|不然|同意?不同意)[呢啊]?$|还是(?:再|先|等|别|不)",
+            "想[一]?想|想一下|没想好|没有?决定|没定|决定不了|[再先]说(?![一两]?[遍次下明清])|看情况",
+            "(?<!不用)(?<!不必)(?<!没什么好)(?<!已经)(?<!在)商量(?!好了|过|工作)",
+            f"(?:我|先|得|要|回去|^)问(?:问|一?下)?我?们?{_FAMILY}|(?:我|先|得|回去)问[问下]$",
+            f"改[天日](?!请|再聚|联系)|回头(?!见|客|联系)|过[几两些][天日](?!生效)|下[次回](?:$|[吧办]|再(?!来))|[晚迟](?:点|些){_COMING}",
+            "(?:明天|以后|到时候?)再|(?<!不)(?<!没)(?<!没有)犹豫|(?<!不)纠结|拿不准|吃不准|说不[准定]|没准|不(?:太)?确定|不一定",
+            "唔知|不急(?!用)|别急(?!着)|^不知道[啊呢]?$|^我不知道$|^(?:是不是|是否|要不|不然|同意?不同意)[呢啊]?$|还是(?:再|先|等|别|不)",
             (
-                "(?<![a-z])(?:wait|hold (?:on|it|off)|hang on|not (?:yet|now|right now|sure|so fast|today)|later|maybe"
-                "|reconsider|think about|perhaps|unsure|undecided|second thoughts?|let me (?:think|check|ask)"
-                "|(?:one|a|just a) (?:sec|second|moment|minute)|postpone|delay|(?:don'?t|do not) know|depends)(?![a-z])"
+                "(?<![a-z])(?:(?<!i will )(?<!do i )wait(?! for me)|hold (?:on|it|off)|hang on|maybe|perhaps|reconsider"
+                "|not (?:yet|now|right now|sure|so fast|today)|let me (?:think|check|ask)|think about|unsure|undecided"
+                "|(?<!see you )(?<!talk )(?<!to you )(?<!catch you )(?<!or )later|second thoughts?|postpone|depends"
+                "|(?:one|a|just a) (?:sec|second|moment|minute)|(?<!the )delay(?! in)|(?:don'?t|do not) know"
+                "|(?:ask(?:ing)?|check with|talk to) my (?:husband|wife|family|parents|mother|father|mom|mum|dad)"
+                ")(?![a-z])"
             ),
         )
     )

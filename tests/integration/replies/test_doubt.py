@@ -369,7 +369,7 @@ def test_words_that_take_a_yes_back_bar_its_order(world, text):
     assert bars(world, order, text)
 
 
-@pytest.mark.parametrize("text", ["不要？", "no?", "等一下", "再考虑一下", "wait", "是？", "是…"])
+@pytest.mark.parametrize("text", ["不要？", "no?", "等一下", "再考虑一下", "wait", "是？", "是…", "我问问我老公"])
 def test_unclear_words_that_may_take_a_yes_back_bar_its_order(world, text):
     order = asked(world)
     with_its_yes(world, order)
@@ -380,7 +380,25 @@ def test_unclear_words_that_may_take_a_yes_back_bar_its_order(world, text):
     assert world.state(order) == "cancelled"
 
 
-@pytest.mark.parametrize("text", ["嗯", "谢谢", "好的", "什么时候生效", "快递到了", "是是"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "嗯",
+            "谢谢",
+            "好的",
+            "什么时候生效",
+            "快递到了",
+            "是是",
+            "不用等我",
+            "停一下车",
+            "下次见",
+            "回头见",
+            "商量好了",
+        ),
+        *("我考虑得很清楚", "我问一下什么时候生效", "see you later"),
+    ],
+)
 def test_courtesies_and_other_words_after_a_yes_bar_nothing(world, text):
     order = asked(world)
     with_its_yes(world, order)
