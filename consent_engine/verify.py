@@ -736,13 +736,14 @@ def _missing(case: Case) -> Iterator[str]:
 
 # -- the reply ---------------------------------------------------------------------------------------------------------
 
-YES = {
-    3: (
+YES = dict.fromkeys(
+    (3, 4),
+    (
         *("是", "是的", "同意", "我同意", "本人同意", "确认", "我确认", "本人确认", "同意办理", "确认办理"),
         *("同意开通", "确认开通", "我同意办理", "我确认办理", "我同意开通"),
         *("y", "yes", "iagree", "yesiagree", "confirm", "yplease", "yesplease"),
-    )
-}
+    ),
+)
 """By edition, the closed list of what is consent, without blanks and marks. Nothing else is."""
 _SIMPLE = str.maketrans("確認認眞辦開當産産", "确认认真办开当产产")
 _COURTESY = re.compile("^(?:谢谢[你您]?|[你您]好|thankyou|thanks|thx)+|(?:谢谢[你您]?|thankyou|thanks|thx)+$")
