@@ -71,6 +71,11 @@ class WrittenOut:
         self._write()
         return getattr(SqlQueries(self._archive), name)
 
+    def close(self) -> None:
+        """Close the archive that goes with this object: its files stay open else, to the end of the process."""
+        if self._own is not None:
+            self._own.close()
+
     def as_of_now(self) -> SqlQueries:
         """Return lists that stay as they are now, as those of a scribe to which no change is named any more."""
         self._write()

@@ -138,6 +138,7 @@ def outcome(facts: Sequence[Told], *, busy: bool) -> tuple[dict[str, object], di
         said = judged(world)
         done = answered(world)
         world.runner.close()
+        world.engine.store.queries.close()
         return said, done
 
 
