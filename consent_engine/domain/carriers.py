@@ -1,5 +1,6 @@
 """The three carriers: their names, the one number each calls from, and the hotline each answers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,14 +37,27 @@ CARRIERS: dict[str, Profile] = {
 }
 
 
+_FROM_ABROAD = re.compile(r"\+*(?:(?:00)?86(?=1))?")
+
+
+def as_dialled(to: str) -> str:
+    """The number a message was sent to, without plus and the country's 86: all numbers of carriers begin with 1.
+
+    >>> as_dialled("10085"), as_dialled("+8610085"), as_dialled("008610085234")
+    ('10085', '10085', '10085234')
+    """
+    return _FROM_ABROAD.sub("", to, count=1)
+
+
 def carrier_of_sender(to: str, senders: Mapping[str, str]) -> str | None:
     """The carrier a message was sent to: the one whose sender is the longest that `to` begins with.
 
     None when no sender fits, or when carriers share the longest: a guess could record a refusal of the wrong carrier.
 
-    >>> carrier_of_sender("10085234", {"mobile": "10085", "telecom": "10001"})
+    >>> carrier_of_sender("+8610085234", {"mobile": "10085", "telecom": "10001"})
     'mobile'
     """
+    to = as_dialled(to)
     fits = {carrier: sender for carrier, sender in senders.items() if sender and to.startswith(sender)}
     longest = max(map(len, fits.values()), default=0)
     best = [carrier for carrier, sender in fits.items() if len(sender) == longest]

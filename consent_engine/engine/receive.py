@@ -75,7 +75,7 @@ def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read
 
 def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
     """Return the carriers a message may be meant for: by our number, else the gateway's only one, else all."""
-    known = carrier_of_sender(to.lstrip("+"), outside.senders)
+    known = carrier_of_sender(to, outside.senders)
     if known:
         return (known,)
     served = tuple(carrier for carrier, name in outside.routes.items() if name == gateway)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
+from consent_engine.domain.carriers import as_dialled
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Accepted, Millis, Purpose, is_sms, sms_parts
 from consent_engine.domain.grammar import Keyword
@@ -53,7 +54,7 @@ def remembered(entries: Sequence[Entry], carriers: Sequence[str], at: Millis) ->
 
 def sub_number(to: str, senders: Mapping[str, str]) -> str:
     """Return the digits after our own number in the number a message was sent to; '' if there are none."""
-    digits = to.lstrip("+")
+    digits = as_dialled(to)
     sender = max((s for s in senders.values() if digits.startswith(s)), key=len, default=None)
     return digits[len(sender) :] if sender else ""
 

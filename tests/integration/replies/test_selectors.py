@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from consent_engine.domain.msisdn import parse
-from tests.conftest import SECOND, World
+from tests.conftest import NUMBER, SECOND, SENDERS, World
 from tests.memory import a_store
 from tests.plans import known_since_ever
 
@@ -34,6 +34,25 @@ def test_a_yes_to_a_number_that_nobody_asked_from_activates_nothing(subs):
     subs.say("是", to="10085" + order.doc.sub)
     subs.run()
     assert settled_well(subs) == [order.id]
+
+
+@pytest.mark.parametrize("before", ["", "+", "86", "+86", "0086"])
+@pytest.mark.parametrize("to", ["10001", "10016", "10085" + NOBODYS])
+def test_a_number_of_ours_is_known_however_it_is_written(world, before, to):
+    order = world.place()
+    world.run()
+    world.say("是", to=before + to)
+    world.run()
+    assert (settled_well(world), world.state(order)) == ([], "awaiting_reply")
+    world.say("是", to=f"{before}10085")
+    world.run()
+    assert settled_well(world) == [order.id]
+
+
+@pytest.mark.parametrize("before", ["", "+", "86", "+86", "0086"])
+def test_a_stop_is_for_the_carrier_it_was_sent_to_however_its_number_is_written(world, before):
+    world.say("TD", to=f"{before}10001")
+    assert [each for each in SENDERS if world.engine.dial(NUMBER, each).callable] == ["mobile", "unicom"]
 
 
 def test_a_yes_to_a_sub_number_where_no_carrier_has_any_activates_nothing(world):
