@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from functools import partial
 from io import StringIO
 from typing import Annotated
+from unicodedata import normalize
 
 from pydantic import Field
 from starlette.requests import ClientDisconnect, Request
@@ -123,9 +124,9 @@ async def _while_allowed(request: Request, caller: ApiKey, page: Callable[[], Aw
 
 
 def _line(values: Iterable[str]) -> str:
-    """Write a line of CSV, in which no value is a formula to a spreadsheet."""
-    written = StringIO()
-    csv.writer(written).writerow([f"'{each}" if each[:1] in set("=+-@\t\r") else each for each in values])
+    """Write a line of CSV, in which no value is a formula to a spreadsheet, also in the full-width signs of Chinese."""
+    written, signs = StringIO(), tuple("=+-@\t\r")
+    csv.writer(written).writerow([f"'{each}" if normalize("NFKC", each).startswith(signs) else each for each in values])
     return written.getvalue()
 
 

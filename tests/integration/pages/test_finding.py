@@ -48,8 +48,9 @@ def test_filters_stand_in_the_address_and_are_together(door, placed):
         assert ops.get(f"/ops/orders?{wrong}").status_code == 422
 
 
-def test_what_is_listed_is_had_as_a_file_whole_masked_and_without_formulas(door, placed):
-    body = order(msisdn="+8613800138999", agent="=1+1", plan="data-pack-10gb")
+@pytest.mark.parametrize("agent", ["=1+1", "＝1+1", "＠1", "﹣1"])
+def test_what_is_listed_is_had_as_a_file_whole_masked_and_without_formulas(door, placed, agent):
+    body = order(msisdn="+8613800138999", agent=agent, plan="data-pack-10gb")
     last = door.place(body, "k-9").json()["id"]
     ops = door.sign_in(Role.OPS)
     answer = ops.get("/ops/orders.csv?plan=data-pack-10gb")
@@ -57,7 +58,7 @@ def test_what_is_listed_is_had_as_a_file_whole_masked_and_without_formulas(door,
     head, *rows = answer.text.removeprefix("\ufeff").split("\r\n")
     assert head == "订单,下单时间,状态,号码,运营商,套餐,坐席"
     assert [row.split(",")[0] for row in rows[:-1]] == [last, placed[2]]
-    assert rows[0].split(",")[2:] == ["通话中同意", "86138****8999", "中国移动", "data-pack-10gb", "'=1+1"]
+    assert rows[0].split(",")[2:] == ["通话中同意", "86138****8999", "中国移动", "data-pack-10gb", f"'{agent}"]
     day = CHINA.of(door.engine.registry.now())
     assert len(ops.get(f"/ops/orders.csv?since={day}&until={day}").text.splitlines()) == 1 + len(placed) + 1
     assert len(ops.get("/ops/orders.csv?until=2001-01-01").text.splitlines()) == 1
