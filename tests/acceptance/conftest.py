@@ -1,12 +1,10 @@
-"""The fixtures that acceptance tests share."""
+"""The fixtures that acceptance tests share. Who opens no page waits for no import of Playwright."""
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests import needs
 from tests.acceptance.house import ONCE, house
 from tests.acceptance.outsiders import bss, running
-from tests.acceptance.tab import Tab
 from tests.integration.serve_house import consent, environ, page, serving
 
 __all__ = ["consent", "environ", "page", "serving"]
@@ -17,12 +15,16 @@ def pytest_runtest_makereport(call):
     """Tell what every open page shows where a test fails: a wait that is over says only what it missed."""
     report = yield
     if call.when == "call" and report.failed:
+        from tests.acceptance.tab import Tab  # noqa: PLC0415 - see above
+
         report.sections += [(f"the page of {each.role}", each.shows()) for each in Tab.opened]
     return report
 
 
 @pytest.fixture(scope="module")
 def browser():
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - see above
+
     chromium = needs.chromium()
     with sync_playwright() as playing:
         started = playing.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
