@@ -30,9 +30,13 @@ def add(
             metavar="NAME", help="Name of its owner, shown in every event the owner causes. Never given twice."
         ),
     ],
-    role: Annotated[str, typer.Option(help="agent, reviewer, ops, auditor or admin (may do everything).")],
+    role: Annotated[str, typer.Option(help="agent, reviewer, supervisor, ops, auditor or admin (may do everything).")],
     agent: Annotated[
         str, typer.Option(help="The owner's agent number: orders must name it; its calls are reviewed by others.")
+    ] = "",
+    team: Annotated[
+        str,
+        typer.Option(help="The agent's team; a supervisor's key sees the bound agents of its team, without one all."),
     ] = "",
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
@@ -42,16 +46,16 @@ def add(
     if getattr(sys.stdout, "name", "") == os.devnull:
         raise KeyUnseen("standard output is closed, and a key is printed once: nothing was made, open it")
     with opened() as engine:
-        _shown(engine.keys, name, Role(role), agent)
+        _shown(engine.keys, name, Role(role), agent, team)
 
 
-def _shown(keys: "Keys", name: str, role: "Role", agent: str) -> None:
+def _shown(keys: "Keys", name: str, role: "Role", agent: str, team: str) -> None:
     """Make a key and print it. One that cannot be printed is revoked: a key that nobody knows of is never looked for.
 
     Raises KeyUnseen.
     """
     try:
-        key = keys.add(name, role, agent)
+        key = keys.add(name, role, agent, team)
     except StoreUnavailable as error:  # its answer may be lost, and another try finds the name taken
         raise KeyUnseen(f"{error}; if `consent keys list` shows {name}, revoke it: nobody has seen it") from error
     try:
@@ -73,10 +77,13 @@ def _shown(keys: "Keys", name: str, role: "Role", agent: str) -> None:
 
 @app.command("list")
 def show_all() -> None:
-    """List the keys: name, role, since when, the agent they are bound to."""
+    """List the keys: name, role, since when, the agent they are bound to, the team."""
     with opened() as engine:
-        rows = [(key.name, key.role, instant(key.created_at), key.agent or "-") for key in engine.keys.all()]
-    table(("name", "role", "since", "agent"), rows, "no keys yet: `consent keys add NAME --role ROLE`")
+        rows = [
+            (key.name, key.role, instant(key.created_at), key.agent or "-", key.team or "-")
+            for key in engine.keys.all()
+        ]
+    table(("name", "role", "since", "agent", "team"), rows, "no keys yet: `consent keys add NAME --role ROLE`")
 
 
 @app.command()

@@ -12,6 +12,7 @@ class Role(StrEnum):
 
     AGENT = "agent"
     REVIEWER = "reviewer"
+    SUPERVISOR = "supervisor"
     OPS = "ops"
     AUDITOR = "auditor"
     ADMIN = "admin"

@@ -20,11 +20,12 @@ class Keys:
         self._registry = registry
         self._secret = secret
 
-    def add(self, name: str, role: Role, agent: str = "") -> str:
-        """Make a key; only this result shows it. agent: the agent's number that the key is bound to.
+    def add(self, name: str, role: Role, agent: str = "", team: str = "") -> str:
+        """Make a key; only this result shows it. agent: the agent's number that the key is bound to · team: that its
+        owner belongs to, or leads
 
-        Raises Malformed when the name or the agent's number is not sound, or the name was given before: a name stands
-        in orders and events, and a second key with a revoked key's name would own that key's orders.
+        Raises Malformed when the name, the agent's number or the team is not sound, or the name was given before: a
+        name stands in orders and events, and a second key with a revoked key's name would own that key's orders.
         """
         sound = is_sound(name)
         if contains_number(name):
@@ -37,8 +38,10 @@ class Keys:
             raise Malformed([FieldError("name", "invalid", "1 to 64 printable characters without blanks, : and |")])
         if agent and (not is_sound(agent) or contains_number(agent)):
             raise Malformed([FieldError("agent", "invalid", "an agent's number as in orders, without blanks, : and |")])
+        if team and (not is_sound(team) or contains_number(team)):
+            raise Malformed([FieldError("team", "invalid", "a team's name without blanks, : and |")])
         key = f"ce_{secrets.token_urlsafe(32)}"
-        if not self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now(), agent)):
+        if not self._registry.add_key(self.hash_of(key), ApiKey(name, role.value, self._registry.now(), agent, team)):
             raise Malformed(
                 [FieldError("name", "taken", "a key has or had this name, and none is given twice: take another one")]
             )

@@ -10,6 +10,7 @@ from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call, CallNotFound
 from consent_engine.domain.call.review import CommandHeard, ReviewAwaited, Verdict
 from consent_engine.domain.call.sales_figures import Covered, SalesOutcomes, Summed, covered, sales_outcomes, summed
+from consent_engine.domain.call.workday import Workday, workday, workdays
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import slot
@@ -172,6 +173,22 @@ class CallBook:
         """
         of = self._terms.reporting.days
         return sales_outcomes(self._store.queries.orders.sold(of.begins(min(days)), of.ends(max(days))), by)
+
+    def workdays(self, now: Millis) -> list[Workday]:
+        """Count the day of every agent until now. Raises ArchiveUnavailable."""
+        ask, since = self._store.queries, self._midnight(now)
+        calls = ask.calls.counted(since, now, by_agent=True)
+        return workdays(calls, ask.orders.sold(since, now), ask.orders.held())
+
+    def own_day(self, key: str, made_at: Millis, now: Millis) -> Workday:
+        """Count the day of whoever has a key until now, since the key was made. Raises ArchiveUnavailable."""
+        ask, since = self._store.queries, max(self._midnight(now), made_at)
+        calls = ask.calls.counted(since, now, by_agent=True, placed_by=key)
+        return workday("", calls, ask.orders.sold(since, now, key).values(), sum(ask.orders.held(key).values()))
+
+    def _midnight(self, now: Millis) -> Millis:
+        days = self._terms.reporting.days
+        return days.begins(days.of(now))
 
     def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
         """List up to `limit` calls, newest first. Raises Malformed for a cursor that no list handed out, and

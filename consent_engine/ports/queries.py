@@ -105,9 +105,16 @@ class OrderQueries(Protocol):
     def funnel(self, since: Millis, until: Millis) -> dict[State, int]:
         """Return how many orders placed from `since` to `until`, both included, are in each state."""
 
-    def sold(self, since: Millis, until: Millis) -> Mapping[tuple[str, str], Mapping[Sold, int]]:
+    def sold(
+        self, since: Millis, until: Millis, placed_by: str | None = None
+    ) -> Mapping[tuple[str, str], Mapping[Sold, int]]:
         """Return the outcomes of the orders placed in a period, by plan and agent; services switched on in it that were
-        taken back soon are among them.
+        taken back soon are among them, unless it is asked for the orders of one key.
+        """
+
+    def held(self, placed_by: str | None = None) -> Mapping[str, int]:
+        """Return how many open orders wait until a person has read a reply of their number, by agent. placed_by: only
+        those placed with the key of this name
         """
 
     def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
@@ -187,8 +194,12 @@ class CallQueries(Protocol):
     def waiting(self) -> Mapping[Verdict, Tally]:
         """Return how many calls are pending and how many contested, and since when the oldest of each has been over."""
 
-    def counted(self, since: Millis, until: Millis, *, by_agent: bool = False) -> Sequence[Counted]:
-        """Return how many calls that began from `since` to `until`, both included, stand alike."""
+    def counted(
+        self, since: Millis, until: Millis, *, by_agent: bool = False, placed_by: str | None = None
+    ) -> Sequence[Counted]:
+        """Return how many calls that began from `since` to `until`, both included, stand alike. placed_by: only those
+        made known with the key of this name
+        """
 
 
 MOST_SEARCHED = 200_000

@@ -181,12 +181,15 @@ NOTHING: Mapping[int, PageSeen] = MappingProxyType({})
 
 
 class ApiKey(Struct, frozen=True):
-    """A caller's key: the caller's name and role, and the agent's number that the key is bound to ('': none)."""
+    """A caller's key: the caller's name and role, the agent's number that the key is bound to ('': none), and the team
+    that its owner belongs to or leads ('': none, or all teams).
+    """
 
     name: str
     role: str
     created_at: Millis
     agent: str = ""
+    team: str = ""
 
     def is_own(self, call: Call) -> bool:
         """Whether a call is this caller's own: registered with this key, or made by the agent that the key is bound to

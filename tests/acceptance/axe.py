@@ -8,11 +8,12 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 PAGES = (
-    "/", "/desk", "/ops", "/review", "/reports", "/audit", "/help", "/orders/{order}", "/report", "/tariffs",
+    "/", "/desk", "/board", "/ops", "/review", "/reports", "/audit", "/help", "/orders/{order}", "/report", "/tariffs",
     "/tariffs/5g-smart-199/1", "/docs", "/rq/", "/rq/0/view/jobs", "/rq/0/view/workers", "/nothing/here",
 )  # fmt: skip
 """Every page, as an admin may open them all; {order}: the id of an order."""
 LISTS = {
+    "/board": "#agents tr",
     "/ops": "#found tr", "/review": "#sold li", "/reports": "#due li",
     "/rq/": "tbody td", "/rq/0/view/jobs": "tbody td", "/rq/0/view/workers": "tbody td",
 }  # fmt: skip

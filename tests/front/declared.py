@@ -21,7 +21,7 @@ from consent_engine.api.web.rendering import ALWAYS, SAID, words_of
 
 HERE = Path(__file__).parent
 NAMES = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
-OF_PAGES = ("desk.", "list.", "ops.", "order.", "paused.", "reported.", "review.", "span.")
+OF_PAGES = ("board.", "desk.", "list.", "ops.", "order.", "paused.", "reported.", "review.", "span.")
 """Groups of words that scripts name as they are. The others are completed at run time by the engine's codes, each of
 which has a word (`test_words.py`).
 """

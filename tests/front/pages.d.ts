@@ -21,7 +21,7 @@ type BodyOf<P> = P extends keyof Bodies ? Bodies[P]
   : P extends `/v1/orders/${string}` ? Api.OrderView
   : any;
 interface Bodies {
-  "/desk/mine": { orders: Mine[]; since: string; cut: boolean };
+  "/desk/mine": { orders: Mine[]; since: string; cut: boolean; day: Workday } & AsOf;
   "/desk/open": { orders: OpenOrder[] };
   "/ops/board": Board;
   "/ops/find": OrderRows;
@@ -44,6 +44,7 @@ interface Page {
   agent: string;
   life: Life;
   others: string[];
+  figures: string[];
 }
 interface AsOf { as_of?: string | null }
 interface Line { key: string; text: string; hampers: string; paused: string | null }
@@ -79,6 +80,20 @@ interface HeldGroups extends AsOf { groups: HeldGroup[]; more: number; count: nu
 interface OrderRow { id: string; created_at: string; state: string; msisdn: string; plan: string; agent: string }
 interface OrderRows extends AsOf { orders: OrderRow[]; cursor: string }
 
+interface Workday {
+  agent: string;
+  in_call: number;
+  calls: number;
+  permits: number;
+  placed: number;
+  confirmed: number;
+  refused: number;
+  held: number;
+  failed: number;
+  wrong_rate: number;
+  presses: boolean;
+}
+interface TeamBoard extends AsOf { agents: Workday[] }
 interface Mine { id: string; created_at: string; plan: string; msisdn: string; state: string }
 interface OpenOrder { plan: string; name: string; order: string }
 interface Stamp { id: string; at: string }

@@ -12,6 +12,7 @@ MAY = {
     "/": set(Role),
     "/desk": {Role.AGENT, Role.ADMIN},
     "/ops": {Role.OPS, Role.AUDITOR, Role.ADMIN},
+    "/board": {Role.SUPERVISOR, Role.ADMIN},
     "/review": {Role.REVIEWER, Role.ADMIN},
     "/reports": {Role.OPS, Role.AUDITOR, Role.ADMIN},
     "/audit": {Role.AUDITOR, Role.ADMIN},

@@ -189,7 +189,10 @@ def test_without_a_command_there_is_help(capsys):
         (["keys", "add", "x"], "consent: Missing option '--role': see `consent keys add --help`"),
         (["serve", "--port", "0"], "consent: Invalid value for '--port': must be greater than or equal to 1: see"),
         (["pause", "foo", "sms", "--reason", "x"], "consent: Invalid value for 'lane|gateway': 'foo' is not one of"),
-        (["keys", "add", "x", "--role", "king"], "consent: Invalid value for --role: one of agent, reviewer, ops"),
+        (
+            ["keys", "add", "x", "--role", "king"],
+            "consent: Invalid value for --role: one of agent, reviewer, supervisor, ops",
+        ),
         (["held", "--refusal"], "consent: Invalid value for WHICH: name replies to decide: see `consent held --help`"),
         (["held", "a", "--no-refusal"], "consent: Invalid value for --reason: say why the reply is no refusal: see"),
         (

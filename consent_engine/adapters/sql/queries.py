@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, and_, case, func, select, tuple_
 
 from consent_engine.adapters.sql.archive import OfArchive, SqlArchive, SqlCalls, behind
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
@@ -20,7 +20,7 @@ from consent_engine.adapters.sql.tables import (
     TO_REVIEW,
     VIOLATING,
 )
-from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.call import Call, CallOutcome, CallState
 from consent_engine.domain.call.ending import EndingState
 from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
 from consent_engine.domain.call.review import UNDECIDED, Verdict
@@ -131,19 +131,30 @@ class SqlCallQueries(OfArchive, CallQueries):
             found = {Verdict(verdict): Tally(n, oldest) for verdict, n, oldest in connection.execute(rows)}
         return {verdict: found.get(verdict, Tally()) for verdict in Verdict if verdict in UNDECIDED}
 
-    def counted(self, since: Millis, until: Millis, *, by_agent: bool = False) -> list[Counted]:
+    def counted(
+        self, since: Millis, until: Millis, *, by_agent: bool = False, placed_by: str | None = None
+    ) -> list[Counted]:
         kept = CALLS.c
-        alike = [kept.carrier, kept.state, kept.verdict, kept.ever_violated, *([kept.agent] if by_agent else [])]
-        began = kept.started_at >= since, kept.started_at <= until
+        alike = [kept.carrier, kept.state, kept.verdict, kept.ever_violated]
+        alike += [kept.agent, kept.outcome, kept.permitted] if by_agent else []
+        began = kept.started_at >= since, kept.started_at <= until, *_by_key(kept.placed_by, placed_by)
         with self._asking() as connection:
             rows = connection.execute(select(func.count(), *alike).where(*began).group_by(*alike)).all()
         return [
             Counted(
                 count, carrier, CallState(state), Verdict(verdict) if verdict else None,
-                frozenset(map(Violation, violated.split())), *agent,
+                frozenset(map(Violation, violated.split())), *_of_agent(*of),
             )
-            for count, carrier, state, verdict, violated, *agent in rows
+            for count, carrier, state, verdict, violated, *of in rows
         ]  # fmt: skip
+
+
+def _of_agent(agent: str = "", outcome: str = "", permitted: bool = False) -> tuple[str, CallOutcome | None, bool]:  # noqa: FBT001, FBT002 - columns
+    return agent, CallOutcome(outcome) if outcome else None, permitted
+
+
+def _by_key(column: Column[Any], name: str | None) -> tuple[ColumnElement[bool], ...]:
+    return () if name is None else (column == name,)
 
 
 class SqlOrderQueries(OfArchive, OrderQueries):
@@ -183,16 +194,20 @@ class SqlOrderQueries(OfArchive, OrderQueries):
         with self._asking() as connection:
             return {State(state): n for state, n in connection.execute(counted)}
 
-    def sold(self, since: Millis, until: Millis) -> Mapping[tuple[str, str], Mapping[Sold, int]]:
+    def sold(
+        self, since: Millis, until: Millis, placed_by: str | None = None
+    ) -> Mapping[tuple[str, str], Mapping[Sold, int]]:
         kept, found = ORDERS.c, dict[tuple[str, str], Counter[Sold]]()
         alike = kept.plan, kept.agent, kept.outcomes
-        placed = kept.placed_at >= since, kept.placed_at <= until
+        placed = kept.placed_at >= since, kept.placed_at <= until, *_by_key(kept.placed_by, placed_by)
         with self._asking() as connection:
             for plan, agent, outcomes, n in connection.execute(
                 select(*alike, func.count()).where(*placed).group_by(*alike)
             ):
                 counts = found.setdefault((plan, agent), Counter())
                 counts.update({Sold(each): n for each in outcomes.split()})
+            if placed_by is not None:
+                return found
             for plan, agent, n in connection.execute(
                 select(RECORDS.c.plan, RECORDS.c.agent, func.count())
                 .where(*_ended_soon(since, until))
@@ -200,6 +215,13 @@ class SqlOrderQueries(OfArchive, OrderQueries):
             ):
                 found.setdefault((plan, agent), Counter())[Sold.ENDED_SOON] += n
         return found
+
+    def held(self, placed_by: str | None = None) -> Mapping[str, int]:
+        kept = ORDERS.c
+        waiting = select(RESTRICTIONS.c.line).where(*_listed(Kind.SUSPECTED))
+        open_ = ~kept.gone, kept.settled_at == 0, kept.line.in_(waiting), *_by_key(kept.placed_by, placed_by)
+        with self._asking() as connection:
+            return dict(iter(connection.execute(select(kept.agent, func.count()).where(*open_).group_by(kept.agent))))
 
     def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
         placed = ORDERS.c.placed_at >= since, ORDERS.c.placed_at <= until

@@ -54,7 +54,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "8"
+SCHEMA = "9"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
@@ -121,6 +121,8 @@ CALLS = _records(
     Column("violations", Text, nullable=False),
     Column("ever_violated", Text, nullable=False),
     Column("verdict", String(10), nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("permitted", Boolean, nullable=False),
     Index("calls_line", "line"),
     Index("calls_started", "started_at", "id"),
     Index("calls_agent", "agent", "started_at", "id"),

@@ -16,6 +16,7 @@ import {
   SETTLED,
   STEPS,
   say,
+  sayAsOf,
   showFacts,
   showRoad,
   showState,
@@ -171,6 +172,7 @@ export function leave() {
   byId("watching").hidden = true;
   byId("asking").hidden = false;
   primary();
+  loadMine();
 }
 
 // -- orders of today
@@ -201,9 +203,12 @@ export function keepOrder(placed) {
   showMine();
 }
 
+/** @type {Workday | null} */
+let day = null; // what came of the agent's day so far
+
 export function showMine() {
   const mine = mineKept();
-  byId("mine").hidden = mine.length === 0;
+  byId("mine").hidden = mine.length === 0 && !day?.calls;
   /** @param {Mine} each */
   const label = (each) => `${clock(each.created_at)} · ${planName(each.plan)} · ${word("desk.tail", { digits: each.msisdn.slice(-4) })} · `;
   fit(
@@ -236,6 +241,12 @@ export async function loadMine() {
       .slice(0, MOST_MINE),
   );
   say(byId("mine-cut"), answer.body.cut ? word("desk.mine_cut") : "");
+  ({ day } = answer.body);
+  showFacts(
+    byId("day"),
+    PAGE.figures.map((name) => [word(/** @type {Word} */ (`board.${name}`)), String(answer.body.day[/** @type {"calls"} */ (name)])]),
+  );
+  sayAsOf(byId("mine-list"), answer.body);
   showMine();
 }
 

@@ -330,6 +330,22 @@ class CoverageView(Listed):
         return cls(by=by, rows=shown, as_of=as_of)
 
 
+class WorkdayView(View):
+    """The day of one agent so far."""
+
+    agent: str = Field(description="empty: whoever asks")
+    in_call: int = Field(description="calls that are up now")
+    calls: int
+    permits: int = Field(description="calls that named a permit of ours")
+    placed: int
+    confirmed: int
+    refused: int = Field(description="calls and orders whose subscriber wants no more calls")
+    held: int = Field(description="open orders, also of earlier days, that wait until a person has read a reply")
+    failed: int = Field(description="calls that failed their review for good")
+    wrong_rate: float = Field(description="orders that went wrong as a share of those placed, 0 to 1")
+    presses: bool = Field(description="so much went wrong that a person should listen to the calls")
+
+
 class PressedView(View):
     """Outcomes of the orders of one agent, or for one plan."""
 

@@ -4,9 +4,10 @@ from pydantic import Field
 from starlette.requests import Request
 
 from consent_engine.api.document.operations import Operations, visitor_of
+from consent_engine.api.schemas.calls import WorkdayView
 from consent_engine.api.schemas.forms import Number
 from consent_engine.api.schemas.lists import OrderRow
-from consent_engine.api.schemas.views import View, instant
+from consent_engine.api.schemas.views import AsOf, Listed, View, instant
 from consent_engine.api.service.callers import AGENT, is_own
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.forms import StrictForm
@@ -25,12 +26,13 @@ LOOKED_S = 1.0
 """The orders of a key are looked up at most once in this many seconds."""
 
 
-class OwnOrders(View):
-    """The orders that one key placed today, newest first."""
+class OwnOrders(Listed):
+    """The orders that one key placed today, newest first, and what came of its day so far."""
 
     orders: list[OrderRow]
     since: str = Field(description="when the day began")
     cut: bool = Field(description="more orders were placed today than were looked at")
+    day: WorkdayView
 
 
 class Asked(StrictForm):
@@ -75,15 +77,16 @@ async def mine(request: Request, caller: ApiKey) -> bytes:
     front = front_of(request)
 
     async def asked() -> bytes:  # one at a time: many agents come back at once
-        return await front.ask_long(lambda engine: look(engine, caller).json_bytes())
+        return await front.listed(lambda engine, as_of: look(engine, caller, as_of).json_bytes(), long=True)
 
     return await front.recent.of(("own", caller.name), LOOKED_S, asked)
 
 
-def look(engine: Engine, caller: ApiKey) -> OwnOrders:
-    """Find a key's orders among the newest of today."""
+def look(engine: Engine, caller: ApiKey, as_of: AsOf) -> OwnOrders:
+    """Find a key's orders among the newest of today, and count its day."""
     days = engine.terms.reporting.days
-    since = days.begins(days.of(engine.registry.now()))
+    now = engine.registry.now()
+    since = days.begins(days.of(now))
     found: list[OrderRow] = []
     cursor = ""
     for _ in range(PAGES):
@@ -92,4 +95,5 @@ def look(engine: Engine, caller: ApiKey) -> OwnOrders:
         cursor = page.cursor
         if not cursor or len(found) >= MOST_SHOWN:
             break
-    return OwnOrders(orders=found[:MOST_SHOWN], since=instant(since), cut=bool(cursor))
+    day = WorkdayView.shown(engine.calls.own_day(caller.name, caller.created_at, now))
+    return OwnOrders(orders=found[:MOST_SHOWN], since=instant(since), cut=bool(cursor), day=day, as_of=as_of)

@@ -28,13 +28,14 @@ from consent_engine.api.web import (
     review,
     rq,
     single_sign_on,
+    team,
 )
 from consent_engine.api.web.rendering import page
 from consent_engine.config.settings import Settings
 from consent_engine.errors import ConsentError
 
 PAGES = (
-    pages, news, board, finding, order_page, desk, review, audit, report_page,
+    pages, news, board, team, finding, order_page, desk, review, audit, report_page,
     receipt_page, reports_page,
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB
 from consent_engine.api.service.sessions import Session, Sessions, TooManySignIns
 from consent_engine.api.web.news import banner
-from consent_engine.api.web.rendering import HEADERS, page, posted_form, served, whose, wrong
+from consent_engine.api.web.rendering import FIGURES, HEADERS, page, posted_form, served, whose, wrong
 from consent_engine.api.web.words import LANGUAGES, language_of
 from consent_engine.config.environment import read_yaml
 from consent_engine.domain.call.call import CallOutcome
@@ -116,6 +116,7 @@ async def desk(request: Request) -> Response:
         carriers=carriers,
         outcomes=outcomes,
         handset=request.app.state.handset,
+        figures=list(FIGURES),
     )
 
 

@@ -114,7 +114,8 @@ ONE = ".single"
 """The suffix of a word's singular form, beside the plural under the plain name."""
 ALWAYS = "desk.check_field desk.fill desk.live desk.reconnecting list. problem. span. stage. state."
 SAID = {
-    "desk": """bar. carrier. delivery. desk. dial. ending. notice. ops.between ops.number ops.order ops.plan
+    "board": "board.",
+    "desk": """bar. board. carrier. delivery. desk. dial. ending. notice. ops.between ops.number ops.order ops.plan
         order.erased order.masked order.named order.quoted outcome. purpose. reason. say. script. seen.
         trigger. violation. why.""",
     "ops": """because. carrier. lane. ops. paused. purpose. reason. report_class. report_door. reward.
@@ -162,6 +163,7 @@ HEADERS = {
 MAY_OPEN: dict[str, frozenset[Role]] = {
     "/desk": frozenset({Role.AGENT, Role.ADMIN}),
     "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
+    "/board": frozenset({Role.SUPERVISOR, Role.ADMIN}),
     "/review": frozenset({Role.REVIEWER, Role.ADMIN}),
     "/reports": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/audit": frozenset({Role.AUDITOR, Role.ADMIN}),
@@ -169,6 +171,8 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
     "/rq/": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
 }
 """The pages behind the sign-in, and the roles that may open them."""
+FIGURES = ("calls", "permits", "placed", "confirmed", "refused", "held", "failed")
+"""The figures of a day (`WorkdayView`) that an agent sees, and a supervisor among others: each has a word `board.*`."""
 OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}")
 EVIDENCE_OF_AN_ORDER = re.compile(r"/orders/[0-9a-f]{28}/evidence(\.pdf)?")
 

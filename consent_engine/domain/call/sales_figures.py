@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from consent_engine.domain.call.call import CallState
+from consent_engine.domain.call.call import CallOutcome, CallState
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.lifecycle import ASKED, State, Trigger
@@ -34,7 +34,7 @@ class Count(StrEnum):
 
 class Counted(Struct, frozen=True):
     """How many calls stand alike. ever_violated: their violations, those that were taken back included · agent: '' for
-    those of all agents
+    those of all agents, whose outcomes and permits are not told apart · permitted: each named a permit of ours
     """
 
     count: int
@@ -43,6 +43,8 @@ class Counted(Struct, frozen=True):
     verdict: Verdict | None
     ever_violated: frozenset[Violation]
     agent: str = ""
+    outcome: CallOutcome | None = None
+    permitted: bool = False
 
     @property
     def figures(self) -> Iterator[Count | Violation]:

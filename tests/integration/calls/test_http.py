@@ -134,7 +134,7 @@ def test_a_call_is_seen_by_those_who_may_and_its_number_by_fewer(door):
     call = start(door).json()["id"]
     shown = {role: door.call("GET", f"{PATH}/{call}", role) for role in (*Role, "other")}
     assert {role: said.status_code for role, said in shown.items()} == {
-        "agent": 200, "reviewer": 200, "ops": 200, "auditor": 200, "admin": 200, "other": 404,
+        "agent": 200, "reviewer": 200, "supervisor": 403, "ops": 200, "auditor": 200, "admin": 200, "other": 404,
     }  # fmt: skip
     full = {role for role, said in shown.items() if said.json().get("to") == NUMBER}
     assert full == {"agent"}
@@ -146,7 +146,7 @@ def test_calls_are_listed_to_those_who_look_after_them(door):
     call = start(door).json()["id"]
     wrong = start(door, began(door, **{"from": "10086"}), key="call-2").json()["id"]
     listed = {role: door.call("GET", PATH, role).status_code for role in Role}
-    assert listed == {"agent": 403, "reviewer": 200, "ops": 200, "auditor": 200, "admin": 200}
+    assert listed == {"agent": 403, "supervisor": 403, "reviewer": 200, "ops": 200, "auditor": 200, "admin": 200}
 
     def ids(query):
         return [each["id"] for each in door.call("GET", f"{PATH}?{query}", Role.OPS).json()["calls"]]
