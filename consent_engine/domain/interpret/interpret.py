@@ -86,10 +86,9 @@ def _replied_by(
         said = replace(said, keyword=Keyword.UNKNOWN, reason=None)
     if said.keyword is Keyword.UNKNOWN and not said.code and _wavers(line, orders, message, body):
         said = doubt_of(said)
-    meant = _reply(line, orders, message, body, said)
-    if said.keyword is Keyword.NO and any(_may_take_back(orders[order], fact) for order, fact in meant.facts):
+    if said.keyword is Keyword.NO and _may_take_back(orders, _meaning(line, orders, message, body, said)):
         said = doubt_of(said)
-        meant = _reply(line, orders, message, body, said)
+    meant = _reply(line, orders, message, body, said)
     if cadence is not None:
         meant = replace(meant, facts=tuple((o, _in_cadence(fact, cadence)) for o, fact in meant.facts))
     for order, fact in meant.facts:
@@ -114,12 +113,12 @@ def _has_its_yes(order: Order) -> bool:
     return order.state is State.CONFIRMED or early_yes(order) is not None
 
 
-def _may_take_back(order: Order, fact: Fact) -> bool:
+def _may_take_back(orders: Mapping[str, Order], meaning: Meaning) -> bool:
     """Whether a no may mean an order that has its yes, and names none for sure. Where the yes is still to come, it is
     enough to ask which one is meant.
     """
-    sure = not isinstance(fact, Replied) or (fact.keyword is Keyword.NO and fact.rule is not Rule.AMBIGUOUS)
-    return _has_its_yes(order) and not sure
+    sure = meaning.keyword is Keyword.NO and meaning.rule is not Rule.AMBIGUOUS
+    return not sure and any(_has_its_yes(orders[order]) for order in meaning.orders)
 
 
 def _in_cadence(fact: Fact, cadence: ReplyCadence) -> Fact:
@@ -130,23 +129,38 @@ def _with(fact: Fact, seen: Suspicion | None) -> Fact:
     return replace(fact, seen=seen) if isinstance(fact, Replied) else fact
 
 
-def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read) -> Reading:
-    keyword, came = counted(said.keyword), message.came
-    entries = _questions(line, orders, message, body) if said.is_doubtful else _meant(line, orders, message, body, said)
-    spoken = language_of(orders[entry.order] for entry in _meant(line, orders, message, body, said))
+def _meaning(
+    line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read
+) -> Meaning:  # fmt: skip
+    """Return the orders that a reply concerns, whether or not their histories have room for it."""
+    entries = _concerned(line, orders, message, body, said)
     if len(entries) > 1:
-        entries.sort(key=lambda entry: orders[entry.order].asked_at or came)
+        entries.sort(key=lambda entry: orders[entry.order].asked_at or message.came)
     meaning = correlate(
-        keyword, said.code, body.sub, entries,
+        counted(said.keyword), said.code, body.sub, entries,
         was_asked=lambda order: may_be_asked(orders[order]),
         which_asked=lambda order: _which_asked(line, orders[order], orders, message),
         doubtful=() if not said.code or usable_code(said.code, _texts(entries, orders)) else (said.code,),
     )  # fmt: skip
     begun = ambiguous_before(orders.values(), message.key)
-    meaning = _as_begun(begun, orders) if begun is not None else _of_the_only(meaning)
+    return _as_begun(begun, orders) if begun is not None else _of_the_only(meaning)
+
+
+def _concerned(
+    line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read
+) -> list[Entry]:  # fmt: skip
+    return _questions(line, orders, message, body) if said.is_doubtful else _meant(line, orders, message, body, said)
+
+
+def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read) -> Reading:
+    keyword, came = counted(said.keyword), message.came
+    spoken = language_of(orders[entry.order] for entry in _meant(line, orders, message, body, said))
+    meaning = _meaning(line, orders, message, body, said)
+    begun = ambiguous_before(orders.values(), message.key)
     room = tuple(o for o in meaning.orders if _has_room(orders[o], meaning))
     if not room and keyword is Keyword.STOP:
-        room = _active(entries, orders)
+        entries = _concerned(line, orders, message, body, said)
+        room = _active(sorted(entries, key=lambda entry: orders[entry.order].asked_at or came), orders)
     if not room:
         return nothing_asked(line, message, body, said, TOO_MANY if meaning.orders else "nothing_asked", spoken)
     if keyword is Keyword.HELP:

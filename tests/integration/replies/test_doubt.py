@@ -9,6 +9,7 @@ from consent_engine.domain.effects import WAKE_UNDECIDED, Accepted, Lane, Unavai
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import StoreUnavailable
 from tests.conftest import NUMBER, OTHER, SECOND
@@ -408,3 +409,18 @@ def test_courtesies_and_other_words_after_a_yes_bar_nothing(world, text):
 def test_words_that_hesitate_are_unclear_while_nothing_has_its_yes(world):
     order = doubted(world, "等一下")
     assert (world.state(order), world.engine.held()[0]) == ("awaiting_reply", [])
+
+
+def test_a_no_that_names_none_bars_an_order_whose_history_is_full(world):
+    first, second = world.two_asked()
+    with_its_yes(world, first)
+    for n in range(MOST_EVENTS):
+        world.say(f"什么时候生效{n}")
+        world.run(Lane.INBOUND)
+    assert len(world.engine.show(first.id).events) == MOST_EVENTS
+    world.bss.answers = []
+    assert bars(world, first)
+    assert {each.reason for each in world.engine.held()[0]} == {"doubtful"}
+    assert decide(world, refusal=True).decided == 2
+    world.run()
+    assert [world.state(first), world.state(second)] == ["cancelled"] * 2
