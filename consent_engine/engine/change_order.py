@@ -74,13 +74,13 @@ def commit_of(
 
 def unless_barred(order: Order, decision: Decision, line: Line | None, now: Millis) -> Decision:
     """Return the decision as it may be saved while the line is as it is here: an activation that something on it bars
-    is tried again in a minute, as is one beside a message that was set aside, which may be a no. line: None where it
-    cannot be read, which bars it, too
+    is tried again in a minute, as is one beside a message that was set aside, or parts of a reply whose others are
+    still to come: each may be a no. line: None where it cannot be read, which bars it, too
     """
     if not activates(order, decision):
         return decision
     doc = order.doc
-    bars = line is None or WAKE_ASIDE in line.effects or line.barring(doc.carrier, doc.plan, order.id)
+    bars = line is None or WAKE_ASIDE in line.effects or line.awaited or line.barring(doc.carrier, doc.plan, order.id)
     return stood_off(decision, now) if bars else decision
 
 

@@ -117,7 +117,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
                 return Stored(is_new=False, at=known.since)
         if known is None or known.done:
             known = Gathered(now, part.of, reply.gateway, reply.to, ())
-            if _waiting(line) >= MOST_REPLIES:
+            if line.awaited >= MOST_REPLIES:
                 return (yield from _alone(outside, line, key, reply))
         piece = Piece(part.n, key, "", reply.text, reply.written_at)
         known = yield from _added(outside, line, known, piece, reply, now)
@@ -230,10 +230,6 @@ def _meaning(line: Line, text: str, yes: tuple[str, ...] = ()) -> Step[Read]:
         return said
     orders = yield from load_of(line, [entry.order for entry in line.entries])
     return read(storable(text), sent=texts_sent(line, orders))
-
-
-def _waiting(line: Line) -> int:
-    return sum(not known.done for known in line.gathered.values())
 
 
 def _line_with_parts(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) -> Change:

@@ -256,6 +256,11 @@ class Line(Struct, frozen=True):
         names = names_barring(carrier, plan, order) if self.restrictions else ()
         return [each for each in map(self.named, names) if each]
 
+    @property
+    def awaited(self) -> int:
+        """How many replies wait for parts that are still to come."""
+        return sum(not known.done for known in self.gathered.values())
+
     @classmethod
     def decode(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
         """Read a line from the fields of its record (none at all: a number never seen). Raises BrokenRecord."""

@@ -78,6 +78,44 @@ def test_a_fragment_that_is_a_no_is_in_doubt_and_bars_its_order_from_its_arrival
     assert [each.text for each in world.engine.held()[0]] == [text]
 
 
+@pytest.mark.parametrize(("last", "state"), [("同意", "notified"), ("我老公不同意", "confirmed"), (None, "notified")])
+def test_no_activation_begins_while_the_rest_of_a_reply_is_still_to_come(world, order, last, state):
+    world.bss.answers = [Unavailable("503")]
+    world.say("同意")
+    world.run(Lane.INBOUND, Lane.ACTIVATION)
+    tried = len(world.bss.asked)
+    part(world, LONG, 1)
+    world.clock.forward(PARTS_WAIT_MS // 2)
+    world.run()
+    assert (world.state(order), len(world.bss.asked)) == ("confirmed", tried)
+    if last:
+        part(world, last, 2)
+    waited(world)
+    waited(world, 120_000)
+    assert (world.state(order), len(world.bss.asked)) == (state, tried + (state == "notified"))
+
+
+def test_a_yes_beside_parts_of_another_reply_activates_once_these_are_whole(world, order):
+    part(world, LONG, 1)
+    world.engine.performer.awake = frozenset({Lane.INBOUND, Lane.ACTIVATION})  # an activation begins with its commit
+    world.say("同意")
+    world.run()
+    assert (world.state(order), world.bss.asked) == ("confirmed", [])
+    part(world, "什么时候生效", 2)
+    waited(world, 120_000)
+    assert (world.state(order), len(world.bss.asked)) == ("notified", 1)
+
+
+def test_a_part_that_came_after_the_lease_is_seen_by_the_last_look(world, order):
+    world.say("同意")
+    world.run(Lane.INBOUND)
+    lanes = world.engine.store.lanes
+    leased = lanes.lease(Lane.ACTIVATION, 1)
+    assert lanes.may_begin(leased) == [True]
+    part(world, LONG, 1)
+    assert lanes.may_begin(leased) == [False]
+
+
 def test_a_fragment_that_is_a_code_answers_no_question_of_ours(world, order):
     other = world.place(plan="data-pack-10gb")
     world.run()

@@ -20,9 +20,9 @@
 -- `lost`, and its last_at and first_at stay those of the call that may have been made. In a lane without calls it is
 -- handed out alone: if it is what its worker died of, no other effect is lost with it again.
 -- An activation that has not begun is not leased while its line has unread messages, any of which may take it back: it
--- is due again in a second (in a minute where they are parked or set aside, for a person). Nor is one that a restriction on
--- its line bars: that is no attempt; it is due again in a minute, and handed out with the mark `barred` and the names
--- of the restrictions. (One in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.)
+-- is due again in a second (in a minute where they are parked or set aside, for a person, or are replies of which parts
+-- are still to come). Nor is one that a restriction on its line bars: that is no attempt; it is due again in a minute,
+-- and handed out with the mark `barred` and the names of the restrictions. (One in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.)
 -- A gateway's rate is kept as one instant: that at which its next SMS would go out if all were evenly spaced. An SMS may
 -- go out so much earlier (BURST_FOR) that a worker which comes late loses nothing; the spaces are longer by as much as
 -- that adds in a second, so no second has more SMS than the rate. An instant that is further ahead than a lease can have
@@ -130,6 +130,17 @@ local function barring(line, about, id)
     end
     return found
 end
+local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
+    if call("HEXISTS", line, "f:wake.parts") == 0 then return false end
+    local fields = call("HGETALL", line)
+    for i = 1, #fields, 2 do
+        if string.sub(fields[i], 1, 2) == "p:" then
+            local is_read, row = pcall(cjson.decode, fields[i + 1])
+            if not is_read or type(row) ~= "table" or row[6] == 0 then return true end
+        end
+    end
+    return false
+end
 local nothing = {}
 -- Lease a member; returns 'alone' for one with which nothing else is leased, 'later' for such a one that is left.
 local function take(member)
@@ -160,10 +171,11 @@ local function take(member)
             local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, about, id) end
             local unread = line and (call("HGET", line, "f:wake.aside") or call("HGET", line, "f:read"))
-            if #more > 0 or unread then
+            local parts = line and awaits_parts(line)
+            if #more > 0 or unread or parts then
                 local soon = unread and not match(unread, '",1[,%]]') -- what is parked waits for a person
                 scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
-                if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
+                if #more > 0 and not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else
                 if effect == "read" then more = call("LRANGE", prefix .. "inbox:" .. id, 0, ARGV[5] - 1) end
                 local called_at = last_at

@@ -1,6 +1,6 @@
 -- Check whether a call may begin now whose effect was leased a while ago: the effect is still held, its order is as it
--- was leased, nothing bars it, and no message is unread that may take it back. A no, or the end of its plan, is only
--- noted in an order whose activation is under way: the process that gives the lease back reads it.
+-- was leased, nothing bars it, and no message is unread, or a part of one still to come, that may take it back. A no, or the
+-- end of its plan, is only noted in an order whose activation is under way: the process that gives the lease back reads it.
 --
 -- KEYS  1 order   2 its line
 -- ARGV  1 the effect's field   2 its lease: `<attempt>,<since when>`   3 the order's version, as leased
@@ -20,7 +20,19 @@ local function over(stands) -- whether a restriction has ended: a line keeps it 
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and ends <= now
 end
+local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
+    if redis.call("HEXISTS", line, "f:wake.parts") == 0 then return false end
+    local fields = redis.call("HGETALL", line)
+    for i = 1, #fields, 2 do
+        if string.sub(fields[i], 1, 2) == "p:" then
+            local is_read, row = pcall(cjson.decode, fields[i + 1])
+            if not is_read or type(row) ~= "table" or row[6] == 0 then return true end
+        end
+    end
+    return false
+end
 if #ARGV > 4 then
+    if awaits_parts(KEYS[2]) then return 0 end
     for _, stands in ipairs(redis.call("HMGET", KEYS[2], unpack(ARGV, 5))) do
         if stands and not over(stands) then return 0 end
     end
