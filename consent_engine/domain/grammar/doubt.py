@@ -325,7 +325,7 @@ def doubts(text: str, *, asks: bool) -> bool:
 def wavers(text: str) -> bool:
     """Return whether a folded text hesitates, or has a no beside a yes.
 
-    >>> [wavers(text) for text in ("再考虑一下", "wait", "是，不", "好的谢谢", "什么时候生效")]
+    >>> [wavers(text) for text in ("再考虑一下", "wait", "是,不", "好的谢谢", "什么时候生效")]
     [True, True, True, False, False]
     """
     return (_is_short(text) and WAVERING.search(text) is not None) or (
