@@ -181,7 +181,9 @@ class CallBook:
         return workdays(calls, ask.orders.sold(since, now), ask.orders.held())
 
     def own_day(self, key: str, made_at: Millis, now: Millis) -> Workday:
-        """Count the day of whoever has a key until now, since the key was made. Raises ArchiveUnavailable."""
+        """Count the day of the holder of a key: from midnight, or from the making of the key, until now. Raises
+        ArchiveUnavailable.
+        """
         ask, since = self._store.queries, max(self._midnight(now), made_at)
         calls = ask.calls.counted(since, now, by_agent=True, placed_by=key)
         return workday("", calls, ask.orders.sold(since, now, key).values(), sum(ask.orders.held(key).values()))

@@ -258,9 +258,7 @@ class RedisRegistry(Registry):
             raise StoreUnavailable(CHANGED)
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
-        row = json.dumps(
-            [key.name, key.role, key.created_at, *[key.agent, key.team][: 2 if key.team else bool(key.agent)]]
-        )
+        row = json.dumps([key.name, key.role, key.created_at, key.agent, key.team])
         return self._swapped(f"{self._prefix}apikeys", f"{_NAME}{key.name}", "", key_hash, key_hash, row)
 
     def key(self, key_hash: str) -> ApiKey | None:

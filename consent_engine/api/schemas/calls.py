@@ -336,7 +336,7 @@ class WorkdayView(View):
     agent: str = Field(description="empty: whoever asks")
     in_call: int = Field(description="calls that are up now")
     calls: int
-    permits: int = Field(description="calls that named a permit of ours")
+    permits: int = Field(description="calls that named a permit of this engine")
     placed: int
     confirmed: int
     refused: int = Field(description="calls and orders whose subscriber wants no more calls")

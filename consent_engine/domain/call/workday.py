@@ -11,8 +11,8 @@ from consent_engine.domain.call.sales_figures import WRONG, Counted, Counts, Sal
 
 
 class Workday(Struct, frozen=True):
-    """One agent's day so far. in_call: calls that are up · permits: calls that named a permit of ours · refused: calls
-    and orders whose subscriber wants no more calls · held: open orders that wait until a person has read a reply ·
+    """One agent's day so far. in_call: calls that are up · permits: calls that named a permit of this engine · refused:
+    calls and orders whose subscriber wants no more calls · held: open orders that wait until a person reads a reply ·
     failed: calls that failed their review for good · wrong_rate: the share of WRONG
     """
 
