@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 
 from msgspec import Struct
 
-from consent_engine.domain.call.hash_chain import ChainedRecord, Form, PersonPart
+from consent_engine.domain.call.hash_chain import AuthoredEvent, ChainedRecord, Form, PersonPart, RecordEvent
 from consent_engine.domain.call.review import CommandHeard, NotAwaited, Reviewed, SecondLook, Verdict, verdict_of
 from consent_engine.domain.call.transcript import SAID, Transcribed
 from consent_engine.domain.call.violation import Violation
@@ -96,12 +96,9 @@ class Disclosed(Struct, frozen=True, array_like=True):
     at: Millis
 
 
-class Ended(Struct, frozen=True, array_like=True, tag="ended"):
+class Ended(AuthoredEvent, frozen=True, tag="ended"):
     """The call ended. op: the same for equal ends · violations: those its end shows"""
 
-    at: Millis
-    op: str
-    by: str
     ended_at: Millis
     outcome: CallOutcome
     plan: str
@@ -110,30 +107,22 @@ class Ended(Struct, frozen=True, array_like=True, tag="ended"):
     violations: tuple[Violation, ...] = ()
 
 
-class Abandoned(Struct, frozen=True, array_like=True, tag="abandoned"):
+class Abandoned(RecordEvent, frozen=True, tag="abandoned"):
     """The end of the call was not reported."""
 
-    at: Millis
-    op: str
 
-
-class JudgedAgain(Struct, frozen=True, array_like=True, tag="judged_again"):
+class JudgedAgain(RecordEvent, frozen=True, tag="judged_again"):
     """A later report about its number shows violations, or takes some back: an earlier call, a change of holder."""
 
-    at: Millis
-    op: str
     shown: tuple[Violation, ...]
     taken_back: tuple[Violation, ...] = ()
 
 
-class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
+class OrderRefused(AuthoredEvent, frozen=True, tag="order_refused"):
     """An order was refused because of this call, or its number. op: the id that the order would have had · code: of
     the refusal
     """
 
-    at: Millis
-    op: str
-    by: str
     code: str
 
 

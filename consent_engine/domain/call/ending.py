@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 
 from msgspec import Struct
 
-from consent_engine.domain.call.hash_chain import ChainedRecord, Form, PersonPart
+from consent_engine.domain.call.hash_chain import AuthoredEvent, ChainedRecord, Form, PersonPart
 from consent_engine.domain.canonical_json import Reader, Rows
 from consent_engine.domain.effects import UNSETTLED, Millis, Settlement
 from consent_engine.domain.hitch import Hitch
@@ -50,14 +50,11 @@ class EndingNotFound(OrderNotFound, code="ending_not_found"):
     """No ending of this order was requested."""
 
 
-class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
+class SwitchedOff(AuthoredEvent, frozen=True, tag="switched_off"):
     """The BSS took it back. ref: the id there · stops: when the service stops, as it said · attempts, doubts: of our
     calls · settled: its answer on fee, refund and the former plan
     """
 
-    at: Millis
-    op: str
-    by: str
     ref: str
     stops: str
     attempts: int
@@ -65,48 +62,32 @@ class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
     settled: Settlement = UNSETTLED
 
 
-class Failed(Struct, frozen=True, array_like=True, tag="failed"):
+class Failed(AuthoredEvent, frozen=True, tag="failed"):
     """The ending was put on the stuck list."""
 
-    at: Millis
-    op: str
-    by: str
     reason: str
 
 
-class Retried(Struct, frozen=True, array_like=True, tag="retried"):
+class Retried(AuthoredEvent, frozen=True, tag="retried"):
     """A person had the ending tried again."""
 
-    at: Millis
-    op: str
-    by: str
 
-
-class SwitchedOffAgain(Struct, frozen=True, array_like=True, tag="switched_off_again"):
+class SwitchedOffAgain(AuthoredEvent, frozen=True, tag="switched_off_again"):
     """A late answer to an attempt that was thought lost, with another id: for a person to compare."""
 
-    at: Millis
-    op: str
-    by: str
     ref: str
 
 
-class Notified(Struct, frozen=True, array_like=True, tag="told"):
+class Notified(AuthoredEvent, frozen=True, tag="told"):
     """The notice to the subscriber, or the reason why there is none. effect: the line's SMS, '' where there is none"""
 
-    at: Millis
-    op: str
-    by: str
     effect: str
     why: str = ""
 
 
-class GivenUp(Struct, frozen=True, array_like=True, tag="given_up"):
+class GivenUp(AuthoredEvent, frozen=True, tag="given_up"):
     """A person gave up an ending on the stuck list, with a reason. A later answer of the BSS that it is off counts."""
 
-    at: Millis
-    op: str
-    by: str
     reason: str
 
 

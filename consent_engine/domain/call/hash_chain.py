@@ -34,18 +34,22 @@ class PersonPart(Struct, frozen=True):
         return salted(asdict(self), salt)
 
 
-class Event(Protocol):
-    """Something that happened to a record. op: the same for equal changes"""
+class RecordEvent(Struct, frozen=True, array_like=True):
+    """An event of a record: when it was recorded, and its op, the same for equal changes."""
 
-    @property
-    def at(self) -> Millis: ...
-    @property
-    def op(self) -> str: ...
+    at: Millis
+    op: str
+
+
+class AuthoredEvent(RecordEvent, frozen=True):
+    """An event with its author: the name of a key, or `engine`, or `bss`."""
+
+    by: str
 
 
 D = TypeVar("D", bound=Doc)
 P = TypeVar("P", bound=PersonPart)
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=RecordEvent)
 
 
 class Form(NamedTuple):

@@ -14,7 +14,7 @@ from typing import ClassVar, cast
 from msgspec import Struct, field
 
 from consent_engine.domain.call.call import Call, OrderRefused
-from consent_engine.domain.call.hash_chain import ChainedRecord, Form, PersonPart
+from consent_engine.domain.call.hash_chain import AuthoredEvent, ChainedRecord, Form, PersonPart
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.canonical_json import Reader, Rows
 from consent_engine.domain.carriers import CARRIERS
@@ -113,14 +113,11 @@ class ReportPerson(PersonPart, frozen=True):
     what: str
 
 
-class Decided(Struct, frozen=True, array_like=True, tag="decided"):
+class Decided(AuthoredEvent, frozen=True, tag="decided"):
     """A person's decision on the report. op: the same for equal decisions · forwarded: the addressee of the trace ·
     tell_by: the deadline for the answer to the reporter
     """
 
-    at: Millis
-    op: str
-    by: str
     found: ReportClass
     reward: Reward
     amount: str
@@ -129,12 +126,9 @@ class Decided(Struct, frozen=True, array_like=True, tag="decided"):
     tell_by: Millis
 
 
-class Rewarded(Struct, frozen=True, array_like=True, tag="rewarded"):
+class Rewarded(AuthoredEvent, frozen=True, tag="rewarded"):
     """A later change of the report's reward."""
 
-    at: Millis
-    op: str
-    by: str
     reward: Reward
     amount: str
 

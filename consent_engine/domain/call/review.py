@@ -4,9 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
 
-from msgspec import Struct
-
-from consent_engine.domain.effects import Millis
+from consent_engine.domain.call.hash_chain import AuthoredEvent
 from consent_engine.errors import Forbidden, Refused
 
 SECOND_LOOK_MS = 24 * 3_600_000
@@ -29,14 +27,11 @@ UNDECIDED = frozenset({Verdict.PENDING, Verdict.CONTESTED})
 """The verdicts of calls that a reviewer is still to hear."""
 
 
-class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
+class Reviewed(AuthoredEvent, frozen=True, tag="reviewed"):
     """The first review. by: the reviewer's key · passed: 1 or 0 · reasons: for a failure · note: no phone number ·
     heard: how many seconds of the recording were played; None: not said · unplayed: 1 where it cannot be played
     """
 
-    at: Millis
-    op: str
-    by: str
     passed: int
     reasons: tuple[str, ...] = ()
     note: str = ""
@@ -44,41 +39,32 @@ class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
     unplayed: int = 0
 
 
-class SecondLook(Struct, frozen=True, array_like=True, tag="second_look"):
+class SecondLook(AuthoredEvent, frozen=True, tag="second_look"):
     """Another reviewer's look at a failed review. upheld: 1 where the failure stands, 0 where the sale goes on · heard,
     unplayed: as of the first
     """
 
-    at: Millis
-    op: str
-    by: str
     upheld: int
     note: str = ""
     heard: int | None = None
     unplayed: int = 0
 
 
-class CommandHeard(Struct, frozen=True, array_like=True, tag="command_heard"):
+class CommandHeard(AuthoredEvent, frozen=True, tag="command_heard"):
     """The operator's command passed a call that a person reviews all the same: its verdict is no review.
 
     by: `command:NAME:VERSION` · seed: of the day's sample, which is that share of all calls; or `disputed`
     """
 
-    at: Millis
-    op: str
-    by: str
     passed: int
     reasons: tuple[str, ...] = ()
     seed: str = ""
     share: float = 0
 
 
-class NotAwaited(Struct, frozen=True, array_like=True, tag="not_awaited"):
+class NotAwaited(AuthoredEvent, frozen=True, tag="not_awaited"):
     """An operator let the orders go on that waited for the call's first review. The call is reviewed all the same."""
 
-    at: Millis
-    op: str
-    by: str
     note: str = ""
 
 

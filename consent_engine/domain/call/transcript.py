@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from consent_engine.domain.call.hash_chain import AuthoredEvent
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
@@ -47,12 +48,9 @@ class _Kept(Struct, frozen=True):
 _READ = Reader(_Kept)
 
 
-class Transcribed(Struct, frozen=True, array_like=True, tag="transcribed"):
+class Transcribed(AuthoredEvent, frozen=True, tag="transcribed"):
     """The transcript was stored. op: the same for equal ones · lines: how many · person: the hash of the transcript"""
 
-    at: Millis
-    op: str
-    by: str
     lines: int
     person: str
 

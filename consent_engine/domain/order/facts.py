@@ -134,20 +134,23 @@ class Barred(Struct, frozen=True):
         return f"barred#{self.at}"
 
 
-class Resumed(Struct, frozen=True):
-    """A person's decision that a suspected refusal was none. doubtful: it was of this order alone."""
+class Asked(Struct, frozen=True):
+    """A fact with its author."""
 
     op: str
     by: str
+
+
+class Resumed(Asked, frozen=True):
+    """A person's decision that a suspected refusal was none. doubtful: it was of this order alone."""
+
     reason: str
     doubtful: bool = False
 
 
-class CancelAsked(Struct, frozen=True):
+class CancelAsked(Asked, frozen=True):
     """A request to cancel the order: by an agent, ops, or a refusal (then `door` says which, and no caller waits)."""
 
-    op: str
-    by: str
     reason: str
     door: str = ""
     revoked: bool = False
@@ -158,56 +161,44 @@ class CancelAsked(Struct, frozen=True):
     """whether the refusal is about one plan, or for a time"""
 
 
-class RetryAsked(Struct, frozen=True):
+class RetryAsked(Asked, frozen=True):
     """A person's request to do parked effects now; the person vouches for the next answer.
 
     effects: these alone; none: all that are parked
     """
 
-    op: str
-    by: str
     effects: tuple[str, ...] = ()
 
 
-class GiveUpAsked(Struct, frozen=True):
+class GiveUpAsked(Asked, frozen=True):
     """A request to stop sending the notification: it can never go out."""
 
-    op: str
-    by: str
     reason: str
 
 
-class Revealed(Struct, frozen=True):
+class Revealed(Asked, frozen=True):
     """The number is about to be shown to a person whose role masks it."""
 
-    op: str
-    by: str
     role: str
     reason: str
 
 
-class PlacedAgain(Struct, frozen=True):
+class PlacedAgain(Asked, frozen=True):
     """An undeliverable order's call got a new order, which asks again. old, new: one of them, the other order"""
 
-    op: str
-    by: str
     old: str = ""
     new: str = ""
 
 
-class NumberChanged(Struct, frozen=True):
+class NumberChanged(Asked, frozen=True):
     """The number went to another holder, or away from the carrier: its new holder has nothing to do with the order."""
 
-    op: str
-    by: str
     ref: str
 
 
-class ResendAsked(Struct, frozen=True):
+class ResendAsked(Asked, frozen=True):
     """A request to send the question again; the window goes on. waits: a message is unread, which may be the answer."""
 
-    op: str
-    by: str
     waits: bool = False
 
 

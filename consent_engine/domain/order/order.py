@@ -31,7 +31,7 @@ from consent_engine.domain.order.details import (
     Suspected,
     WithCall,
 )
-from consent_engine.domain.order.event import Event, chain, named, seal, unseal
+from consent_engine.domain.order.event import Event, chain, named, publics_of, seal, unseal
 from consent_engine.domain.texts.render import Subject, dated
 from consent_engine.domain.texts.words import Because
 from consent_engine.errors import BrokenRecord
@@ -328,12 +328,8 @@ def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tup
 
 def _events_of(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     """Return the events, and the links of the chain."""
-    publics, events, n = [fields["doc"]], [], 1
-    while (public := fields.get(f"e{n}")) is not None:
-        publics.append(public)
-        events.append(unseal(public, fields.get(f"p{n}")))
-        n += 1
-    return tuple(events), tuple(publics)
+    publics = publics_of(fields)
+    return tuple([unseal(public, fields.get(f"p{n}")) for n, public in enumerate(publics[1:], 1)]), tuple(publics)
 
 
 def _person(fields: Mapping[str, str], doc: Doc, state: State) -> Person:
