@@ -314,8 +314,10 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
 
     # -- sign-ins that were ended elsewhere, by keyed hashes of their key and of the sign-in ---------------------------
 
-    def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
-        """End the sign-ins that began under one of these names until now. lasts: how long to remember this (ms)"""
+    def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> bool:
+        """End the sign-ins that began under one of these names until now. False where all were ended before: of two
+        at once, one ends a name first. lasts: how long to remember this (ms), the same in each call
+        """
 
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         """Return the newest instant at which sign-ins under one of these names were ended; 0: never."""

@@ -164,6 +164,16 @@ def test_the_sign_in_page_offers_it_only_where_a_provider_is_set(door, fake, run
         plain.close()
 
 
+def test_the_cookie_and_the_answer_of_one_sign_in_let_no_other_browser_in(door, fake):
+    visitor, other = door.stranger(), door.stranger()
+    state = sent_there(visitor, fake)
+    other.cookies[COOKIE] = visitor.cookies[COOKIE]
+    came_back(visitor, state=state, code="good")
+    came_back(other, state=state, code="good")  # this provider takes a code twice
+    assert visitor.get("https://door/ops").status_code == 200
+    assert other.get("https://door/ops").status_code == 303
+
+
 def test_whatever_is_done_is_done_under_a_name_that_no_key_can_have(door, fake):
     fake.claims = {"sub": "u-7", "realm": {"roles": ["desk"]}}
     visitor, _ = signed_in(door, fake, "/desk")
@@ -388,7 +398,7 @@ def test_a_logout_token_that_does_not_hold_ends_nothing(door, fake, wrong):
     visitor, _ = signed_in(door, fake)
     assert ends(door, fake, **LOGOUT[wrong]).status_code == 400
     assert ends_by(door, "x.y.z").status_code == 400
-    assert not door.redis.exists("ce:signedout")
+    assert door.redis.hlen("ce:signedout") == 1  # the answer that signed in is good once
     assert visitor.get("https://door/ops").status_code == 200
 
 

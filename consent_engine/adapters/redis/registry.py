@@ -274,11 +274,11 @@ class RedisRegistry(Registry):
         """Revoke as the port says. An empty row stays: an `add_key` that arrives late must not restore the key."""
         self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"{_NAME}{name}", key_hash, prove=True)
 
-    def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
+    def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> bool:
         now, name = self.now(), f"{self._prefix}signedout"
         if old := [each for each, at in self._one("HGETALL", name).items() if int(at) <= now - lasts]:
             self._one("HDEL", name, *old)
-        self._one("HSET", name, *(part for each in names for part in (each, now)), prove=True)
+        return bool(self._one("HSET", name, *(part for each in names for part in (each, now)), prove=True))
 
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         return max(int(at or 0) for at in self._one("HMGET", f"{self._prefix}signedout", *names))

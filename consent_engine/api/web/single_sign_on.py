@@ -102,7 +102,7 @@ async def back(request: Request) -> Response:
         answer = RedirectResponse(to, HTTPStatus.SEE_OTHER)
         sessions_of(request).open_for(request, answer, person, _provider(request).settings.session)
         log.info("signed in", extra={"about": {"key": person.name}})
-    _keep(request, answer, "", 0)  # valid once
+    _keep(request, answer, "", 0)
     return answer
 
 
@@ -174,6 +174,9 @@ async def _person(request: Request, under_way: UnderWay) -> SignedIn:
     ways = [(name, str(claims[name])) for name in ("sub", "sid") if claims.get(name)]
 
     def signed_in(engine: Engine) -> SignedIn:
+        # Good once: a provider that takes a code twice must not make the same cookie a sign-in of another browser.
+        if not engine.registry.end_sign_ins([engine.keys.of_sign_in("answered", under_way.state)], LIFE_S * 1000):
+            raise SignInFailed("this sign-in was answered before")
         ended_by = tuple(engine.keys.of_sign_in(settings.issuer, *each) for each in ways)
         return SignedIn(
             engine.keys.signed_in_as(settings.issuer, subject, named), role, ended_by, engine.registry.now(), agent
