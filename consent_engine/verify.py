@@ -814,34 +814,83 @@ def _chains_fit(case: Case) -> Iterator[str]:
 
 
 def _happens(case: Case) -> Iterator[str]:
-    """Each event happens to an order in a state in which it can: no yes without a question or after the end, no service
-    without a yes or twice.
+    """Each event happens to a record in a state in which it can: no yes without a question or after the end, no service
+    without a yes or twice, none switched off twice or by an ending that was not asked for anew.
     """
-    state = "agreed"
-    for event in case.order.events[1:]:
-        before, after = MOVES.get(event.what, (state, state))
-        if state not in before.split():
-            raise Broken(f"order, event {event.n}", f"{event.what} does not happen to an order that is {state}")
-        state = after
+    for chain in case.chains:
+        moves = MOVES[chain.kind]
+        state = next(iter(moves.values()))[0].split()[0]
+        for event in chain.events[1:]:
+            before, after = moves.get(event.what, (state, state))
+            if state not in before.split():
+                said = f"{event.what} does not happen to {_NOUN[chain.kind]} that is {state}"
+                raise Broken(f"{chain.kind}, event {event.n}", said)
+            state = after or state
     yield from ()
 
 
-MOVES = {
-    "confirmation_accepted": ("agreed", "awaiting_reply"),
-    "confirmation_failed": ("agreed awaiting_reply", "undeliverable"),
-    "said_yes": ("awaiting_reply", "confirmed"),
-    "said_no": ("agreed awaiting_reply confirmed", "declined"),
-    "opted_out": ("agreed awaiting_reply confirmed", "declined"),
-    "cancelled": ("agreed awaiting_reply confirmed", "cancelled"),
-    "window_closed": ("awaiting_reply", "expired"),
-    "too_late_to_ask": ("agreed", "expired"),
-    "service_activated": ("confirmed", "activated"),
-    "activation_refused": ("confirmed", "activation_failed"),
-    "notification_accepted": ("activated", "notified"),
-    "notification_failed": ("activated", "activated"),
-    "given_up": ("activated", "unnotified"),
+MOVES: Mapping[Kind, Mapping[str, tuple[str, str]]] = {
+    "order": {
+        "confirmation_accepted": ("agreed", "awaiting_reply"),
+        "confirmation_failed": ("agreed awaiting_reply", "undeliverable"),
+        "said_yes": ("awaiting_reply", "confirmed"),
+        "said_no": ("agreed awaiting_reply confirmed", "declined"),
+        "opted_out": ("agreed awaiting_reply confirmed", "declined"),
+        "cancelled": ("agreed awaiting_reply confirmed", "cancelled"),
+        "window_closed": ("awaiting_reply", "expired"),
+        "too_late_to_ask": ("agreed", "expired"),
+        "service_activated": ("confirmed", "activated"),
+        "activation_refused": ("confirmed", "activation_failed"),
+        "notification_accepted": ("activated", "notified"),
+        "notification_failed": ("activated", "activated"),
+        "given_up": ("activated", "unnotified"),
+    },
+    "call": {
+        "ended": ("up", "ended"),
+        "abandoned": ("up", "abandoned"),
+        "reviewed": ("ended", "reviewed"),
+        "second_look": ("reviewed", "reviewed_twice"),
+    },
+    "ending": {
+        "failed": ("ending", "ending_failed"),
+        "retried": ("ending_failed given_up", "ending"),
+        "given_up": ("ending_failed", "given_up"),
+        "switched_off": ("ending ending_failed given_up", "ended"),
+        "switched_off_again": ("ended told", ""),
+        "told": ("ended", "told"),
+    },
 }
-"""Events that move an order: from which states, to which one. All others are notes, and happen in any."""
+"""By kind, events that move a record: from which states, the first of all being the one it begins in, to which one; ""
+leaves it where it is. All others are notes, and happen in any.
+"""
+_NOUN: Mapping[Kind, str] = {"order": "an order", "call": "a call", "ending": "an ending"}
+
+
+def _lawful(case: Case) -> Iterator[str]:
+    """No service was switched on by a yes that came when the call had not ended, or was known to have broken a rule or
+    to have failed its review. Whatever of that became known later is said, by name.
+    """
+    call, yes, on = case.call, case.order.last("said_yes"), case.order.last("service_activated")
+    if call is None:
+        return
+    if yes and on:
+        if not any(each.at <= on.at + SKEW_MS for each in call.all("ended")):
+            raise Broken("call", "had not ended when the service was switched on")
+        later = [n for n, each in enumerate(call.events) if yes.at - SKEW_MS <= each.at <= on.at + SKEW_MS]
+        first = next((n for n, each in enumerate(call.events) if each.at >= yes.at - SKEW_MS), len(call.events))
+        stood = [_wrong(Read("call", call.events[:n], ())) for n in (first, *(n + 1 for n in later)) if n]
+        if known := set.intersection(*stood):
+            raise Broken("call", f"was not in order when the service was switched on: {', '.join(sorted(known))}")
+    if wrong := _wrong(call):
+        yield f"the call was not in order: {', '.join(sorted(wrong))}"
+
+
+def _wrong(call: Read) -> set[str]:
+    """The rules that a call broke, and the reasons for which a reviewer failed it, unless a second one let it pass."""
+    found, review, again = _violations(call), call.last("reviewed"), call.last("second_look")
+    if review and not review.row["passed"] and (again is None or again.row["upheld"]):
+        found |= {f"failed review: {each}" for each in review.row["reasons"]}
+    return found
 
 
 def _published(case: Case) -> Iterator[str]:
@@ -972,6 +1021,8 @@ def _taken_back(case: Case) -> Iterator[str]:
     on, ending = case.order.last("service_activated"), case.ending
     if ending and (on is None or (ending.doc["activation"], ending.doc["activated_at"]) != (on.row["ref"], on.at)):
         raise Broken("ending", "takes back another activation than the order's")
+    if ending and on and ending.doc["asked_at"] < on.at - SKEW_MS:
+        raise Broken("ending", "was asked for before the service was switched on")
     yield from ()
 
 
@@ -1583,7 +1634,7 @@ def _signature_of_file(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str
 # -- the verdict -------------------------------------------------------------------------------------------------------
 
 CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
-    _real, _chains_fit, _happens, _published, _told, _answered, _taken_back,
+    _real, _chains_fit, _happens, _lawful, _published, _told, _answered, _taken_back,
 )  # fmt: skip
 
 

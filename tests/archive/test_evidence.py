@@ -340,6 +340,66 @@ def test_no_yes_counts_and_no_service_is_switched_on_after_the_end_of_an_order(w
         checked(logged(made | {"log": None, "texts": []}))
 
 
+def chained(file, kind, change):
+    """Return a file with the links of one chain changed, each as its content, and made anew."""
+    made = json.loads(json.dumps(file))
+    [chain] = [each for each in made["chains"] if each["kind"] == kind]
+    rows = [(json.loads(each["public"]), each["person"]) for each in chain["links"]]
+    rows = change(rows)
+    chain["links"] = [{"public": json.dumps(row, ensure_ascii=False), "person": person} for row, person in rows]
+    return logged(made | {"log": None})
+
+
+def without(*what):
+    return lambda rows: [(row, person) for row, person in rows if row[0] not in what]
+
+
+def before_the_yes(file, kind, *rows):
+    """Return a file to whose chain events were added an hour before the yes, after which all else came."""
+    at = min(json.loads(each["public"])[1] for each in file["chains"][0]["links"][1:])
+    return chained(
+        file, kind, lambda known: [*known[:2], *(([row[0], at, *row[1:]], None) for row in rows), *known[2:]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "why"),
+    [
+        ("call", without("ended"), "reviewed does not happen to a call that is up"),
+        ("call", lambda rows: rows[:1], "had not ended when the service was switched on"),
+        ("call", lambda rows: [*rows, rows[-2]], "reviewed does not happen to a call that is reviewed_twice"),
+        ("ending", lambda rows: [*rows, rows[1]], "switched_off does not happen to an ending that is told"),
+        ("ending", without("switched_off"), "told does not happen to an ending that is ending"),
+        ("ending", lambda rows: [([*rows[0][0][:2], 1, *rows[0][0][3:]], None), *rows[1:]], "was asked for before"),
+    ],
+)  # fmt: skip
+def test_events_of_a_call_and_of_an_ending_happen_in_their_order(whole, kind, change, why):
+    with pytest.raises(Broken, match=why):
+        checked(chained(whole, kind, change))
+
+
+def test_a_call_that_was_not_in_order_is_said_by_name(tmp_path, whole):
+    late = json.loads(whole["chains"][1]["links"][-1]["public"])[1] + 10**8
+    again = ["judged_again", late, "o", ["refused_number", "quiet_hours"], []]
+    said = checked(chained(whole, "call", lambda rows: [*rows, (again, None)]))
+    assert "the call was not in order: quiet_hours, refused_number" in said
+    taken_back = ["judged_again", late, "p", [], ["refused_number", "quiet_hours"]]
+    said = checked(chained(whole, "call", lambda rows: [*rows, (again, None), (taken_back, None)]))
+    assert not [each for each in said if "in order" in each]
+    failed = chained(whole, "call", without("second_look"))
+    (tmp_path / "file").write_bytes(encoded(failed))
+    status, rows = verify.report(str(tmp_path / "file"))
+    assert (status, ("note", "the call was not in order: failed review: price_not_told") in rows) == (SOUND, True)
+
+
+def test_no_service_is_switched_on_after_a_call_was_known_not_to_be_in_order(whole):
+    known = before_the_yes(whole, "call", ["judged_again", "o", ["quiet_hours"], []])
+    with pytest.raises(Broken, match="was not in order when the service was switched on: quiet_hours"):
+        checked(known)
+    again = ["judged_again", "p", [], ["quiet_hours"]]
+    assert checked(before_the_yes(whole, "call", ["judged_again", "o", ["quiet_hours"], []], again))
+
+
 def test_another_plan_or_price_than_the_one_that_was_told_is_seen(whole):
     plan = json.loads(whole["plan"]["content"])
     elsewhere = [{**each, "url": "/elsewhere"} for each in plan["published"]]
@@ -536,7 +596,9 @@ def test_the_verifiers_names_are_those_of_the_types():
 
 
 def test_the_verifiers_moves_of_an_order_are_those_of_its_lifecycle():
-    rows = {(what, before, after) for what, (states, after) in verify.MOVES.items() for before in states.split()}
+    rows = {
+        (what, before, after) for what, (states, after) in verify.MOVES["order"].items() for before in states.split()
+    }
     assert rows == {(trigger.value, before.value, after.value) for trigger, before, after in TRANSITIONS}
 
 
