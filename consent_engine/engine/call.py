@@ -159,10 +159,12 @@ def _line_after(
 
 
 def _refusal(call: Call, by: str, secret: str) -> Posted:
-    """Return the subscriber's refusal as a message for the line's inbox: every refusal takes this one way."""
+    """Return the subscriber's refusal as a message for the line's inbox: every refusal takes this one way. Its line is
+    named by the call; the number is not taken from there, for it may be erased by now.
+    """
     body = UnreadRefusal(call.carrier, "voice", by)
     return Posted(
-        call.line, call.person.msisdn, recording_key(secret, f"refused in {call.id}"), encode_message(body),
+        call.line, "", recording_key(secret, f"refused in {call.id}"), encode_message(body),
         (name_of(Kind.REFUSED, call.carrier),), "voice", call.id, once=True,
     )  # fmt: skip
 

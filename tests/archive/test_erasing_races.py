@@ -10,9 +10,11 @@ from random import Random
 import pytest
 
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.call import AlreadyEnded, Call
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
@@ -170,6 +172,26 @@ def test_a_late_report_that_was_looked_up_before_an_erasure_brings_no_number_bac
         assert nowhere(desk)
         desk.run()
         assert nowhere(desk)
+
+
+def test_a_late_refusal_in_a_call_that_was_read_before_an_erasure_stands_and_brings_no_number_back(lived, tmp_path):
+    with a_desk(lived, tmp_path / "one") as (desk, order):
+        inbox, call = desk.engine.store.inbox, desk.engine.calls.show(order.doc.call_id)
+        receive = inbox.receive
+
+        def overtaken(posted):
+            inbox.receive = receive
+            erase(desk)
+            return receive(posted)
+
+        inbox.receive = overtaken
+        with pytest.raises(AlreadyEnded):
+            desk.end(call, "refused")
+        assert nowhere(desk)
+        desk.run()
+        assert nowhere(desk)
+        [barred] = desk.engine.store.records.look({Line: [order.line]}).line(order.line).restrictions
+        assert (barred.kind, barred.door, barred.ref) == (Kind.REFUSED, "voice", call.id)
 
 
 def meanwhile(desk, order, others, chance):
