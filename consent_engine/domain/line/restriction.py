@@ -69,8 +69,8 @@ class Restriction(Struct, frozen=True):
     carrier: the one it bars, `*` for all; for `OF_ORDERS` the order · plan: the one that it is about, '' where it is
     about all; of a doubtful suspicion the one order: that is no plan's code, so it bars no call · since: when it began
     to stand · door, ref: how it came, and its id there · last: the newest act of the subscriber that means the same ·
-    reason, text: of a suspicion, why ('' once it was decided), and the words · left_out, newest_text: where the words
-    would be too many, how many messages are not kept, and the newest one · until: when it ends; 0: never
+    reason, text: of a suspicion, why, and the words · left_out, newest_text: where the words would be too many, how
+    many messages are not kept, and the newest one · until: when it ends; 0: never
     """
 
     kind: Kind
@@ -108,8 +108,8 @@ class Restriction(Struct, frozen=True):
 
     @property
     def is_undecided(self) -> bool:
-        """Whether it waits for a person. A decided one still bars its order, until the decision is read."""
-        return self.kind is Kind.SUSPECTED and bool(self.reason)
+        """Whether it waits for a person."""
+        return self.kind is Kind.SUSPECTED
 
     @property
     def name(self) -> str:

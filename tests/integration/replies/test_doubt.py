@@ -236,7 +236,7 @@ def test_an_activation_that_waits_is_barred_until_a_person_decides(world):
     world.run()
     assert (world.state(order), len(world.bss.asked)) == ("confirmed", tried)
     assert decide(world, refusal=True).decided == 1
-    assert [each.name for each in line(world).restrictions] == [f"suspected:mobile/{order.id}"]
+    assert line(world).restrictions == ()
     world.clock.forward(seconds=120)
     world.run()
     assert (world.state(order), len(world.bss.asked)) == ("cancelled", tried)

@@ -110,8 +110,7 @@ local function receive(line, inbox, m, entries)
     end
     if decides then
         local stands = row_of(line, decides)
-        local decided = stands and stands[5] == "" -- it has no reason to be read any more
-        if not stands or decided or (stands[4] or stands[1]) ~= (m.decided or 0) then return { "gone", said } end
+        if not stands or (stands[4] or stands[1]) ~= (m.decided or 0) then return { "gone", said } end
         since, last = stands[1], stands[4] or stands[1]
     end
     local barred = {}
@@ -161,14 +160,8 @@ local function receive(line, inbox, m, entries)
         journaled()
         return { "duplicate", stood }
     end
-    local decided = decides and row_of(line, decides) -- none where a refusal of calls has taken its place
-    if lifting then
-        no_longer_suspected(suspected(decides))
-        call("XADD", KEYS[3], "*", "m", lifting)
-    elseif decided then -- a doubt of one order bars it until this message ends that
-        decided[5], moved = "", true
-        set("r:" .. decides, cjson.encode(decided))
-    end
+    if decides then no_longer_suspected(suspected(decides)) end -- this message bars until it is read
+    if lifting then call("XADD", KEYS[3], "*", "m", lifting) end
     if lifting or not seen[4] and (#names == 0 or ends > 0) then -- nothing stands, or not for ever
         if call("HSETNX", line, "f:wake.line", "[]") == 1 then
             call("ZADD", KEYS[2], now + asked.kept, "l:" .. m.line .. ":wake.line")
