@@ -1003,7 +1003,7 @@ def _words(case: Case, yes: Event, link: str) -> Iterator[str]:
     proves = any(e.detail.get("asked") for e in case.order.all("replied_suspect") if e.n < yes.n)
     if (proves or rule == "code") and doc["code"] not in {said[-3:], said[:3]}:
         raise Broken(link, "has another code than the order's")
-    if rule == "sub_number" and not str(person["to"]).endswith(doc["sub"]):
+    if rule == "sub_number" and not letters(str(person["to"])).endswith(doc["sub"]):
         raise Broken(link, "was sent to another number than the order's own")
 
 

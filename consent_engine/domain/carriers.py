@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from unicodedata import normalize
 
 
 class Carrier(StrEnum):
@@ -37,16 +38,18 @@ CARRIERS: dict[str, Profile] = {
 }
 
 
-_FROM_ABROAD = re.compile(r"\+*(?:(?:00)?86(?=1))?")
+_FROM_ABROAD = re.compile(r"(?:tel:)?\+*(?:(?:00)?86(?=1))?", re.IGNORECASE)
+_BLANKS = re.compile(r"[\s-]+")
 
 
 def as_dialled(to: str) -> str:
-    """The number a message was sent to, without plus and the country's 86: all numbers of carriers begin with 1.
+    """The number a message was sent to, in plain digits without blanks, `tel:`, plus and the country's 86: all numbers
+    of carriers begin with 1.
 
-    >>> as_dialled("10085"), as_dialled("+8610085"), as_dialled("008610085234")
+    >>> as_dialled("10085"), as_dialled("tel:+86-10085"), as_dialled("0086 １００８５234")
     ('10085', '10085', '10085234')
     """
-    return _FROM_ABROAD.sub("", to, count=1)
+    return _FROM_ABROAD.sub("", _BLANKS.sub("", normalize("NFKC", to)), count=1)
 
 
 def carrier_of_sender(to: str, senders: Mapping[str, str]) -> str | None:

@@ -304,6 +304,10 @@ def test_a_yes_to_another_number_than_the_orders_own_is_none(whole):
     own = forged(whole, lambda row, _: row[3].__setitem__(0, "7"))
     with pytest.raises(Broken, match="was sent to another number than the order's own"):
         checked(forged(own, lambda row, _: row[5].update(rule="sub_number"), "said_yes"))
+    wide = forged(
+        own, lambda row, person: (row[5].update(rule="sub_number"), person.update(to="１００８５７")), "said_yes"
+    )
+    assert checked(wide)
 
 
 def test_a_person_part_that_no_link_names_is_seen_however_well_the_file_was_made_anew(whole):

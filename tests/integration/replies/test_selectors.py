@@ -36,7 +36,7 @@ def test_a_yes_to_a_number_that_nobody_asked_from_activates_nothing(subs):
     assert settled_well(subs) == [order.id]
 
 
-@pytest.mark.parametrize("before", ["", "+", "86", "+86", "0086"])
+@pytest.mark.parametrize("before", ["", "+", "86", "+86", "0086", "tel:+86-", "0086 ", "８６"])
 @pytest.mark.parametrize("to", ["10001", "10016", "10085" + NOBODYS])
 def test_a_number_of_ours_is_known_however_it_is_written(world, before, to):
     order = world.place()
@@ -49,7 +49,7 @@ def test_a_number_of_ours_is_known_however_it_is_written(world, before, to):
     assert settled_well(world) == [order.id]
 
 
-@pytest.mark.parametrize("before", ["", "+", "86", "+86", "0086"])
+@pytest.mark.parametrize("before", ["", "+", "86", "+86", "0086", "tel:+86-", "0086 ", "８６"])
 def test_a_stop_is_for_the_carrier_it_was_sent_to_however_its_number_is_written(world, before):
     world.say("TD", to=f"{before}10001")
     assert [each for each in SENDERS if world.engine.dial(NUMBER, each).callable] == ["mobile", "unicom"]
