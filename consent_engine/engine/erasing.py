@@ -23,7 +23,7 @@ from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.decide.leaving import wants_more
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
-from consent_engine.domain.line.restriction import OF_ORDERS
+from consent_engine.domain.line.restriction import OF_ORDERS, Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Evidence, Order
 from consent_engine.engine.leave import LEFT, reserved
@@ -226,7 +226,7 @@ def _open(record: Recorded, served: Set[str]) -> str:
 
 def _of_line(line: Line, unread: Sequence[str]) -> list[str]:
     """Return what of the line itself is not over."""
-    held = any(each.is_undecided for each in line.restrictions)
+    held = any(each.kind is Kind.SUSPECTED for each in line.restrictions)
     said = {"an unread message": bool(unread), "a reply that a person must read": held}
     said["work that is due"] = wants_more(line.effects, WAKE_LINE)
     return [noun for noun, stands in said.items() if stands]

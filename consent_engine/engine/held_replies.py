@@ -144,7 +144,7 @@ def deciding(seen: SuspicionId, decision: Decision, now: Millis) -> Step[str]:
     loaded = yield from load({Line: [seen.line]})
     line = loaded.line(seen.line)
     restriction = line.named(seen.name)
-    if restriction is None or not restriction.is_undecided or restriction.newest != seen.newest:
+    if restriction is None or restriction.kind is not Kind.SUSPECTED or restriction.newest != seen.newest:
         return "gone"
     orders = (yield from load_of(line, [entry.order for entry in line.entries])).values()
     if any({decision.by, decision.agent} & {order.doc.placed_by, order.doc.agent} - {""} for order in orders):
@@ -197,4 +197,4 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
 
 
 def _suspicions(line: Line) -> Iterator[Restriction]:
-    return (each for each in line.restrictions if each.is_undecided)
+    return (each for each in line.restrictions if each.kind is Kind.SUSPECTED)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete
 from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.tables import LINES, RESTRICTIONS, among
 from consent_engine.domain.canonical_json import Reader, compact
-from consent_engine.domain.line.restriction import Restriction, receipt_of
+from consent_engine.domain.line.restriction import Kind, Restriction, receipt_of
 from consent_engine.domain.msisdn import DIGITS
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import LineKept
@@ -52,7 +52,7 @@ def _restrictions(line: str, fields: Mapping[str, str], seal: Seal | None) -> It
                 "kind": found.kind.value,
                 "since": found.since,
                 "until": found.until,
-                "waits": found.is_undecided,
+                "waits": found.kind is Kind.SUSPECTED,
                 "receipt": seal.receipt(receipt_of(line, found.name), digits) if seal and digits else None,
             }
 

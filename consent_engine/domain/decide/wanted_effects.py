@@ -158,7 +158,7 @@ def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
     wants = []
     if unread:
         wants.append(Put(READ, now, FRESH))
-    suspected = [each.since for each in line.restrictions if each.is_undecided]
+    suspected = [each.since for each in line.restrictions if each.kind is Kind.SUSPECTED]
     if suspected:
         wants.append(Put(WAKE_UNDECIDED, min(suspected) + SUSPICION_LASTS_MS, FRESH))
     return [put for put in wants if put.effect not in line.effects]

@@ -107,11 +107,6 @@ class Restriction(Struct, frozen=True):
         return self.kind is Kind.SUSPECTED and bool(self.plan)
 
     @property
-    def is_undecided(self) -> bool:
-        """Whether it waits for a person."""
-        return self.kind is Kind.SUSPECTED
-
-    @property
     def name(self) -> str:
         """The restriction's name on the line: `mobile`, `*`, `suspected:mobile`, `cool_off:mobile/5g-smart-199`."""
         return name_of(self.kind, self.carrier, self.plan)
