@@ -178,7 +178,7 @@ class CallBook:
         """Count the day of every agent until now. Raises ArchiveUnavailable."""
         ask, since = self._store.queries, self._midnight(now)
         calls = ask.calls.counted(since, now, by_agent=True)
-        return workdays(calls, ask.orders.sold(since, now), ask.orders.held())
+        return workdays(calls, ask.orders.sold(since, now), ask.orders.held(), ask.calls.failed(since, now))
 
     def own_day(self, key: str, made_at: Millis, now: Millis) -> Workday:
         """Count the day of the holder of a key: from midnight, or from the making of the key, until now. Raises
@@ -186,7 +186,8 @@ class CallBook:
         """
         ask, since = self._store.queries, max(self._midnight(now), made_at)
         calls = ask.calls.counted(since, now, by_agent=True, placed_by=key)
-        return workday("", calls, ask.orders.sold(since, now, key).values(), sum(ask.orders.held(key).values()))
+        held, failed = (sum(of.values()) for of in (ask.orders.held(key), ask.calls.failed(since, now, key)))
+        return workday("", calls, ask.orders.sold(since, now, key).values(), held, failed)
 
     def _midnight(self, now: Millis) -> Millis:
         days = self._terms.reporting.days

@@ -113,8 +113,8 @@ class OrderQueries(Protocol):
         """
 
     def held(self, placed_by: str | None = None) -> Mapping[str, int]:
-        """Return how many open orders wait until a person has read a reply of their number, by agent. placed_by: only
-        those placed with the key of this name
+        """Return how many numbers with open orders wait until a person has read their reply, by agent. placed_by: only
+        of orders placed with the key of this name
         """
 
     def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
@@ -199,6 +199,11 @@ class CallQueries(Protocol):
     ) -> Sequence[Counted]:
         """Return how many calls that began from `since` to `until`, both included, stand alike. placed_by: only those
         made known with the key of this name
+        """
+
+    def failed(self, since: Millis, until: Millis, placed_by: str | None = None) -> Mapping[str, int]:
+        """Return how many calls failed their review for good in a period, whenever they began, by agent. placed_by: as
+        of `counted`
         """
 
 

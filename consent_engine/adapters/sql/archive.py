@@ -67,6 +67,7 @@ class SqlCalls(SqlKept[Call]):
             "violations": _named(call.violations),
             "ever_violated": _named(call.ever_violated),
             "verdict": call.verdict or "",
+            "failed_at": call.failed_at,
             "outcome": call.end.outcome.value if call.end else "",
             "permitted": bool(began.permit),
             "evidence": call.evidence.value,

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, and_, case, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, and_, case, func, select, tuple_
 
 from consent_engine.adapters.sql.archive import OfArchive, SqlArchive, SqlCalls, behind
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
@@ -148,6 +148,16 @@ class SqlCallQueries(OfArchive, CallQueries):
             for count, carrier, state, verdict, violated, *of in rows
         ]  # fmt: skip
 
+    def failed(self, since: Millis, until: Millis, placed_by: str | None = None) -> Mapping[str, int]:
+        kept = CALLS.c
+        given = kept.failed_at > 0, kept.failed_at >= since, kept.failed_at <= until
+        with self._asking() as connection:
+            return _by_agent(connection, kept.agent, func.count(), *given, *_by_key(kept.placed_by, placed_by))
+
+
+def _by_agent(connection: Connection, agent: Column[Any], count: Any, *only: ColumnElement[bool]) -> dict[str, int]:
+    return dict(iter(connection.execute(select(agent, count).where(*only).group_by(agent))))
+
 
 def _of_agent(agent: str = "", outcome: str = "", permitted: bool = False) -> tuple[str, CallOutcome | None, bool]:  # noqa: FBT001, FBT002 - columns
     return agent, CallOutcome(outcome) if outcome else None, permitted
@@ -221,7 +231,7 @@ class SqlOrderQueries(OfArchive, OrderQueries):
         waiting = select(RESTRICTIONS.c.line).where(*_listed(Kind.SUSPECTED))
         open_ = ~kept.gone, kept.settled_at == 0, kept.line.in_(waiting), *_by_key(kept.placed_by, placed_by)
         with self._asking() as connection:
-            return dict(iter(connection.execute(select(kept.agent, func.count()).where(*open_).group_by(kept.agent))))
+            return _by_agent(connection, kept.agent, func.count(kept.line.distinct()), *open_)
 
     def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
         placed = ORDERS.c.placed_at >= since, ORDERS.c.placed_at <= until

@@ -54,7 +54,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "9"
+SCHEMA = "10"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
@@ -121,6 +121,7 @@ CALLS = _records(
     Column("violations", Text, nullable=False),
     Column("ever_violated", Text, nullable=False),
     Column("verdict", String(10), nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
     Column("outcome", String(10), nullable=False),
     Column("permitted", Boolean, nullable=False),
     Index("calls_line", "line"),
@@ -242,6 +243,7 @@ def _index_of(rows: ColumnElement[bool] | TextClause, name: str, *columns: Colum
 _index_of(~ORDERS.c.gone, "orders_present", ORDERS.c.placed_at, ORDERS.c.id)
 _index_of(ORDERS.c.in_vain == true(), "orders_in_vain", ORDERS.c.placed_at, ORDERS.c.id)
 _index_of(TO_REVIEW, "calls_to_review", CALLS.c.verdict, CALLS.c.over_at, CALLS.c.id)
+_index_of(CALLS.c.failed_at > 0, "calls_failed", CALLS.c.failed_at)
 _index_of(VIOLATING, "calls_wrong", CALLS.c.started_at, CALLS.c.id)
 _index_of(RECORDS.c.soon == true(), "matters_soon", RECORDS.c.kind, RECORDS.c.activated_at)
 for _table, _over in ((ORDERS, ORDERS.c.settled_at), (CALLS, CALLS.c.over_at), (RECORDS, RECORDS.c.over_at)):

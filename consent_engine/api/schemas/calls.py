@@ -340,8 +340,8 @@ class WorkdayView(View):
     placed: int
     confirmed: int
     refused: int = Field(description="calls and orders whose subscriber wants no more calls")
-    held: int = Field(description="open orders, also of earlier days, that wait until a person has read a reply")
-    failed: int = Field(description="calls that failed their review for good")
+    held: int = Field(description="numbers, also with orders of earlier days, whose reply waits for a person")
+    failed: int = Field(description="calls, also of earlier days, that failed their review for good today")
     wrong_rate: float = Field(description="orders that went wrong as a share of those placed, 0 to 1")
     presses: bool = Field(description="so much went wrong that a person should listen to the calls")
 

@@ -269,6 +269,11 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
         return verdict_of(self.events) if self.recording else None
 
     @property
+    def failed_at(self) -> Millis:
+        """When its review failed for good (ms); 0 where it has not."""
+        return next((each.at for each in self.events if isinstance(each, SecondLook) and each.upheld), 0)
+
+    @property
     def evidence(self) -> Evidence:
         """The kind of evidence: of an agreement, or only that a number was called."""
         return Evidence.SERVICE if self.end and self.end.outcome is CallOutcome.AGREED else Evidence.NO_SERVICE

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from consent_engine.domain.call.call import CallOutcome, CallState
-from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.sales_figures import WRONG, Counted, Counts, SalesOutcomes, Sold
 
 
 class Workday(Struct, frozen=True):
     """One agent's day so far. in_call: calls that are up · permits: calls that named a permit of this engine · refused:
-    calls and orders whose subscriber wants no more calls · held: open orders that wait until a person reads a reply ·
-    failed: calls that failed their review for good · wrong_rate: the share of WRONG
+    calls and orders whose subscriber wants no more calls · held: numbers that wait until a person reads their reply ·
+    failed: calls, also of earlier days, that failed their review for good today · wrong_rate: the share of WRONG
     """
 
     agent: str
@@ -29,7 +28,9 @@ class Workday(Struct, frozen=True):
     presses: bool
 
 
-def workday(agent: str, calls: Iterable[Counted], sold: Iterable[Mapping[Sold, int]], held: int) -> Workday:
+def workday(
+    agent: str, calls: Iterable[Counted], sold: Iterable[Mapping[Sold, int]], held: int, failed: int
+) -> Workday:
     """Sum up one day."""
     orders = Counter[Sold]()
     for each in sold:
@@ -47,7 +48,7 @@ def workday(agent: str, calls: Iterable[Counted], sold: Iterable[Mapping[Sold, i
         confirmed=orders[Sold.CONFIRMED],
         refused=figures["refused"] + orders[Sold.REFUSED],
         held=held,
-        failed=figures["failed"],
+        failed=failed,
         wrong_rate=round(outcomes.share(*WRONG), 4),
         presses=outcomes.presses,
     )
@@ -59,12 +60,13 @@ def _figures(alike: Counted) -> Iterable[str]:
         "in_call": alike.state is CallState.UP,
         "permits": alike.permitted,
         "refused": alike.outcome is CallOutcome.REFUSED,
-        "failed": alike.verdict is Verdict.FAILED,
     }
     return (name for name, is_so in said.items() if is_so)
 
 
-def workdays(calls: Iterable[Counted], sold: Counts, held: Mapping[str, int]) -> list[Workday]:
+def workdays(
+    calls: Iterable[Counted], sold: Counts, held: Mapping[str, int], failed: Mapping[str, int]
+) -> list[Workday]:
     """Sum up the day of every agent: those who seem to press come first, then by their numbers."""
     called: dict[str, list[Counted]] = {}
     for alike in calls:
@@ -73,7 +75,7 @@ def workdays(calls: Iterable[Counted], sold: Counts, held: Mapping[str, int]) ->
     for (_, agent), counts in sold.items():
         orders.setdefault(agent, []).append(counts)
     days = [
-        workday(agent, called.get(agent, ()), orders.get(agent, ()), held.get(agent, 0))
-        for agent in {*called, *orders, *held}
+        workday(agent, called.get(agent, ()), orders.get(agent, ()), held.get(agent, 0), failed.get(agent, 0))
+        for agent in {*called, *orders, *held, *failed}
     ]
     return sorted(days, key=lambda each: (not each.presses, each.agent))
