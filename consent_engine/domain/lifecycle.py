@@ -23,7 +23,7 @@ class State(Worded):
     UNNOTIFIED = "unnotified", "已开通，通知无法送出", "active, notification given up"
     """The service is on, and its notification can never go out."""
     DECLINED = "declined", "已拒绝，未办理", "declined"
-    EXPIRED = "expired", "逾期未回复，未办理", "expired"
+    EXPIRED = "expired", "已逾期，未办理", "expired"
     UNDELIVERABLE = "undeliverable", "确认短信无法送达，未办理", "undeliverable"
     CANCELLED = "cancelled", "已取消，未办理", "cancelled"
     ACTIVATION_FAILED = "activation_failed", "开通失败", "activation failed"

@@ -155,7 +155,9 @@ class SqlCallQueries(OfArchive, CallQueries):
             return _by_agent(connection, kept.agent, func.count(), *given, *_by_key(kept.placed_by, placed_by))
 
 
-def _by_agent(connection: Connection, agent: Column[Any], count: Any, *only: ColumnElement[bool]) -> dict[str, int]:
+def _by_agent(
+    connection: Connection, agent: Column[Any], count: ColumnElement[int], *only: ColumnElement[bool]
+) -> dict[str, int]:
     return dict(iter(connection.execute(select(agent, count).where(*only).group_by(agent))))
 
 

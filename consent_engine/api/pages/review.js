@@ -36,6 +36,7 @@ const MOST_PAGES = 20; // one whose calls were all heard since is empty, and goe
 let verdictWanted = "pending"; // which queue
 /** @type {Api.CallView[]} */
 let queue = []; // as it was told
+let goesOn = false; // more wait than it names
 /** @type {Heard | null} */
 let heard = null; // what is heard now
 const theHeard = () => /** @type {Heard} */ (heard);
@@ -77,8 +78,7 @@ function queueRow(each) {
   return row;
 }
 
-/** @param {boolean} more */
-function showQueue(more) {
+function showQueue() {
   fit(
     byId("queue"),
     queue,
@@ -90,7 +90,7 @@ function showQueue(more) {
     },
   );
   const facts = queue.length ? { n: queue.length, at: dateAndClock(queue[0].ended_at ?? "") } : {};
-  say(byId("queue-told"), word(queue.length ? (more ? "review.more" : "review.waits") : "review.none", facts));
+  say(byId("queue-told"), word(queue.length ? (goesOn ? "review.more" : "review.waits") : "review.none", facts));
   for (const button of all("[data-verdict]")) button.setAttribute("aria-pressed", String(button.dataset.verdict === verdictWanted));
 }
 
@@ -111,7 +111,8 @@ async function loadQueue() {
     return NaN;
   }
   queue = answer.body.calls.filter((each) => each.id !== given?.id);
-  showQueue(answer.body.cursor !== "");
+  goesOn = answer.body.cursor !== "";
+  showQueue();
   sayAsOf(byId("queue"), answer.body);
   return Date.parse(answer.body.as_of ?? "");
 }
@@ -124,7 +125,7 @@ async function open(id) {
   say(byId("wrong"), "");
   heard = answer.body;
   showHeard();
-  showQueue(queue.length === QUEUE_PAGE);
+  showQueue();
 }
 
 function showHeard() {

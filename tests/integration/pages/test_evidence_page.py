@@ -102,6 +102,13 @@ def test_a_judge_reads_the_whole_chain_in_both_languages(door, done, language):
     drawn = re.findall(r'<li value="(\d+)">', page)
     assert len(drawn) == len(account["events"]) - 1, "each link; the file has one more look"
     assert all(said[f"trigger.{step}"] in page for step in steps)
+    shown = re.sub("<code.*?</code>", "", page)
+    for name in ("by.subscriber", "keyword.YES", "rule.only_order", "role.auditor", "reason.evidence"):
+        assert said[name] in shown, name
+    if language == "zh":
+        assert not re.search(
+            r"> · (subscriber|engine|gateway|bss)|：(YES|only_order|evidence)|[\u4e00-\u9fff]: ", shown
+        )
     assert "{'" not in page
 
 

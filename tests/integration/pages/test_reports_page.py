@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import RECORDS
+from consent_engine.domain.call.report import ReportClass
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, is_problem
@@ -117,3 +118,9 @@ def test_only_those_who_may_see_reports_may_look_around_one(door, role):
     if role in MAY["/reports"]:
         is_problem(visitor.get(AROUND.format("0" * 28)), 404, "report_not_found")
         assert 'id="decide"' in visitor.get("/reports").text
+
+
+def test_the_keys_named_below_are_those_that_choose(door):
+    page = door.sign_in(Role.OPS).get("/reports").text
+    assert f"<kbd>1</kbd>–<kbd>{len(ReportClass)}</kbd>" in page
+    assert page.count('name="class"') == len(ReportClass)
