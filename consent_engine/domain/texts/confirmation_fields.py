@@ -24,7 +24,6 @@ from consent_engine.domain.offer.plan import (
     Replaces,
     Starts,
     Tariff,
-    Term,
     Unsubscribe,
 )
 from consent_engine.domain.texts.words import CHINESE, ENGLISH, clock_of, lasting
@@ -60,10 +59,31 @@ class Elements(Struct, frozen=True):
 def elements(carrier: str, tariff: Tariff, language: str) -> Elements:
     """Return a plan's elements in one language. Raises ValueError where the plan has no words in it."""
     if language == CHINESE:
-        return _chinese(carrier, tariff)
-    if tariff.english is None:
+        own = _in_chinese(carrier, tariff)
+    elif tariff.english is None:
         raise ValueError("this plan has no English")
-    return _english(tariff, tariff.english)
+    else:
+        own = _in_english(tariff, tariff.english)
+    words, early, how = _WORDS[language], tariff.term.early_fee, tariff.unsubscribe
+    first = _first_month(tariff)
+    return Elements(
+        **own,
+        filing=tariff.filing,
+        price=_price(tariff.price, language),
+        first_month=words[first] if first else "",
+        start=words[tariff.term.starts],
+        start_short=words[tariff.term.starts].removeprefix(_ONCE_CONFIRMED),
+        early_fee=_early(early, language),
+        early_fee_short=words["most"].format(plain(early.at_most)) if early else words["none"],
+        renewal=_renewal(tariff, language),
+        renewal_short=(
+            words["renews for"].format(_again(tariff, language)) if tariff.renewal.automatic else words["no renewal"]
+        ),
+        replaces=words[tariff.replaces],
+        unsubscribe=_unsubscribe(how, language),
+        unsub_effect=_effect(how, language),
+        leaving_fee=_early(early, language) if has_early_fee(tariff) else words["none"],
+    )
 
 
 def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
@@ -73,16 +93,17 @@ def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
 
 def disclosures_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
     """Return the same for a tariff of a carrier."""
-    shown = {CHINESE: _shown(elements(carrier, says, CHINESE), ENDS[CHINESE], _SOLD_ZH, says) | {"seller": says.seller}}
+    shown = {CHINESE: _shown(carrier, says, CHINESE) | {"seller": says.seller}}
     if says.english is not None:
-        shown[ENGLISH] = _shown(elements(carrier, says, ENGLISH), ENDS[ENGLISH], _SOLD_EN, says)
+        shown[ENGLISH] = _shown(carrier, says, ENGLISH)
     return {language: {name: text for name, text in each.items() if text} for language, each in shown.items()}
 
 
-def _shown(found: Elements, ends: Mapping[Ends, str], sold: Mapping[str, str], says: Tariff) -> dict[str, str]:
-    shown = {name: value.strip() for name, value in asdict(found).items() if name not in _NOT_SHOWN}
-    by = "、".join if sold is _SOLD_ZH else ", ".join
-    return shown | {"takes_effect": ends[says.unsubscribe.takes_effect], "sold_by": by(sold[e] for e in says.sold_by)}
+def _shown(carrier: str, says: Tariff, language: str) -> dict[str, str]:
+    found, by = asdict(elements(carrier, says, language)), (_SOLD[language][each] for each in says.sold_by)
+    shown = {name: value.strip() for name, value in found.items() if name not in _NOT_SHOWN}
+    ends = ENDS[language][says.unsubscribe.takes_effect]
+    return shown | {"takes_effect": ends, "sold_by": _WORDS[language]["and"].join(by)}
 
 
 _NOT_SHOWN = frozenset({"name", "start_short", "early_fee_short", "renewal_short", "unsub_effect", "leaving_fee"})
@@ -94,18 +115,20 @@ ENDS: dict[str, dict[Ends, str]] = {
     },
 }  # fmt: skip
 """When a plan ends after it is cancelled, by language."""
-_SOLD_ZH = {
-    "phone": "电话", "hall": "营业厅", "app": "手机营业厅", "web": "网上营业厅",
-    "counter": "代理网点", "other": "其他渠道",
-}  # fmt: skip
-_SOLD_EN = {
-    "phone": "phone", "hall": "shops", "app": "app", "web": "website", "counter": "dealers", "other": "elsewhere"
+_SOLD: Mapping[str, Mapping[str, str]] = {
+    CHINESE: {
+        "phone": "电话", "hall": "营业厅", "app": "手机营业厅", "web": "网上营业厅", "counter": "代理网点",
+        "other": "其他渠道",
+    },
+    ENGLISH: {
+        "phone": "phone", "hall": "shops", "app": "app", "web": "website", "counter": "dealers", "other": "elsewhere",
+    },
 }  # fmt: skip
 
 
 def price_of(plan: Plan) -> str:
     """Return the plan's price in one line, in Chinese."""
-    return _price_zh(plan.tariff.price)
+    return _price(plan.tariff.price, CHINESE)
 
 
 def plain(amount: Decimal) -> str:
@@ -118,41 +141,38 @@ def plain(amount: Decimal) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-# -- Chinese ----------------------------------------------------------------------------------------------------------
+# -- the fields -------------------------------------------------------------------------------------------------------
 
 _ONCE_CONFIRMED = "确认后"
-_STARTS_ZH = {
-    Starts.AT_ONCE: _ONCE_CONFIRMED + "立即", Starts.NEXT_DAY: "次日", Starts.NEXT_MONTH: "次月1日",
-    Starts.INSTALLATION: "装通之日",
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    CHINESE: {
+        Starts.AT_ONCE: _ONCE_CONFIRMED + "立即", Starts.NEXT_DAY: "次日", Starts.NEXT_MONTH: "次月1日",
+        Starts.INSTALLATION: "装通之日",
+        FirstMonth.FULL: "首月按整月收费", FirstMonth.DAILY: "首月按天折算", FirstMonth.HALF: "首月减半计费",
+        Replaces.CURRENT: "替换现有套餐。", Replaces.ADDED: "在现有套餐之外加办。",
+        "one price": "{}元", "a day": "{}元/天", "a month": "{}元/月", "alone": "{}（一次性收取）",
+        "promotion": "前{}{}元/月，之后{}",
+        "fee": "提前解约违约金{}元×剩余月数，最高{}元", "no fee": "提前解约无违约金",
+        "most": "提前解约违约金最高{}元", "none": "无违约金",
+        "renews": "到期按{price}自动续订{long}", "renews for": "到期自动续订{}", "no renewal": "到期不自动续订",
+        "reminds": "，提前{}提醒", "and": "、", "send": "发{}至{}", "call": "拨{}", "leaving": "，另收{}元",
+        "effect": "{}失效",
+    },
+    ENGLISH: {
+        Starts.AT_ONCE: "at once", Starts.NEXT_DAY: "next day", Starts.NEXT_MONTH: "on the 1st of next month",
+        Starts.INSTALLATION: "on installation",
+        FirstMonth.FULL: "first month in full", FirstMonth.DAILY: "first month by the day",
+        FirstMonth.HALF: "first month at half",
+        Replaces.CURRENT: "Replaces your plan. ", Replaces.ADDED: "Added to your plan. ",
+        "one price": "CNY {}", "a day": "CNY {}/day", "a month": "CNY {}/month", "alone": "{} once",
+        "promotion": "CNY {1}/month for {0}, then {2}",
+        "fee": "early exit fee CNY {} x months left, max CNY {}", "no fee": "no early exit fee",
+        "most": "early exit fee max CNY {}", "none": "no early exit fee",
+        "renews": "renews for {long} at {price}", "renews for": "renews for {}", "no renewal": "does not renew",
+        "reminds": ", with a reminder {} before", "and": ", ", "send": "send {} to {}", "call": "call {}",
+        "leaving": ", fee CNY {}", "effect": "ends {}",
+    },
 }  # fmt: skip
-_FIRST_ZH = {FirstMonth.FULL: "首月按整月收费", FirstMonth.DAILY: "首月按天折算", FirstMonth.HALF: "首月减半计费"}
-_REPLACES_ZH = {Replaces.CURRENT: "替换现有套餐。", Replaces.ADDED: "在现有套餐之外加办。"}
-
-
-def _chinese(carrier: str, tariff: Tariff) -> Elements:
-    early = tariff.term.early_fee
-    return Elements(
-        name=tariff.name,
-        filing=tariff.filing,
-        seller=_seller_zh(carrier, tariff.seller),
-        price=_price_zh(tariff.price),
-        first_month=_FIRST_ZH[first] if (first := _first_month(tariff)) else "",
-        includes="、".join(f"{_ended(e.what)}{plain(e.amount)}{_ended(e.unit)}" for e in tariff.includes),
-        overage=_overage_zh(tariff),
-        start=_STARTS_ZH[tariff.term.starts],
-        start_short=_STARTS_ZH[tariff.term.starts].removeprefix(_ONCE_CONFIRMED),
-        term=_term_zh(tariff.term),
-        early_fee=_early_zh(early),
-        early_fee_short=f"提前解约违约金最高{plain(early.at_most)}元" if early else "无违约金",
-        renewal=_renewal_zh(tariff),
-        renewal_short=f"到期自动续订{_again_zh(tariff)}" if tariff.renewal.automatic else "到期不自动续订",
-        scenario=_ended(tariff.scenario),
-        restrictions=_restrictions_zh(tariff),
-        replaces=_REPLACES_ZH[tariff.replaces],
-        unsubscribe=_unsubscribe_zh(tariff.unsubscribe),
-        unsub_effect=_effect_zh(tariff.unsubscribe),
-        leaving_fee=_early_zh(early) if has_early_fee(tariff) else "无违约金",
-    )
 
 
 def _first_month(tariff: Tariff) -> FirstMonth | None:
@@ -161,10 +181,10 @@ def _first_month(tariff: Tariff) -> FirstMonth | None:
     return None if whole else tariff.first_month
 
 
-def _seller_zh(carrier: str, seller: str) -> str:
+def _seller(carrier: str, seller: str) -> str:
     """Return the seller where it is not the carrier itself: one of its companies by place, another by its whole name.
 
-    >>> _seller_zh("mobile", "中国移动通信集团北京有限公司"), _seller_zh("mobile", "中国移动通信集团有限公司")
+    >>> _seller("mobile", "中国移动通信集团北京有限公司"), _seller("mobile", "中国移动通信集团有限公司")
     ('北京公司', '')
     """
     profile = CARRIERS[carrier]
@@ -174,190 +194,106 @@ def _seller_zh(carrier: str, seller: str) -> str:
     return "" if place in {"", "有限公司"} else place.removesuffix("有限公司") + "公司" * place.endswith("有限公司")
 
 
-def _price_zh(price: Price) -> str:
+def _price(price: Price, language: str) -> str:
+    usual, words = _usual(price, language), _WORDS[language]
     if price.once is not None:
-        return f"{_usual_zh(price)}（一次性收取）"
+        return words["alone"].format(usual)
     if price.promotion is None:
-        return _usual_zh(price)
-    return f"前{price.promotion.months}个月{plain(price.promotion.price)}元/月，之后{_usual_zh(price)}"
+        return usual
+    return words["promotion"].format(_long(price.promotion.months, 0, language), plain(price.promotion.price), usual)
 
 
-def _usual_zh(price: Price) -> str:
+def _usual(price: Price, language: str) -> str:
     """Return the price without its promotion."""
+    words = _WORDS[language]
     if price.once is not None:
-        return f"{plain(price.once)}元"
+        return words["one price"].format(plain(price.once))
     if price.daily is not None:
-        return f"{plain(price.daily)}元/天"
-    return f"{plain(price.monthly or Decimal(0))}元/月"
+        return words["a day"].format(plain(price.daily))
+    return words["a month"].format(plain(price.monthly or Decimal(0)))
 
 
-def _renewal_zh(tariff: Tariff) -> str:
-    renewal = tariff.renewal
+def _renewal(tariff: Tariff, language: str) -> str:
+    renewal, words = tariff.renewal, _WORDS[language]
     if not renewal.automatic:
-        return "到期不自动续订"
-    reminds = renewal.reminded_by is RemindedBy.BSS
-    text = f"到期按{_usual_zh(tariff.price)}自动续订{_again_zh(tariff)}"
-    return text + f"，提前{renewal.notice_days}天提醒" * reminds
-
-
-def _again_zh(tariff: Tariff) -> str:
-    return _long_zh(tariff.renewal.months or tariff.term.months, tariff.term.days)
-
-
-def _overage_zh(tariff: Tariff) -> str:
-    parts = []
-    if tariff.overage:
-        parts.append("超出" + "、".join(f"{_ended(e.what)}{plain(e.price)}元/{_ended(e.per)}" for e in tariff.overage))
-    if cap := tariff.speed_cap:
-        parts.append(f"超{plain(cap.above)}{cap.unit}限速{cap.limit}")
-    return "；".join(parts)
-
-
-def _term_zh(term: Term) -> str:
-    return f"{'在网' if term.early_fee else '有效期'}{_long_zh(term.months, term.days)}"
-
-
-def _long_zh(months: int, days: int) -> str:
-    return f"{months}个月" if months else f"{days}天"
-
-
-def _early_zh(fee: EarlyFee | None) -> str:
-    if fee is None:
-        return "提前解约无违约金"
-    return f"提前解约违约金{plain(fee.per_remaining_month)}元×剩余月数，最高{plain(fee.at_most)}元"
-
-
-def _restrictions_zh(tariff: Tariff) -> str:
-    parts = [f"限{_ended(tariff.offered_to)}"] if tariff.offered_to else []
-    parts += map(_ended, tariff.restrictions)
-    return "，".join(parts) + "。" * bool(parts)
-
-
-def _unsubscribe_zh(how: Unsubscribe) -> str:
-    return (f"发{how.word}至{how.to}" if how.word else f"拨{how.to}") + _leaving_fee_zh(how)
-
-
-def _leaving_fee_zh(how: Unsubscribe) -> str:
-    return f"，另收{plain(how.fee)}元" if how.fee else ""
-
-
-def _effect_zh(how: Unsubscribe) -> str:
-    return f"{ENDS[CHINESE][how.takes_effect]}失效"
-
-
-# -- English ----------------------------------------------------------------------------------------------------------
-
-_STARTS_EN = {
-    Starts.AT_ONCE: "at once", Starts.NEXT_DAY: "next day", Starts.NEXT_MONTH: "on the 1st of next month",
-    Starts.INSTALLATION: "on installation",
-}  # fmt: skip
-_FIRST_EN = {
-    FirstMonth.FULL: "first month in full", FirstMonth.DAILY: "first month by the day",
-    FirstMonth.HALF: "first month at half",
-}  # fmt: skip
-_REPLACES_EN = {Replaces.CURRENT: "Replaces your plan. ", Replaces.ADDED: "Added to your plan. "}
-
-
-def _english(tariff: Tariff, english: English) -> Elements:
-    early = tariff.term.early_fee
-    return Elements(
-        name=english.name,
-        filing=tariff.filing,
-        seller=english.seller,
-        price=_price_en(tariff.price),
-        first_month=_FIRST_EN[first] if (first := _first_month(tariff)) else "",
-        includes=", ".join(
-            f"{plain(e.amount)} {_unit(e.unit, english.terms)} {english.terms[e.what]}" for e in tariff.includes
-        ),
-        overage=_overage_en(tariff, english.terms),
-        start=_STARTS_EN[tariff.term.starts],
-        start_short=_STARTS_EN[tariff.term.starts],
-        term=f"{tariff.term.months}-month term" if tariff.term.months else f"{tariff.term.days}-day term",
-        early_fee=_early_en(early),
-        early_fee_short=f"early exit fee max CNY {plain(early.at_most)}" if early else "no early exit fee",
-        renewal=_renewal_en(tariff),
-        renewal_short=f"renews for {_again_en(tariff)}" if tariff.renewal.automatic else "does not renew",
-        scenario=_ended(english.scenario),
-        restrictions=_restrictions_en(english),
-        replaces=_REPLACES_EN[tariff.replaces],
-        unsubscribe=_unsubscribe_en(tariff.unsubscribe),
-        unsub_effect=_effect_en(tariff.unsubscribe),
-        leaving_fee=_early_en(early) if has_early_fee(tariff) else "no early exit fee",
+        return words["no renewal"]
+    text = words["renews"].format(price=_usual(tariff.price, language), long=_again(tariff, language))
+    return text + words["reminds"].format(_long(0, renewal.notice_days, language)) * (
+        renewal.reminded_by is RemindedBy.BSS
     )
 
 
-def _price_en(price: Price) -> str:
-    if price.once is not None:
-        return f"{_usual_en(price)} once"
-    if price.promotion is None:
-        return _usual_en(price)
-    months = _long_en(price.promotion.months, 0)
-    return f"CNY {plain(price.promotion.price)}/month for {months}, then {_usual_en(price)}"
+def _again(tariff: Tariff, language: str) -> str:
+    return _long(tariff.renewal.months or tariff.term.months, tariff.term.days, language)
 
 
-def _usual_en(price: Price) -> str:
-    """Return the price without its promotion."""
-    if price.once is not None:
-        return f"CNY {plain(price.once)}"
-    if price.daily is not None:
-        return f"CNY {plain(price.daily)}/day"
-    return f"CNY {plain(price.monthly or Decimal(0))}/month"
-
-
-def _long_en(months: int, days: int) -> str:
+def _long(months: int, days: int, language: str) -> str:
+    if language == CHINESE:
+        return f"{months}个月" if months else f"{days}天"
     count, unit = (months, "month") if months else (days, "day")
     return f"{count} {unit}{'s' * (count > 1)}"
 
 
-def _overage_en(tariff: Tariff, terms: Mapping[str, str]) -> str:
-    parts = []
-    if tariff.overage:
-        each = (f"{terms[e.what]} CNY {plain(e.price)}/{_unit(e.per, terms)}" for e in tariff.overage)
-        parts.append("extra " + ", ".join(each))
+def _early(fee: EarlyFee | None, language: str) -> str:
+    words = _WORDS[language]
+    return words["fee"].format(plain(fee.per_remaining_month), plain(fee.at_most)) if fee else words["no fee"]
+
+
+def _unsubscribe(how: Unsubscribe, language: str) -> str:
+    words = _WORDS[language]
+    way = words["send"].format(how.word, how.to) if how.word else words["call"].format(how.to)
+    return way + _leaving_fee(how, language)
+
+
+def _leaving_fee(how: Unsubscribe, language: str) -> str:
+    return _WORDS[language]["leaving"].format(plain(how.fee)) if how.fee else ""
+
+
+def _effect(how: Unsubscribe, language: str) -> str:
+    return _WORDS[language]["effect"].format(ENDS[language][how.takes_effect])
+
+
+def _in_chinese(carrier: str, tariff: Tariff) -> dict[str, str]:
+    """Return the elements that the plan says in words of its own."""
+    term = tariff.term
+    extra = [f"{_ended(e.what)}{plain(e.price)}元/{_ended(e.per)}" for e in tariff.overage]
+    overage = ["超出" + "、".join(extra)] if extra else []
+    overage += [f"超{plain(cap.above)}{cap.unit}限速{cap.limit}"] if (cap := tariff.speed_cap) else []
+    limits = [f"限{_ended(tariff.offered_to)}"] if tariff.offered_to else []
+    limits += map(_ended, tariff.restrictions)
+    return {
+        "name": tariff.name,
+        "seller": _seller(carrier, tariff.seller),
+        "includes": "、".join(f"{_ended(e.what)}{plain(e.amount)}{_ended(e.unit)}" for e in tariff.includes),
+        "overage": "；".join(overage),
+        "term": f"{'在网' if term.early_fee else '有效期'}{_long(term.months, term.days, CHINESE)}",
+        "scenario": _ended(tariff.scenario),
+        "restrictions": "，".join(limits) + "。" * bool(limits),
+    }
+
+
+def _in_english(tariff: Tariff, english: English) -> dict[str, str]:
+    """Return the same from the plan's English words."""
+    term, terms = tariff.term, english.terms
+    extra = [f"{terms[e.what]} CNY {plain(e.price)}/{_unit(e.per, terms)}" for e in tariff.overage]
+    overage = ["extra " + ", ".join(extra)] if extra else []
     if cap := tariff.speed_cap:
-        parts.append(f"above {plain(cap.above)} {_unit(cap.unit, terms)} at most {cap.limit}")
-    return "; ".join(parts)
+        overage.append(f"above {plain(cap.above)} {_unit(cap.unit, terms)} at most {cap.limit}")
+    limits = [f"{_ended(english.offered_to)} only"] if english.offered_to else []
+    limits += map(_ended, english.restrictions)
+    return {
+        "name": english.name,
+        "seller": english.seller,
+        "includes": ", ".join(f"{plain(e.amount)} {_unit(e.unit, terms)} {terms[e.what]}" for e in tariff.includes),
+        "overage": "; ".join(overage),
+        "term": f"{term.months}-month term" if term.months else f"{term.days}-day term",
+        "scenario": _ended(english.scenario),
+        "restrictions": "".join(f"{each}. " for each in limits),
+    }
 
 
 def _unit(unit: str, terms: Mapping[str, str]) -> str:
     return terms.get(unit) or UNITS.get(unit) or unit
-
-
-def _early_en(fee: EarlyFee | None) -> str:
-    if fee is None:
-        return "no early exit fee"
-    return f"early exit fee CNY {plain(fee.per_remaining_month)} x months left, max CNY {plain(fee.at_most)}"
-
-
-def _renewal_en(tariff: Tariff) -> str:
-    renewal = tariff.renewal
-    if not renewal.automatic:
-        return "does not renew"
-    reminds = renewal.reminded_by is RemindedBy.BSS
-    text = f"renews for {_again_en(tariff)} at {_usual_en(tariff.price)}"
-    return text + f", with a reminder {_long_en(0, renewal.notice_days)} before" * reminds
-
-
-def _again_en(tariff: Tariff) -> str:
-    return _long_en(tariff.renewal.months or tariff.term.months, tariff.term.days)
-
-
-def _restrictions_en(english: English) -> str:
-    parts = [f"{_ended(english.offered_to)} only"] if english.offered_to else []
-    parts += map(_ended, english.restrictions)
-    return "".join(f"{each}. " for each in parts)
-
-
-def _unsubscribe_en(how: Unsubscribe) -> str:
-    return (f"send {how.word} to {how.to}" if how.word else f"call {how.to}") + _leaving_fee_en(how)
-
-
-def _leaving_fee_en(how: Unsubscribe) -> str:
-    return f", fee CNY {plain(how.fee)}" if how.fee else ""
-
-
-def _effect_en(how: Unsubscribe) -> str:
-    return f"ends {ENDS[ENGLISH][how.takes_effect]}"
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------
@@ -377,13 +313,13 @@ def leaving(tariff: Tariff, language: str, free_until: Millis = 0) -> str:
     '次月1日失效，提前解约违约金40元×剩余月数，最高960元'
     """
     how, early = tariff.unsubscribe, tariff.term.early_fee if has_early_fee(tariff) else None
+    fee = _early(early, language) if early else _WORDS[language]["none"]
+    until = clock_of(free_until // 60_000, language)
     if language == ENGLISH:
-        fee = _early_en(early)
-        fee = f"no early exit fee until {clock_of(free_until // 60_000, language)}, then {fee}" if free_until else fee
-        return f"{_effect_en(how)}; {fee}{_leaving_fee_en(how)}"
-    fee = _early_zh(early) if early else "无违约金"
-    fee = f"{clock_of(free_until // 60_000, language)}前免违约金，其后{fee}" if free_until else fee
-    return f"{_effect_zh(how)}，{fee}{_leaving_fee_zh(how)}"
+        fee = f"no early exit fee until {until}, then {fee}" if free_until else fee
+        return f"{_effect(how, language)}; {fee}{_leaving_fee(how, language)}"
+    fee = f"{until}前免违约金，其后{fee}" if free_until else fee
+    return f"{_effect(how, language)}，{fee}{_leaving_fee(how, language)}"
 
 
 def fee_after_free_period(early_fee: str, lasts: Millis, language: str) -> str:
