@@ -7,13 +7,15 @@ another one, on a screen or in an SMS.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, get_args
 from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import contains_number, parse
 from consent_engine.errors import FieldError, Malformed
 
@@ -80,6 +82,30 @@ class StrictForm(BaseModel):
 
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
+OLDEST_MS = 3 * 366 * 86_400_000
+"""The greatest age of a call that is made known or reported: records of an older one would not be kept any more."""
+SKEW_MS = 60_000
+"""How far a desktop's clock may be ahead of the store's before an instant counts as in the future."""
+
+
+def rfc3339(code: str) -> BeforeValidator:
+    """Return the check of an instant with offset, which raises PydanticCustomError with this code."""
+
+    def checked(value: object) -> object:
+        if isinstance(value, datetime) or (isinstance(value, str) and RFC3339.fullmatch(value)):
+            return value
+        raise PydanticCustomError(code, "must be an RFC 3339 instant with offset")
+
+    return BeforeValidator(checked)
+
+
+def untimely(field: str, code: str, at: Millis, now: Millis) -> list[FieldError]:
+    """Return the error of an instant in the future, or of a call too long ago. now: by the store's clock"""
+    if at > now + SKEW_MS:
+        return [FieldError(field, code, "must not be in the future")]
+    return [FieldError(field, code, "must not be older than three years")] if at < now - OLDEST_MS else []
 
 
 def msisdn(value: str) -> str:

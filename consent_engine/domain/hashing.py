@@ -8,6 +8,7 @@ import re
 from binascii import b2a_base64
 from functools import lru_cache
 
+from consent_engine.domain.canonical_json import compact
 from consent_engine.errors import Unauthenticated
 
 HASH_LENGTH = 43
@@ -104,3 +105,8 @@ def check(
 
 def _digest(secret: str, at_s: str, body: bytes) -> str:
     return mac(secret.encode(), at_s.encode() + b"." + body).hex()
+
+
+def fingerprint(parts: object) -> str:
+    """Return a hash that equal requests share: 32 hex digits."""
+    return sha256(compact(parts).encode("utf-8", "surrogatepass")).hex()[:32]

@@ -4,7 +4,6 @@ was unlawful.
 
 import logging
 
-from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.call.call import (
     Call,
     CallMismatch,
@@ -20,6 +19,7 @@ from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.decide.decision import Drop, Put, parking
 from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
+from consent_engine.domain.forms import SKEW_MS
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import OF_A_MINOR, OF_ORDERS, Kind, Restriction, name_of

@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.call_request import OLDEST_MS, CallStart, StartCall
-from consent_engine.domain.admission.order_request import SKEW_MS
+from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.call.cdr import Column, Dialled, official_of, read_cdr
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.csv_file import FileRefused, RefusedLine, columns_of
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.forms import OLDEST_MS, SKEW_MS
 from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.call_book import CallBook

@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.order_request import SKEW_MS, PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.forms import SKEW_MS
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line, order_id

@@ -18,11 +18,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.call_request import RecordingTaken
-from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.forms import RFC3339, StrictForm, field_errors, in_our_words, msisdn, numberless
+from consent_engine.domain.forms import RFC3339, SKEW_MS, StrictForm, field_errors, in_our_words, msisdn, numberless
 from consent_engine.domain.hashing import RECEIPT
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.held_replies import ID as HELD_ID

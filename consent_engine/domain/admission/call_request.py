@@ -3,17 +3,15 @@
 from typing import Annotated
 
 from msgspec import Struct
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, AwareDatetime, Field
 
-from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.call.call import Call, CallOutcome, Disclosed, Recording
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.forms import RFC3339, StrictForm, msisdn, numberless
-from consent_engine.domain.hashing import sha256
+from consent_engine.domain.forms import SKEW_MS, StrictForm, msisdn, numberless, rfc3339, untimely
+from consent_engine.domain.hashing import fingerprint
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed, Refused
@@ -29,19 +27,11 @@ def check_agent(bound: str, named: str) -> None:
         raise AgentMismatch("this key is bound to another agent: name that agent, or use the key of the agent named")
 
 
-OLDEST_MS = 3 * 366 * 86_400_000
-"""The greatest age of a call that is accepted: the record of an older one would not be kept any more."""
 MOST_DISCLOSURES = 100
 LONGEST_S = 86_400
 
 
-def _instant(value: object) -> object:
-    if isinstance(value, str) and RFC3339.fullmatch(value):
-        return value
-    raise PydanticCustomError("call_time_invalid", "must be an RFC 3339 instant with offset")
-
-
-_Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+_Instant = Annotated[AwareDatetime, rfc3339("call_time_invalid")]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 _Text = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
 _Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(numberless)]
@@ -62,12 +52,7 @@ class StartCall(StrictForm):
 
     def late_errors(self, now: Millis) -> list[FieldError]:
         """Errors that only the store's clock shows: a call in the future, or older than any that is kept."""
-        at = millis(self.started_at)
-        if at > now + SKEW_MS:
-            return [FieldError("started_at", "call_time_invalid", "must not be in the future")]
-        if at < now - OLDEST_MS:
-            return [FieldError("started_at", "call_time_invalid", "must not be older than three years")]
-        return []
+        return untimely("started_at", "call_time_invalid", millis(self.started_at), now)
 
     def fingerprint(self, secret: str) -> str:
         """A keyed hash that equal requests share, as of an order: of every field, the number normalised."""
@@ -126,7 +111,7 @@ class EndCall(StrictForm):
         """A hash that equal ends share: of every field."""
         disclosures = [[each.id, millis(each.at)] for each in self.disclosures]
         recording = self.recorded()
-        return _hashed([millis(self.ended_at), self.outcome.value, self.plan, recording, disclosures])
+        return fingerprint([millis(self.ended_at), self.outcome.value, self.plan, recording, disclosures])
 
     def recorded(self) -> Recording | None:
         recording = self.recording
@@ -189,7 +174,3 @@ class CallEnd(Struct, frozen=True):
         if wrong := self.form.form_errors():
             raise Malformed(wrong)
         return self.form
-
-
-def _hashed(parts: object) -> str:
-    return sha256(compact(parts).encode("utf-8", "surrogatepass")).hex()[:32]

@@ -8,7 +8,6 @@ from msgspec import Struct
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BeforeValidator,
     Field,
     ValidationError,
     ValidationInfo,
@@ -21,21 +20,19 @@ from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.forms import (
-    RFC3339,
+    SKEW_MS,
     StrictForm,
     field_errors,
     in_our_words,
     msisdn,
     numberless,
     numberless_json,
+    rfc3339,
 )
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
-
-SKEW_MS = 60_000
-"""How far a desktop's clock may be ahead of the store's before `agreed_at` counts as in the future."""
 
 
 def _recording(value: str) -> str:
@@ -50,12 +47,7 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     return numberless_json(value)
 
 
-def _instant(value: object) -> object:
-    if isinstance(value, datetime) or (isinstance(value, str) and RFC3339.fullmatch(value)):
-        return value
-    raise PydanticCustomError("call_time_invalid", "must be an RFC 3339 instant with offset")
-
-
+_Instant = Annotated[AwareDatetime, rfc3339("call_time_invalid")]
 _Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -64,8 +56,8 @@ class CallDetails(StrictForm):
 
     caller_number: Annotated[str, Field(min_length=1, max_length=21, pattern=r"^[0-9+]+$")]
     recording_id: Annotated[str, Field(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_recording)]
-    started_at: Annotated[AwareDatetime, BeforeValidator(_instant)]
-    agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)]
+    started_at: _Instant
+    agreed_at: _Instant
     permit: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
     """from POST /v1/permits; a call without one is a violation where CONSENT_PERMITS says `required`"""
     recording_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
@@ -101,7 +93,7 @@ class PlaceOrder(StrictForm):
     agent: Annotated[_Text, AfterValidator(numberless)]
     call_id: Annotated[str, Field(pattern="^[0-9a-f]{28}$")] | None = None
     """the id of a call that is up, or has ended; given with `agreed_at`"""
-    agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = Field(None, validate_default=True)
+    agreed_at: _Instant | None = Field(None, validate_default=True)
     call: CallDetails | None = Field(None, validate_default=True)
     """a call reported with its order, ended when the subscriber agreed"""
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = Field({})

@@ -5,32 +5,22 @@ import unicodedata
 from typing import Annotated, Literal
 
 from msgspec import Struct
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.call.report import ReportClass, ReportDoor, Reporting, Reward
-from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.forms import RFC3339, StrictForm, msisdn, numberless, visible
-from consent_engine.domain.hashing import sha256
+from consent_engine.domain.forms import StrictForm, msisdn, numberless, rfc3339, untimely, visible
+from consent_engine.domain.hashing import fingerprint
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
 
-OLDEST_MS = 3 * 366 * 86_400_000
-"""The greatest age of a call that may be reported: the records to compare it with would not be kept any more."""
 MOST_WORDS = 500
 _CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _SEPARATORS = re.compile(r"[\s()（）.\-‐-―－]+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
-
-
-def _instant(value: object) -> object:
-    if isinstance(value, str) and RFC3339.fullmatch(value):
-        return value
-    raise PydanticCustomError("report_time_invalid", "must be an RFC 3339 instant with offset")
 
 
 def _caller(value: str) -> str:
@@ -45,7 +35,7 @@ def _words(value: str) -> str:
     return visible(_UNSEEN.sub(" ", value)).strip()
 
 
-_Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+_Instant = Annotated[AwareDatetime, rfc3339("report_time_invalid")]
 _Ref = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
 Language = Literal["zh", "en"]
 _Note = Annotated[
@@ -83,13 +73,8 @@ class MakeReport(StrictForm):
 
     def late_errors(self, now: Millis) -> list[FieldError]:
         """Errors that only the store's clock shows: an instant in the future, or more than three years ago."""
-        wrong = []
-        for name, at in (("called_at", self.called_at), ("reported_at", self.reported_at)):
-            if at is not None and millis(at) > now + SKEW_MS:
-                wrong.append(FieldError(name, "report_time_invalid", "must not be in the future"))
-            elif at is not None and millis(at) < now - OLDEST_MS:
-                wrong.append(FieldError(name, "report_time_invalid", "must not be older than three years"))
-        return wrong
+        given = (("called_at", self.called_at), ("reported_at", self.reported_at))
+        return [wrong for name, at in given if at for wrong in untimely(name, "report_time_invalid", millis(at), now)]
 
 
 class AskCode(StrictForm):
@@ -119,8 +104,7 @@ class DecideReport(BaseModel):
 
     def fingerprint(self) -> str:
         """A hash that equal decisions share."""
-        parts = [self.found.value, self.reward, self.note, self.forwarded]
-        return sha256(compact(parts).encode("utf-8", "surrogatepass")).hex()[:32]
+        return fingerprint([self.found.value, self.reward, self.note, self.forwarded])
 
 
 class ReportMade(Struct, frozen=True):
