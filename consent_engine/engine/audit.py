@@ -8,21 +8,20 @@ no seal covers. Refusals and registrations that the log has must stand, or be li
 as it was sold: an order's first link covers the hash of its plan, and the log covers that link.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.versions import Version
-from consent_engine.domain.order.event import chain
+from consent_engine.domain.order.event import link
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import LIFTED, Chained, Leaf
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.recall import Lookup, pieces
@@ -52,6 +51,7 @@ Wrong = tuple[str, str]
 Between = tuple[Millis, Millis]
 EVER: Between = (0, 2**62)
 """All of the log."""
+NEVER: Between = (0, 0)
 Plans = Callable[[], Mapping[str, tuple[Version, ...]]]
 """Returns the versions of every plan in the catalogue."""
 
@@ -103,85 +103,122 @@ class Audited:
         self.faults += [Fault(Damage.UNREFUSED, line, UNREFUSED) for line, _ in self.lost]
 
 
-class Chain(NamedTuple):
-    """A chain as it is kept now: the leaf of its last event, and its links. offer: an order's"""
-
-    last: Leaf
-    publics: Sequence[str]
-    offer: Offer | None = None
-
-
-class _Replay:
-    """The log's leaves of records, in its order, compared with the records. Of a line, which is deleted with its number
-    when nothing is left of it and begins anew with the number's next event, only those since it last began.
+class _ByLog:
+    """The log's leaves of records, in its order. Of a line, which is deleted with its number when nothing is left of it
+    and begins anew with the number's next event, only those since it last began.
     """
 
-    def __init__(self, store: Store, kept_since: Millis) -> None:
-        self.newest: dict[str, Leaf] = {}
-        self.expired = 0
-        self.wrong: dict[str, Fault] = {}
+    def __init__(self, kept_since: Millis) -> None:
+        self.leaves: dict[Chained, dict[str, str]] = {of: {} for of in Chained}
+        """number and head of each leaf of a record, with blanks between: there are as many as there were events"""
+        self.early: Counter[str] = Counter()
+        """how many leaves of a record are so old that its class may have been deleted"""
+        self._kept_since = kept_since
+
+    def note(self, leaves: Iterable[Leaf]) -> None:
+        """Take the next leaves."""
+        for leaf in leaves:
+            of, is_line = self.leaves[leaf.of], leaf.of is Chained.LINE
+            of[leaf.record] = f"{'' if is_line and not leaf.seq else of.get(leaf.record, '')}{leaf.seq} {leaf.head} "
+            self.early[leaf.record] += not is_line and leaf.at < self._kept_since
+
+    def of(self, kind: Chained, record: str) -> list[tuple[int, str]]:
+        """Return number and head of the leaves of a record."""
+        words = self.leaves[kind].get(record, "").split()
+        return list(zip(map(int, words[::2]), words[1::2], strict=True))
+
+
+class _Walk:
+    """The records compared with the log, which was read before: so no record is behind it. Each is read once, and once
+    more where something is wrong with it: one that came back from SQL between two reads is in neither.
+
+    began: when the log's first entry came; records without one whose last event is not newer need none
+    """
+
+    def __init__(self, store: Store, log: _ByLog, between: Between, kept_since: Millis = 0) -> None:
+        self.expired: dict[str, int] = {}
         self.sold: dict[tuple[str, int, str], str] = {}
         """The plans that orders were placed under, each with one of these orders."""
-        self._store, self._kept_since = store, kept_since
-        self._of_lines: dict[str, set[Leaf]] = {}
+        self._store, self._log, self._between, self._kept_since = store, log, between, kept_since
+        self._began = _began(store)
 
-    def note(self, leaves: Sequence[Leaf]) -> None:
-        """Compare the next leaves."""
-        kept = _chains(self._store, ((leaf.of, leaf.record) for leaf in leaves))
-        for order, each in kept.items():
-            if each.offer:
-                self.sold.setdefault((each.offer.plan, each.offer.plan_version, each.offer.plan_hash), order)
-        for leaf in leaves:
-            self.newest[leaf.record] = leaf
-            if leaf.of is Chained.LINE:
-                self._begun(leaf)
-            if (fault := self._differs(leaf, kept.get(leaf.record))) is not None:
-                self.wrong[leaf.record] = fault
+    def everything(self) -> Iterator[Fault]:
+        """Go through the records that the log has, then those that SQL lists, then those of the store."""
+        store = self._store
+        for of, rows in self._named():
+            yield from self.twice(of, rows)
+            if store.archive is not None and of is not Chained.LINE:
+                yield from _misfiled(store.archive.misfiled(_KINDS[of], list(rows)))
+        if self._began is not None and store.archive is not None:
+            for kind in KINDS.values():
+                for names in store.records.names(OWNERS[kind]):
+                    yield from _unlisted(store, store.archive, kind, names, self._between)
 
-    def _begun(self, leaf: Leaf) -> None:
-        if leaf.seq == 0:
-            self.wrong.pop(leaf.record, None)
-            self._of_lines[leaf.record] = set()
-        self._of_lines.setdefault(leaf.record, set()).add(leaf)
+    def _named(self) -> Iterator[tuple[Chained, Mapping[str, Millis]]]:
+        """Yield the names of the records that the log has, and of the others that SQL lists, with when these came."""
+        for of, leaves in self._log.leaves.items():
+            yield from ((of, dict.fromkeys(names, EVER[1])) for names in pieces(list(leaves), PIECE))
+        for of, page in _lists(self._store) if self._began is not None else ():
+            for rows in _between(page, self._between):
+                yield of, {name: at for name, at in rows.items() if name not in self._log.leaves[of]}
 
-    def _differs(self, leaf: Leaf, kept: Chain | None) -> Fault | None:
-        of_line, damage, said = leaf.of is Chained.LINE, Damage.DROPPED, ""
-        if kept is None and not of_line and leaf.at < self._kept_since:
-            self.expired += 1
-        elif kept is None:
-            gone = f"dropped, or cannot be read: the log has its event {leaf.seq}"
-            said = "cannot be read: the log has its events" if of_line else gone
-        elif of_line and not kept.publics:
-            return None  # it went with its number
-        elif kept.last.seq < leaf.seq:
-            of = "line" if of_line else "record"
-            said = f"dropped: the log has event {leaf.seq}, the {of} says {kept.last.seq}"
-        elif chain("", kept.publics[: leaf.seq + 1]) != leaf.head:
-            damage, said = Damage.REWRITTEN, f"written anew: up to event {leaf.seq} it is not what the log has"
-        return Fault(damage, leaf.record, said) if said else None
+    def twice(self, of: Chained, rows: Mapping[str, Millis]) -> list[Fault]:
+        """Return what is wrong with records at both of two looks. rows: when each came, by SQL's lists"""
+        once = {fault.of for fault in self._judged(of, rows)}
+        return list(self._judged(of, {name: rows[name] for name in rows if name in once})) if once else []
 
-    def ended(self, until: Millis) -> Iterator[Fault]:
-        """Yield what is wrong once the log is read, with the records that have events that are neither in the log nor
-        on their way there.
-        """
-        for some in pieces(list(self.newest), PIECE):
-            there = _chains(self._store, ((self.newest[record].of, record) for record in some))
-            ahead = {name: kept.last for name, kept in there.items() if kept.publics and self._ahead(kept.last, until)}
-            noted = _noted(self._store, [last.entry for last in ahead.values()])
-            for record, newest in ((record, self.newest[record]) for record in some):
-                came = record in ahead and ahead[record].entry in noted
-                if newest.of is Chained.LINE and came:
-                    continue  # it began anew, or got more events, since the log was read
-                if record in self.wrong:
-                    yield self.wrong[record]
-                elif record in ahead and not came and newest.seq < ahead[record].seq:
-                    yield Fault(Damage.UNSEALED, record, f"not in the log: what came after event {newest.seq}")
+    def _judged(self, of: Chained, rows: Mapping[str, Millis]) -> Iterator[Fault]:
+        there = _read(self._store, of, list(rows))
+        lasts = {name: Leaf.of_record(each) for name, each in there.items() if each.publics}
+        ahead = {name: last for name, last in lasts.items() if self._is_ahead(last)}
+        noted = _noted(self._store, [last.entry for last in ahead.values()])
+        for name, at in rows.items():
+            leaves, record = self._log.of(of, name), there.get(name)
+            if isinstance(record, Order):
+                offer = record.doc.offer
+                self.sold.setdefault((offer.plan, offer.plan_version, offer.plan_hash), name)
+            came = name in ahead and ahead[name].entry in noted
+            if came and of is Chained.LINE:
+                continue  # it began anew, or got more events, since the log was read
+            if record is None and not leaves:
+                if at >= self._kept_since:
+                    yield Fault(Damage.UNREADABLE, name, "cannot be read, and nothing of it is in the log")
+            elif (fault := self._missing(of, name, leaves) if record is None else _differs(record, leaves)) is not None:
+                yield fault
+            elif name in ahead and not came and (not leaves or leaves[-1][0] < ahead[name].seq):
+                after = f"not in the log: what came after event {leaves[-1][0]}" if leaves else UNSEALED
+                yield Fault(Damage.UNSEALED, name, after)
 
-    def _ahead(self, last: Leaf, until: Millis) -> bool:
-        """Whether the last event of a record was not found in the log."""
-        known = self._of_lines.get(last.record)
-        found = last in known if known is not None else last.seq <= self.newest[last.record].seq
-        return last.at < until and not found
+    def _is_ahead(self, last: Leaf) -> bool:
+        """Whether the last event of a record was not found in the log, though it should be there."""
+        leaves = self._log.of(last.of, last.record)
+        if not leaves:
+            return self._began is not None and self._began + CELLS_APART_MS < last.at < self._between[1]
+        found = (last.seq, last.head) in leaves if last.of is Chained.LINE else last.seq <= leaves[-1][0]
+        return last.at < self._between[1] and not found
+
+    def _missing(self, of: Chained, record: str, leaves: Sequence[tuple[int, str]]) -> Fault | None:
+        if early := self._log.early[record]:
+            self.expired[record] = early
+        if early == len(leaves):
+            return None
+        gone = f"dropped, or cannot be read: the log has its event {leaves[-1][0]}"
+        said = "cannot be read: the log has its events" if of is Chained.LINE else gone
+        return Fault(Damage.DROPPED, record, said)
+
+
+def _differs(record: Recorded | Line, leaves: Sequence[tuple[int, str]]) -> Fault | None:
+    """Compare the chain of a record with its leaves, link by link once. A line without events went with its number."""
+    heads = list(accumulate(record.publics, link, initial=""))[1:]
+    for seq, head in reversed(leaves if heads or not isinstance(record, Line) else ()):
+        if seq >= len(heads):
+            of = "line" if isinstance(record, Line) else "record"
+            said = f"dropped: the log has event {seq}, the {of} says {len(heads) - 1}"
+            return Fault(Damage.DROPPED, record.id, said)
+        if heads[seq] != head:
+            said = f"written anew: up to event {seq} it is not what the log has"
+            return Fault(Damage.REWRITTEN, record.id, said)
+    return None
 
 
 def audit(
@@ -197,20 +234,19 @@ def audit(
     """
     if store.log is not None:
         store.bound_archive()
-    found, replay = Audited(), _Replay(store, kept_since)
+    found, by_log = Audited(), _ByLog(kept_since)
     for piece in _pieces(store, found, between[0]):
         leaves = [leaf for leaf in piece if _is_in(between, leaf)]
         found.entries += len(leaves)
         # With the liftings after the period: what they lifted is not missing.
         found.refusals.note([leaf for leaf in _of_refusals(piece) if leaf.seq == LIFTED or _is_in(between, leaf)])
-        replay.note(_of_records(leaves))
+        by_log.note(_of_records(leaves))
         tell(found)
-    found.records = len(replay.newest) + len({line for line, _ in found.refusals.standing})
-    found.expired = replay.expired
-    found.faults += replay.ended(between[1])
-    found.faults += _misfiled(store, ((leaf.of, leaf.record) for leaf in replay.newest.values()))
-    found.faults += _unlogged(store, replay.newest, kept_since, between)
-    found.faults += _resold(replay.sold, plans) if plans else ()
+    found.records = sum(map(len, by_log.leaves.values())) + len({line for line, _ in found.refusals.standing})
+    walk = _Walk(store, by_log, between, kept_since)
+    found.faults += walk.everything()
+    found.expired = sum(walk.expired.values())
+    found.faults += _resold(walk.sold, plans) if plans else ()
     found.missing(store, liftings)
     return found
 
@@ -234,7 +270,7 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
 
     Raises StoreUnavailable and ArchiveUnavailable.
     """
-    found, replay, leaves = Audited(), _Replay(store, kept_since), list[Leaf]()
+    found, by_log, leaves = Audited(), _ByLog(kept_since), list[Leaf]()
     for _, entry, _ in store.log.newest(most) if store.log is not None else ():
         try:
             leaves.append(Leaf.decode(entry))
@@ -243,10 +279,11 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
     found.refusals.note(_of_refusals(leaves))
     # Lines are left to the whole log: one that began anew seems to be another one.
     compared = [leaf for leaf in _of_records(leaves) if leaf.of is not Chained.LINE]
-    replay.note(compared)
+    by_log.note(compared)
     found.entries = len(compared) + len(found.refusals.standing)
     found.missing(store, None)
-    found.faults += replay.wrong.values()
+    walk = _Walk(store, by_log, NEVER)  # what the log lacks yet is left to the whole log, too
+    found.faults += (fault for of in _KINDS for fault in walk.twice(of, dict.fromkeys(by_log.leaves[of], EVER[1])))
     return found
 
 
@@ -330,49 +367,12 @@ def cut(store: Store) -> Fault | None:
 # -- the records -------------------------------------------------------------------------------------------------------
 
 
-def _chains(store: Store, wanted: Iterable[tuple[Chained, str]]) -> dict[str, Chain]:
-    """Return the chains of records by kind and id, from the store or the archive; not of those that cannot be read.
-    That of a line without events is empty.
-    """
-    lookup, by_kind = Lookup(store), _by_kind(wanted)
-    _, orders, lines = lookup.load(by_kind[Chained.ORDER], by_kind[Chained.LINE])
-    reports = by_kind[Chained.REPORT]
-    others = [
-        *lookup.of(Call, by_kind[Chained.CALL]).values(), *lookup.of(Ending, by_kind[Chained.ENDING]).values(),
-        *(lookup.of(Report, reports).values() if reports else ()),
-    ]  # fmt: skip
-    made = {order.id: Chain(Leaf.of_record(order), order.publics, order.doc.offer) for order in orders.values()}
-    made |= {each.id: Chain(Leaf.of_record(each), each.publics) for each in others}
-    of_lines = ((each, Leaf.of_record(each) if each.history else _NO_EVENT) for each in lines.values())
-    return made | {line.id: Chain(last, line.publics) for line, last in of_lines}
+_KINDS: Mapping[Chained, type[Recorded]] = {Chained(owner.value): kind for owner, kind in KINDS.items()}
 
 
-_NO_EVENT = Leaf(Chained.LINE, "", -1, 0, "")
-
-
-def _unlogged(store: Store, known: Mapping[str, Leaf], kept_since: Millis, between: Between) -> Iterator[Fault]:
-    """Yield the records that came in a period and are neither in the log nor in the journal, those that SQL lacks, and
-    those whose columns differ from their record. known: the records that the log has. Those whose last event is older
-    than the log have no entry, and need none.
-    """
-    began = _began(store)
-    if began is None:
-        return
-    for kind, page in _lists(store):
-        for rows in _between(page, between):
-            rest = [record for record in rows if record not in known]
-            there = _chains(store, ((kind, record) for record in rest))
-            ahead = [each.last for each in there.values() if began + CELLS_APART_MS < each.last.at < between[1]]
-            noted = _noted(store, [last.entry for last in ahead])
-            yield from (Fault(Damage.UNSEALED, last.record, UNSEALED) for last in ahead if last.entry not in noted)
-            unread = (record for record in rest if record not in there and rows[record] >= kept_since)
-            said = "cannot be read, and nothing of it is in the log"
-            yield from (Fault(Damage.UNREADABLE, record, said) for record in unread)
-            yield from _misfiled(store, ((kind, record) for record in rest))
-    if (archive := store.archive) is not None:
-        for of in KINDS.values():
-            for names in store.records.names(OWNERS[of]):
-                yield from _unlisted(store, archive, of, names, between)
+def _read(store: Store, of: Chained, names: Sequence[str]) -> Mapping[str, Recorded | Line]:
+    """Return the records of a kind, from the store or the archive, that can be read. A line that is gone has none."""
+    return store.records.look({Line: names}).of(Line) if of is Chained.LINE else Lookup(store).of(_KINDS[of], names)
 
 
 def _unlisted(
@@ -383,8 +383,9 @@ def _unlisted(
     there.
     """
     lacking = {*names} - archive.known(kind, names)
-    there = _chains(store, ((Chained(OWNERS[kind].value), name) for name in lacking)) if lacking else {}
-    lasts = {name: each.last for name, each in there.items() if between[0] <= each.last.at < between[1]}
+    there = _read(store, Chained(OWNERS[kind].value), list(lacking)) if lacking else {}
+    lasts = {name: Leaf.of_record(each) for name, each in there.items()}
+    lasts = {name: last for name, last in lasts.items() if between[0] <= last.at < between[1]}
     waiting = store.journal.among({last.entry for last in lasts.values()}) if lasts else set()
     lost = {name for name, last in lasts.items() if last.entry not in waiting}
     for name in sorted(lost - archive.known(kind, list(lost))):
@@ -393,23 +394,9 @@ def _unlisted(
         yield Fault(damage, name, said)
 
 
-def _misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[Fault]:
-    """Yield the records whose row has columns that differ from the record, with the columns' names."""
-    archive = store.archive
-    if archive is None:
-        return
-    by_kind = _by_kind(wanted)
-    for kind in KINDS.values():
-        for some in pieces(by_kind[Chained(OWNERS[kind].value)], PIECE):
-            for record, columns in archive.misfiled(kind, some).items():
-                yield Fault(Damage.MISFILED, record, f"its row in the archive was changed: {', '.join(columns)}")
-
-
-def _by_kind(wanted: Iterable[tuple[Chained, str]]) -> dict[Chained, list[str]]:
-    found: dict[Chained, dict[str, None]] = {kind: {} for kind in Chained}
-    for kind, record in wanted:
-        found[kind][record] = None
-    return {kind: list(ids) for kind, ids in found.items()}
+def _misfiled(rows: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+    for record, columns in rows.items():
+        yield Fault(Damage.MISFILED, record, f"its row in the archive was changed: {', '.join(columns)}")
 
 
 def _began(store: Store) -> Millis | None:
