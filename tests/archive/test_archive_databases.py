@@ -350,10 +350,11 @@ def test_an_index_of_some_rows_is_used_by_the_searches_that_it_is_for(small):
     orders.page(OrderFilter(void_yes=True), None, 10)
     orders.ended_soon(0, 1)
     calls.to_review(Verdict.PENDING, None, 10)
+    calls.failed(0, 1)
     calls.page(CallFilter(violation=ANY), None, 10)
     indexes = [index for table in TABLES.sorted_tables for index in table.indexes]
     some = {index.name for index in indexes if index.dialect_options["sqlite"]["where"] is not None}
-    assert len(some) == 11
+    assert len(some) == 12
     assert {name for name in some if not any(f" {name} " in f"{step} " for step in said)} == set()
 
 

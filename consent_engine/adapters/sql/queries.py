@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, case, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, TextClause, and_, case, func, select, tuple_
 
 from consent_engine.adapters.sql.archive import OfArchive, SqlArchive, SqlCalls, behind
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
 from consent_engine.adapters.sql.lines import restriction_of
 from consent_engine.adapters.sql.tables import (
     CALLS,
+    FAILED,
     LINES,
     ORDERS,
     RECONCILED,
@@ -150,13 +151,13 @@ class SqlCallQueries(OfArchive, CallQueries):
 
     def failed(self, since: Millis, until: Millis, placed_by: str | None = None) -> Mapping[str, int]:
         kept = CALLS.c
-        given = kept.failed_at > 0, kept.failed_at >= since, kept.failed_at <= until
+        given = FAILED, kept.failed_at >= since, kept.failed_at <= until
         with self._asking() as connection:
             return _by_agent(connection, kept.agent, func.count(), *given, *_by_key(kept.placed_by, placed_by))
 
 
 def _by_agent(
-    connection: Connection, agent: Column[Any], count: ColumnElement[int], *only: ColumnElement[bool]
+    connection: Connection, agent: Column[Any], count: ColumnElement[int], *only: ColumnElement[bool] | TextClause
 ) -> dict[str, int]:
     return dict(iter(connection.execute(select(agent, count).where(*only).group_by(agent))))
 

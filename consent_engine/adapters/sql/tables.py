@@ -232,6 +232,7 @@ META = Table(
 )
 
 VIOLATING = text("violations <> ''")
+FAILED = text("failed_at > 0")
 TO_REVIEW = text("verdict IN ('pending', 'contested')")
 
 
@@ -243,7 +244,7 @@ def _index_of(rows: ColumnElement[bool] | TextClause, name: str, *columns: Colum
 _index_of(~ORDERS.c.gone, "orders_present", ORDERS.c.placed_at, ORDERS.c.id)
 _index_of(ORDERS.c.in_vain == true(), "orders_in_vain", ORDERS.c.placed_at, ORDERS.c.id)
 _index_of(TO_REVIEW, "calls_to_review", CALLS.c.verdict, CALLS.c.over_at, CALLS.c.id)
-_index_of(CALLS.c.failed_at > 0, "calls_failed", CALLS.c.failed_at)
+_index_of(FAILED, "calls_failed", CALLS.c.failed_at)
 _index_of(VIOLATING, "calls_wrong", CALLS.c.started_at, CALLS.c.id)
 _index_of(RECORDS.c.soon == true(), "matters_soon", RECORDS.c.kind, RECORDS.c.activated_at)
 for _table, _over in ((ORDERS, ORDERS.c.settled_at), (CALLS, CALLS.c.over_at), (RECORDS, RECORDS.c.over_at)):
