@@ -100,7 +100,7 @@ def original(engine: Engine, found: Installation, n: int) -> Original:
         fields, dict(client.hgetall(cell.line(order.line))), str(client.get(cell.reservation(key))),
         json.loads(fields["doc"]), json.loads(fields["e1"]), timer.removeprefix("f:"),
         int(client.zscore(cell.due[Lane.TIMER], f"o:{order.id}:{timer.removeprefix('f:')}")), order.id,
-        dict(client.hgetall(cell.record(Owner.CALL, call))),
+        dict(Seal(found.secret).cipher.opened(order.line, client.hgetall(cell.record(Owner.CALL, call)))),
         int(client.zscore(cell.due[Lane.TIMER], f"c:{call}:{WAKE_ARCHIVE}")),
     )  # fmt: skip
     client.close()
@@ -166,9 +166,9 @@ class Copies:
         fields[SEAL] = self._seal.of(Order.decode(whole(dict(fields), self._offers)))
         named = ((name.replace(of.id, order).replace(of.call_id, call), value) for name, value in of.line.items())
         entry = dict(named) | {"msisdn": msisdn}
-        key = cell.reservation(keyed(self._secret, "key", DESK, f"key-{n}"))
-        calls.plain("HSET", cell.order(order), *flat(fields.items()))
-        calls.plain("HSET", cell.line(line), *flat(entry.items()))
+        key, closed = cell.reservation(keyed(self._secret, "key", DESK, f"key-{n}")), self._seal.cipher.closed
+        calls.plain("HSET", cell.order(order), *flat(closed(line, fields).items()))
+        calls.plain("HSET", cell.line(line), *flat(closed(line, entry).items()))
         calls.plain("SET", key, "|".join([request, order, *of.reservation.split("|")[2:]]))
         return order, call, chain("", [doc])
 
@@ -185,7 +185,8 @@ class Copies:
         e1 = compact(ended)
         fields = was | {"doc": doc, "who": who, "line": line, "e1": e1, "head": chain("", [doc, e1])}
         fields[SEAL] = self._seal.of(Call.decode(fields))
-        calls.plain("HSET", self._cell.record(Owner.CALL, call), *flat(fields.items()))
+        kept = self._seal.cipher.closed(line, fields)
+        calls.plain("HSET", self._cell.record(Owner.CALL, call), *flat(kept.items()))
         calls.plain("SET", self._cell.reservation(key), "|".join(["", call, *self._of.reservation.split("|")[2:]]))
         return call
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
+from consent_engine.domain.at_rest import Cipher
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
@@ -39,9 +40,10 @@ LINES_KNOWN = 4_096
 
 
 class Seal:
-    """Makes and checks seals, under one secret."""
+    """Makes and checks seals, under one secret. cipher: encrypts persons under it, for both stores"""
 
     def __init__(self, secret: str) -> None:
+        self.cipher = Cipher([mac(secret.encode(), b"persons at rest")])
         self.line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
         self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
         self._receipt_of = partial(keyed, secret, "receipt")
@@ -74,11 +76,19 @@ class Seal:
         return record
 
 
+PLAIN = Cipher()
+
+
+def cipher_of(seal: Seal | None) -> Cipher:
+    """Return what encrypts the persons of records under a seal; without one they stay as they are."""
+    return seal.cipher if seal is not None else PLAIN
+
+
 def opened(kind: type[K], fields: Mapping[str, str], seal: Seal | None) -> K:
-    """Return the record of a kind, but a line's, from its fields. seal: None, it is not checked. Raises BrokenRecord,
-    also where its seal does not fit.
+    """Return the record of a kind, but a line's, from its fields as kept. seal: None, it is not checked. Raises
+    BrokenRecord, also where its seal does not fit.
     """
-    record: K = cast(Any, kind).decode(fields)
+    record: K = cast(Any, kind).decode(cipher_of(seal).opened(fields.get("line", ""), fields))
     return seal.check(record, fields.get(FIELD)) if seal is not None else record
 
 

@@ -73,7 +73,7 @@ def _lines(store: Store, whole: Whole, done: Rebuilt, tell: Tell) -> None:
         )
         # First: a line that is there has its messages.
         store.inbox.put_back({line: kept.unread for line, kept in lines.items() if kept.unread})
-        _put_back(store, lines, done)
+        _put_back(store, lines, whole, done)
         done.counts["numbers"] += len(lines)
         done.counts["restrictions"] += sum(name[:2] == _RESTRICTION for kept in lines.values() for name in kept.fields)
         tell(f"{done.counts['numbers']:,} numbers")
@@ -101,15 +101,15 @@ def _order_of(field: str) -> str:
     return scope if field.startswith(_RESTRICTION) and kind in OF_ORDERS else ""
 
 
-def _put_back(store: Store, lines: Mapping[str, LineKept], done: Rebuilt) -> None:
+def _put_back(store: Store, lines: Mapping[str, LineKept], whole: Whole, done: Rebuilt) -> None:
     """Write lines. Raises StoreUnavailable where another process changed one meanwhile."""
     there = store.journal.lines(list(lines)) if lines else {}
-    changes = [each for line, kept in lines.items() for each in _line(line, kept, there[line], done)]
+    changes = [each for line, kept in lines.items() for each in _line(line, kept, there[line], whole, done)]
     if changes and CommitResult.STALE in store.records.commit([Commit("", (each,)) for each in changes], prove=True):
         raise StoreUnavailable("engines write to these numbers: stop APIs and workers, and run the command again")
 
 
-def _line(line: str, kept: LineKept, there: LineKept, done: Rebuilt) -> list[Change]:
+def _line(line: str, kept: LineKept, there: LineKept, whole: Whole, done: Rebuilt) -> list[Change]:
     """Return the change that brings a line back, beside what came since; none where nothing of it is missing. One that
     cannot be read comes back as it was: what stands on it bars.
     """
@@ -123,7 +123,7 @@ def _line(line: str, kept: LineKept, there: LineKept, done: Rebuilt) -> list[Cha
     written = {name: value for name, value in missing.items() if name[:2] != "f:"}
     written["v"] = str(max(read, int(kept.fields["v"]) + RAISED))
     try:
-        record = Line.decode(line, kept.fields, done.now)
+        record = whole.line(line, kept.fields, done.now)
     except BrokenRecord:
         done.broken.append(line)
         return [Change(Owner.LINE, line, read, written)]

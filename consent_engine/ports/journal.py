@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.seal import Leaf
 from consent_engine.ports.archive import Kept, PlansKept
 from consent_engine.ports.public_log import Feeds, PublicLog
@@ -153,6 +154,9 @@ class Whole(Protocol):
 
     def lines(self) -> Iterator[dict[str, LineKept]]:
         """Yield the numbers, each whole, in pieces, by id."""
+
+    def line(self, name: str, fields: Mapping[str, str], now: Millis) -> Line:
+        """Return a number from its fields as kept. Raises BrokenRecord."""
 
     def plans(self) -> Mapping[str, Mapping[str, str]]:
         """Return the catalogue, as `Retirement.plans` gave it."""

@@ -2,6 +2,7 @@
 
 from consent_engine.adapters.sql.tables import TABLES
 from consent_engine.domain.msisdn import Msisdn
+from tests.at_rest import opened_in
 from tests.conftest import NUMBER
 from tests.integration.calls.reviewing import review
 
@@ -29,7 +30,7 @@ def settled(desk, answer="是", msisdn=NUMBER):
 
 
 def redis_of(desk):
-    """All that the store holds, as one text."""
+    """All that the store holds, as one text, with what is closed in it opened."""
     found = []
     for key in desk.client.scan_iter():
         kind = desk.client.type(key)
@@ -38,11 +39,14 @@ def redis_of(desk):
             "zset": lambda k: desk.client.zrange(k, 0, -1), "set": desk.client.smembers, "stream": desk.client.xrange,
         }[kind](key)  # fmt: skip
         found.append(f"{key} {kept}")
-    return "\n".join(found)
+    return with_opened("\n".join(found))
 
 
 def sql_of(desk):
     with desk.archive.asking() as connection:
-        return "\n".join(
-            repr(tuple(row)) for table in TABLES.sorted_tables for row in connection.execute(table.select())
-        )
+        rows = [row for table in TABLES.sorted_tables for row in connection.execute(table.select())]
+    return with_opened("\n".join(repr(tuple(row)) for row in rows))
+
+
+def with_opened(text):
+    return "\n".join((text, *opened_in(text)))

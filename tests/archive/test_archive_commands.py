@@ -17,6 +17,7 @@ from consent_engine.engine.scribe import write_out
 from consent_engine.errors import LogForked
 from consent_engine.wiring import log_keys
 from tests.archive.house import SHORT, Town, broken, gone, kept_of
+from tests.at_rest import SEAL
 from tests.conftest import NUMBER, OTHER
 from tests.memory import a_store
 
@@ -110,6 +111,7 @@ def test_a_copy_holds_what_is_not_in_the_file_yet(small, tmp_path):
     copy_online(tmp_path / "archive.sqlite3", tmp_path / "copy.sqlite3", lambda _: None)
     assert not (tmp_path / "copy.sqlite3-wal").exists()
     copy = SqlArchive(f"sqlite:///{tmp_path}/copy.sqlite3")
+    copy.seal = SEAL
     assert copy.id() == small.archive.id()
     assert gone(copy, Order, order.id)[order.id].head == order.head
     copy.close()

@@ -103,6 +103,7 @@ def test_a_database_that_takes_no_writes_is_waited_for(town):
 def test_who_starts_while_the_database_takes_no_writes_reads_what_is_there(town):
     order = town.archived()
     late = SqlArchive(town.archive._engine.url.render_as_string(hide_password=False), SHORT)  # noqa: SLF001
+    late.seal = SEAL
     lite = late._engine.dialect.name == "sqlite"  # noqa: SLF001
 
     @event.listens_for(late._engine, "checkout")  # noqa: SLF001
@@ -286,6 +287,7 @@ def test_an_archive_that_somebody_emptied_is_not_made_anew_and_goes_on_when_it_i
             assert inspect(connection).get_table_names() == [], "they would be in the way of the dump"
         late.close()
     late = SqlArchive(url, SHORT)
+    late.seal = SEAL
     assert gone(late, Order, order.id)[order.id].head == order.head
     late.close()
 
@@ -365,11 +367,14 @@ sys.stdin.readline()
 print(archive.id(), archive.check())
 """
 MORE = """from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.domain.seal import Seal
 from consent_engine.ports import Owner
 """
 WRITES = """
 records = json.loads(sys.stdin.readline())
-log = SqlLog(SqlArchive(url))
+archive = SqlArchive(url)
+archive.seal = Seal("test-secret")
+log = SqlLog(archive)
 print("ready", flush=True)
 sys.stdin.readline()
 kept = 0

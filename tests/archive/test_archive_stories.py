@@ -27,7 +27,7 @@ from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import By
 from consent_engine.verify import verify
-from tests.archive.house import LONG, Town, emptied, gone
+from tests.archive.house import LONG, SEAL, Town, emptied, gone
 from tests.conftest import recording_of
 from tests.integration.promises.checks import HOURS, NUMBERS
 from tests.integration.promises.machine import PLANS, SELDOM, Promises, stories
@@ -99,6 +99,7 @@ class Leaving(Promises):
 
     def __init__(self, archive, client):
         super().__init__(client)
+        archive.seal = SEAL  # of what is behind: it opens what it reads by itself
         self.archive = Faulty(emptied(archive))
         self.left = set()
         before = self.world

@@ -346,6 +346,7 @@ class Losses(Promises):
     def __init__(self, client, archive):
         super().__init__(client)
         self.archive = emptied(archive)
+        self.archive.seal = SEAL
 
     @property
     def store(self):

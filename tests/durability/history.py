@@ -17,15 +17,18 @@ from consent_engine.domain.effects import Lane, Rejected, Uncertain
 from consent_engine.domain.line.line import Entry, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order, replay
+from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.slice import Pace
 from consent_engine.ports import Outside
+from tests.at_rest import in_clear
 from tests.conftest import NUMBER, SENDERS, Clock, World
 from tests.durability.servers import Server
 from tests.waiting import until
 from tests.written_out import listed
 
+SECRET = "test-secret"
 OTHER = Msisdn("+8613900139000")
 PLANS = {NUMBER: "5g-smart-199", OTHER: "fibre-duo-129"}
 
@@ -204,19 +207,22 @@ def _knows(world: World, msisdn: Msisdn, message: str) -> bool:
     return f'"id":"{message}"' in unread or message in named
 
 
-def broken(client) -> list[str]:
+def broken(client, secret: str = SECRET) -> list[str]:
     """Everything half done in a store: nothing, in a sound one. It reads several times: nobody may write meanwhile."""
-    kept = {name: client.hgetall(name) for name in client.scan_iter("ce:{0}:order:*", count=1000)}
+    seal = Seal(secret)
+
+    def read(kind: str) -> dict[str, dict[str, str]]:
+        names = client.scan_iter(f"ce:{{0}}:{kind}:*", count=1000)
+        return {name: in_clear(name, client.hgetall(name), seal) for name in names}
+
+    kept = read("order")
     offers = client.hgetall(Cell().offers)  # as the store has them, not as an engine remembers them
     orders = [Order.decode(whole(dict(fields), offers)) for fields in kept.values()]
     wrong = [said for order, fields in zip(orders, kept.values(), strict=True) for said in _unsound(order, fields)]
-    lines = [
-        Line.decode(name.rsplit(":", 1)[1], client.hgetall(name), 0)
-        for name in client.scan_iter("ce:{0}:line:*", count=1000)
-    ]
+    lines = [Line.decode(name.rsplit(":", 1)[1], fields, 0) for name, fields in read("line").items()]
     wanted = {f"o:{order.id}:{effect}" for order in orders for effect in order.effects}
     wanted |= {f"l:{line.id}:{effect}" for line in lines for effect in line.effects}
-    calls = [Call.decode(client.hgetall(name)) for name in client.scan_iter("ce:{0}:call:*", count=1000)]
+    calls = [Call.decode(fields) for fields in read("call").values()]
     wanted |= {f"c:{call.id}:{effect}" for call in calls for effect in call.effects}
     if {order.doc.call_id for order in orders} - {"", *(call.id for call in calls)}:
         wrong.append("an order is there without its call")

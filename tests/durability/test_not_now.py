@@ -15,6 +15,7 @@ from tests.durability.history import Durable, broken
 from tests.durability.servers import server
 from tests.waiting import HANGS_S, until
 
+SECRET = "a-secret-of-the-tests-0123456789"
 UNLIMITED = resource.RLIM_INFINITY
 
 
@@ -27,7 +28,7 @@ def running(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def home(running, tmp_path_factory):
-    settings = {"CONSENT_REDIS_URL": running.url, "CONSENT_SECRET": "a-secret-of-the-tests-0123456789"}
+    settings = {"CONSENT_REDIS_URL": running.url, "CONSENT_SECRET": SECRET}
     with house(tmp_path_factory.mktemp("house"), **settings) as made:
         made.numbers = iter(range(1, 1000))
         made.processes = made.children("")
@@ -56,7 +57,7 @@ def goes_on(home, running, number, place, seen):
     until("its yes is taken", lambda: home.say(seen[0], "是", f"mo-{seen[0]}")[0] == 200)
     until("and goes to its end", lambda: home.state(seen[1]) == "notified")
     with running.client() as client:
-        until("nothing is half done", lambda: broken(client) == [])
+        until("nothing is half done", lambda: broken(client, SECRET) == [])
     assert home.children("") == home.processes, "nobody was started anew"
     return status
 

@@ -19,6 +19,7 @@ from tests.durability.history import Durable, broken
 from tests.durability.servers import watched
 from tests.waiting import HANGS_S, until
 
+SECRET = "a-secret-of-the-tests-0123456789"
 WORKED = 10
 """The number of orders acknowledged before the master is killed, and again after."""
 
@@ -175,7 +176,7 @@ class Desks:
 def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, tmp_path):
     settings = {
         "CONSENT_REDIS_URL": trio.url,
-        "CONSENT_SECRET": "a-secret-of-the-tests-0123456789",
+        "CONSENT_SECRET": SECRET,
         "CONSENT_REPLICAS": "1",
     }
     trio.master().do("FLUSHALL")
@@ -211,7 +212,7 @@ def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, t
         until("RQ works at the new master", lambda: jobs_done(trio) > jobs)
     # The engine has ended: while it still read the repeated yes of a settled order, this check saw a torn state.
     with trio.master().client() as client:
-        assert broken(client) == []
+        assert broken(client, SECRET) == []
     print(  # noqa: T201 - the figures are the purpose
         f"{len(orders)} acknowledged, 0 lost; answers {dict(desks.answers)}; the first {WORKED} after the kill "
         f"within {back:.1f} s, the slowest order {desks.slowest:.1f} s"

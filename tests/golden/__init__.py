@@ -11,6 +11,7 @@ from consent_engine.domain.line.restriction import Restriction, name_of
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.order.event import seal
 from consent_engine.domain.order.order import Order, replay
+from tests.at_rest import in_clear
 
 NOW = 2**41
 """Long after all records: everything that may be pruned by age is pruned."""
@@ -19,10 +20,10 @@ Records = dict[str, Any]
 
 
 def dumped(client: Any) -> Records:
-    """The records under each key, except the due-sets and the counters."""
+    """The records under each key, in the clear, except the due-sets and the counters."""
     read = {"hash": client.hgetall, "list": lambda key: client.lrange(key, 0, -1)}
     found = {key: client.type(key) for key in sorted(client.keys("ce:*"))}
-    return {key: read[kind](key) for key, kind in found.items() if kind in read}
+    return {key: in_clear(key, read[kind](key)) for key, kind in found.items() if kind in read}
 
 
 def kind_of(key: str) -> str:
@@ -93,7 +94,9 @@ def looked_at(records: Records) -> Iterator[str]:
                 assert line_again(record) == record
                 yield "line"
             case "inbox":
-                assert all(row.startswith(f"{unread_of(row).at}|{unread_of(row).key}|") for row in record)
+                assert all(
+                    row.startswith(f"{unread_of('', row, None).at}|{unread_of('', row, None).key}|") for row in record
+                )
                 yield "inbox"
             case "offers":
                 assert all(

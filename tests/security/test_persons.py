@@ -21,8 +21,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from consent_engine.domain.seal import Seal
 from tests import needs
 from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, command_of, descendants
+from tests.at_rest import opened_in
 from tests.security.rude import rude
 from tests.waiting import HANGS_S, until
 
@@ -259,6 +261,11 @@ def found(where: str, text: str, *, questions: bool = True) -> list[str]:
     return [f"{where}: {each}" for each in (*named, *quoted, *asked)]
 
 
+def seal_of(run):
+    """Return the seal of the run's installation, which opens the persons it keeps."""
+    return Seal((run.home.folder / "data" / "secret").read_text("ascii").strip())
+
+
 def test_the_search_finds_what_it_is_looking_for(run):
     """A search that could find nothing would always pass."""
     assert found("x", f"SMS to +86{DIGITS[3]}") == [f"x: {DIGITS[3]}"]
@@ -266,7 +273,16 @@ def test_the_search_finds_what_it_is_looking_for(run):
     assert found("x", repr([f"多少钱？{WORDS.format(3)}"]))
     assert found("x", json.dumps("5G智享套餐"))
     aof = b"".join(path.read_bytes() for path in run.home.folder.rglob("*.aof")).decode("utf-8", "replace")
-    assert {DIGITS[0], "zqx0moon", ASKED} <= {each.partition(": ")[2] for each in found("aof", aof)}
+    said = "\n".join(opened_in(aof, seal_of(run)))  # what is written is closed
+    assert {DIGITS[0], "zqx0moon", ASKED} <= {each.partition(": ")[2] for each in found("aof", said)}
+
+
+def test_nobody_is_in_the_clear_in_the_files_of_redis(run):
+    kept = [path for path in run.home.folder.rglob("*") if path.suffix in {".aof", ".rdb"}]
+    assert kept
+    for path in kept:
+        text = path.read_bytes().decode("utf-8", "replace").replace(WORDS.format("reason"), "")
+        assert found(path.name, text, questions=False) == []
 
 
 def test_nobody_is_in_a_log_not_even_before_it_is_cleaned(run):
@@ -322,7 +338,8 @@ def test_the_history_of_an_order_names_nobody_outside_its_person_parts(run):
         assert len(run.orders) > 1
         for order in run.orders.values():
             kept = client.hgetall(f"ce:{{0}}:order:{order}")
-            assert any(digits in kept[b"who"].decode() for digits in DIGITS)
+            who = seal_of(run).cipher.open(kept[b"line"].decode(), kept[b"who"].decode())
+            assert any(digits in who for digits in DIGITS)
             for name, value in kept.items():
                 if not ERASABLE.fullmatch(name):
                     text = value.decode().replace(WORDS.format("reason"), "")

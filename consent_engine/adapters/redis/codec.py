@@ -14,7 +14,7 @@ from consent_engine.domain.inbox import decode_message
 from consent_engine.domain.line.line import Line, Unread
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.seal import Seal, opened
+from consent_engine.domain.seal import Seal, cipher_of, opened
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import KINDS, Claim, Leased, Owner, Recorded, Stuck
 
@@ -52,7 +52,7 @@ def record_of(
 ) -> Recorded | Line:  # fmt: skip
     """A record of any kind from its fields. Raises BrokenRecord, also when its seal does not fit."""
     if owner is Owner.LINE:
-        line = Line.decode(name, fields, now)
+        line = Line.decode(name, cipher_of(seal).opened(name, fields), now)
         return seal.check(line, line.seal) if seal else line
     return opened(KINDS[owner], whole(fields, offers) if owner is Owner.ORDER else fields, seal)
 
@@ -91,12 +91,12 @@ def pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def unread_of(kept: str) -> Unread:
+def unread_of(line: str, kept: str, seal: Seal | None) -> Unread:
     """An unread message of a line's inbox. Raises BrokenRecord."""
     try:
         at, key, body = kept.split("|", 2)
         barred, body = ("", body) if body.startswith("{") else body.split("|", 1)
-        return Unread(int(at), key, decode_message(body), tuple(barred.split()))
+        return Unread(int(at), key, decode_message(cipher_of(seal).opened_message(line, body)), tuple(barred.split()))
     except ValueError:
         raise BrokenRecord("an unread message cannot be read") from None
 
@@ -114,7 +114,7 @@ def leased_of(offers: Mapping[str, str], now: Millis, row: Sequence[Any], *, sea
     record = record_of(owner, name, pairs(flat), now, offers, seal)
     if not follows(effect, record):
         raise BrokenRecord(f"an effect that does not follow from its {owner.name.lower()}: somebody put it there")
-    unread = tuple(unread_of(row) for row in more) if owner is Owner.LINE else ()
+    unread = tuple(unread_of(name, row, seal) for row in more) if owner is Owner.LINE else ()
     barred = tuple(more) if owner is Owner.ORDER and mark == "2" else ()
     token = int(kept[1 : kept.index(",")])
     return Leased(effect, token, mark == "1", now, record, unread, barred, int(*called_at))

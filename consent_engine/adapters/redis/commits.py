@@ -8,15 +8,16 @@ from msgspec import Struct
 
 from consent_engine.adapters.redis.codec import Offers, packed
 from consent_engine.adapters.redis.keys import Cell, due_set
+from consent_engine.domain.at_rest import Cipher
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.decide.decision import PARKED, Drop
-from consent_engine.domain.effects import READ, Lane, Millis, lane_of
+from consent_engine.domain.effects import READ, WAKE_ASIDE, Lane, Millis, lane_of
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Restriction, is_lasting
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Leaf, Seal, mark_of
+from consent_engine.domain.seal import Leaf, Seal, cipher_of, mark_of
 from consent_engine.ports import Change, Commit, How, Owner
 
 UNMATCHED = 1
@@ -74,6 +75,7 @@ class Commits:
     def __init__(self, cell: Cell, seal: Seal | None, offers: Offers) -> None:
         self._cell = cell
         self._seal = seal
+        self._cipher = cipher_of(seal)
         self._offers = offers
         self._keys: dict[str, int] = {key: n for n, key in enumerate(cell.of_commits, 1)}
         self._needed: dict[tuple[str, str], int] = {}
@@ -109,7 +111,7 @@ class Commits:
         made.sealed += _marks(bare, sealed=bool(made.sealed))
         if commit.laid is not None:
             made.beside = self._beside(commit.laid)
-        made.streams = [each for message in commit.unmatched for each in (UNMATCHED, message)]
+        made.streams = [each for entry in commit.unmatched for each in (UNMATCHED, self._cipher.closed_entry(entry))]
         if commit.lifted:
             made.streams += self._number(self._cell.lifted), commit.lifted
         self._all.commits.append(made)
@@ -147,7 +149,7 @@ class Commits:
         if not all(made.set):
             made.set = [part for field in fields.items() if field[1] for part in field]
             made.off = [name for name, value in fields.items() if not value]
-        _effects(change, made, to)
+        _effects(change, made, to, self._cipher)
         if how == "n" and isinstance(change.record, Order):
             to.offer = self._needed.setdefault(self._offers.needed(change.record), len(self._needed) + 1)
         if change.owner is Owner.LINE:
@@ -159,7 +161,9 @@ class Commits:
         """Return the fields of a change as they are written: a new link of the chain with the state and head that it
         leads to, and its seal.
         """
-        record, kept = change.sealed, {name: value for name, value in change.fields.items() if name != "seen"}
+        record, line = change.sealed, change.id if change.owner is Owner.LINE else _line_of(change)
+        kept = self._cipher.closed(line, change.fields)
+        kept.pop("seen", None)
         if record is None:
             return kept
         if not isinstance(record, Line):
@@ -169,6 +173,11 @@ class Commits:
         return kept
 
 
+def _line_of(change: Change) -> str:
+    """Return the line of a record, which its person parts are bound to; "" for one that is read anew with its line."""
+    return str(change.fields.get("line") or getattr(change.record, "line", ""))
+
+
 def _how(change: Change) -> str:
     """Return how the script is to touch a record."""
     if change.how is not How.WRITE:
@@ -176,7 +185,7 @@ def _how(change: Change) -> str:
     return "a" if change.owner is Owner.LINE else "n" if change.read == 0 else "e"
 
 
-def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
+def _effects(change: Change, made: PackedRecord, to: PackedCommit, cipher: Cipher) -> None:
     """Have a record's effects put and dropped, and listed in their lanes."""
     put, drop = change.put, change.drop
     if not (put or drop):
@@ -193,7 +202,8 @@ def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
             lists = [due_set(effect, carrier)] if carrier or lane_of(effect) is not Lane.SMS else list(Carrier)
             to.gone += [part for each in lists for part in (LISTS[each], begins + effect)]
     for each in put:
-        made.set += f"f:{each.effect}", each.pending.encode()
+        name, kept = f"f:{each.effect}", each.pending.encode()
+        made.set += name, cipher.closed(change.id, {name: kept})[name] if each.effect == WAKE_ASIDE else kept
         of = LISTS[due_set(each.effect, carrier or next(iter(each.pending.about), ""))]
         to.put += of, "+inf" if each.due == PARKED else each.due, begins + each.effect
 

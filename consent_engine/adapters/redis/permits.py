@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
+from consent_engine.adapters.redis.codec import pairs
 from consent_engine.adapters.redis.of_cell import OfCell, log_unreadable
 from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.call.permit import Given
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
+from consent_engine.domain.seal import cipher_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Permits
 
@@ -25,9 +27,10 @@ class RedisPermits(OfCell, Permits):
     def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
         keys = list(lines)
         chunks = [keys[n : n + CHUNK] for n in range(0, len(keys), CHUNK)] or [[]]
-        calls, now_asked = Calls(), self._clock.argument()
+        calls, now_asked, cipher = Calls(), self._clock.argument(), cipher_of(self._seal)
         for chunk in chunks:
-            calls.script("standing", [*map(self._cell.line, chunk)], [now_asked, *map(lines.__getitem__, chunk)])
+            numbers = [cipher.close(line, lines[line]) for line in chunk]
+            calls.script("standing", [*map(self._cell.line, chunk)], [now_asked, *numbers])
         answers = self._wire.send(calls, repeat=True)
         now = int(answers[0][0])
         found: dict[str, Line | None] = {}
@@ -36,7 +39,7 @@ class RedisPermits(OfCell, Permits):
                 line = chunk[number - 1]
                 found[line] = None
                 try:
-                    read = Line.decode(line, dict(zip(flat[::2], flat[1::2], strict=True)), now)
+                    read = Line.decode(line, cipher.opened(line, pairs(flat)), now)
                     found[line] = self._seal.check(read, read.seal) if self._seal else read
                 except BrokenRecord as error:
                     log_unreadable(line, error)

@@ -116,7 +116,7 @@ class RedisActs(Acts[_A]):
         return [msgspec.json.decode(fields["m"], type=self._kind) for _, fields in rows]
 
 
-SCHEMA = "4"
+SCHEMA = "5"
 """The one format mark that data carry. Raised by every change of a kept format; no other one is read."""
 FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000

@@ -6,6 +6,7 @@ from itertools import chain
 from time import monotonic, sleep
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import GROUP, Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, claims_of, packed, whole
@@ -19,8 +20,8 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
 from consent_engine.domain.order.order import Retention
-from consent_engine.domain.seal import Seal, entry_at
-from consent_engine.errors import SettingsError
+from consent_engine.domain.seal import Seal, cipher_of, entry_at
+from consent_engine.errors import BrokenRecord, SettingsError
 from consent_engine.ports import Claim, Inbox, Owner, Posted, Reservations, Retirement, Store, Stored
 from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.store import lost
@@ -49,20 +50,28 @@ class RedisInbox(OfCell, Inbox):
     """The Inbox of one cell. keep: how long unmatched messages, the evidence of liftings and the answers to requests
     for permits are kept"""
 
-    def __init__(self, wire: Wire, cell: Cell, clock: Clock, keep: Retention) -> None:
-        super().__init__(wire, cell, clock)
+    def __init__(self, wire: Wire, cell: Cell, clock: Clock, seal: Seal | None, keep: Retention) -> None:
+        super().__init__(wire, cell, clock, seal)
         self._keep = keep
+        self._cipher = cipher_of(seal)
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         calls, cell = Calls(gathered=True), self._cell
         shared = [cell.due[Lane.INBOUND], cell.due[Lane.TIMER], cell.lifted, cell.unmatched, cell.journal]
         for some in (messages[n : n + GROUP] for n in range(0, len(messages), GROUP)):
             entries = {n: _entries(m) for n, m in enumerate(some, 1) if m.makes}
-            asked = PackedMessages(some, STRANGER_MS, SUSPICION_LASTS_MS, entries, self._clock.now())
+            asked = PackedMessages(
+                [*map(self._closed, some)], STRANGER_MS, SUSPICION_LASTS_MS, entries, self._clock.now()
+            )
             keys = [key for m in some for key in (cell.line(m.line), cell.inbox(m.line))]
             calls.script("receive", [*shared, *keys], [packed(asked)])
         answers = self._wire.send(calls, prove=prove, repeat=True)
         return [Stored(word == "stored", int(at), word == "gone") for group in answers for word, at in group]
+
+    def _closed(self, m: Posted) -> Posted:
+        close, line = self._cipher.close, m.line
+        number, words = m.msisdn and close(line, m.msisdn), m.words and close(line, m.words)
+        return replace(m, msisdn=number, words=words, body=self._cipher.closed_message(line, m.body))
 
     def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
         names = [self._cell.inbox(line) for line in unread]
@@ -76,14 +85,20 @@ class RedisInbox(OfCell, Inbox):
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         calls = Calls()
         for entry in entries:
-            calls.script("keep_entry", [self._cell.unmatched], [entry, LOOK_BACK])
+            calls.script("keep_entry", [self._cell.unmatched], [self._cipher.closed_entry(entry), LOOK_BACK])
         self._wire.send(calls, prove=prove, repeat=True)
+
+    def _said(self, entry: str) -> str:
+        try:
+            return self._cipher.opened_entry(entry)
+        except BrokenRecord:  # nobody can read the number in it
+            return ""
 
     def forget(self, line: str, number: str) -> int:
         stream, after, gone = self._cell.unmatched, "-", 0
         while True:
             [rows] = self._wire.ask(("XRANGE", stream, after, "+", "COUNT", PIECE))
-            theirs = [at for at, fields in rows if any(each in fields["m"] for each in (line, number))]
+            theirs = [at for at, fields in rows if line in fields["m"] or number in self._said(fields["m"])]
             if theirs:
                 gone += int(self._wire.ask(("XDEL", stream, *theirs), prove=True)[0])
             if len(rows) < PIECE:
@@ -225,7 +240,7 @@ def redis_store(
     return Store(
         records=RedisRecords(wire, cell, offers, time, seal),
         lanes=RedisLanes(wire, cell, offers, time, seal, lease_ms),
-        inbox=RedisInbox(wire, cell, time, keep),
+        inbox=RedisInbox(wire, cell, time, seal, keep),
         reservations=RedisReservations(wire, cell, time),
         retirement=RedisRetirement(wire, cell, offers),
         permits=RedisPermits(wire, cell, time, seal),

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, select
 
 from consent_engine.adapters.sql.archive import OfArchive
-from consent_engine.adapters.sql.lines import restriction_of
+from consent_engine.adapters.sql.lines import standing
 from consent_engine.adapters.sql.tables import LINES, LOG, ORDERS, PLANS, RECORDS, RESTRICTIONS, among
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending, ending_id
@@ -17,11 +17,11 @@ from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.seal import Leaf
+from consent_engine.domain.seal import Leaf, cipher_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import OWNERS, Owner
 from consent_engine.ports.archive import Kept
-from consent_engine.ports.queries import EvidenceQueries, L, OrderKept, Receipted, StandingRestriction
+from consent_engine.ports.queries import EvidenceQueries, L, OrderKept, Receipted
 
 R = TypeVar("R", Order, Call, Ending, Report)
 S = TypeVar("S")
@@ -50,7 +50,7 @@ class SqlEvidenceQueries(OfArchive, EvidenceQueries):
             if (report := connection.execute(reports).scalar()) is not None:
                 return _sound(self._kept(connection, Owner.REPORT, Report, [report])[report].record)
             row = connection.execute(stands).first()
-        return StandingRestriction(row.line, row.version, *restriction_of(row.person, row.name)) if row else None
+        return standing(row, self._archive.seal) if row else None
 
     def _one(self, connection: Connection, order: str) -> OrderKept | None:
         found = self._some(connection, [order])
@@ -67,13 +67,15 @@ class SqlEvidenceQueries(OfArchive, EvidenceQueries):
         of_all = (each.record for some in (kept, calls, endings) for each in some.values())
         leaves = _leaves(connection, [each for each in of_all if each is not None])
         found: dict[str, OrderKept | None] = dict.fromkeys(kept)
+        opened = cipher_of(self._archive.seal).opened
         for name, doc in docs.items():
             call, ending = calls.get(doc.call_id), endings.get(ending_id(name))
             parts = [part for part in (kept[name], call, ending) if part is not None]
             if (order := kept[name].record) is not None and all(part.record is not None for part in parts):
+                fields = {part.id: opened(order.line, part.fields) for part in parts}
                 found[name] = OrderKept(
-                    order, call and call.record, ending and ending.record, {part.id: part.fields for part in parts},
-                    plans.get(doc.plan), {part.id: leaves[part.id] for part in parts if part.id in leaves},
+                    order, call and call.record, ending and ending.record, fields, plans.get(doc.plan),
+                    {part.id: leaves[part.id] for part in parts if part.id in leaves},
                 )  # fmt: skip
         return found
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.tables import among
+from consent_engine.domain.at_rest import is_person
 from consent_engine.domain.call.sales_figures import outcomes_of
-from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
@@ -281,7 +281,7 @@ def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[s
     for name, value in fields.items():
         if name[:2] == "f:":
             effects[name] = value
-        elif name in _OF_PERSONS or (name[0] == "p" and name[1:].isdecimal()):
+        elif is_person(name):
             person[name] = value
         elif name != "offer":  # it has a table of its own
             kept[name] = value
@@ -298,10 +298,6 @@ def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[s
         "effects": compact(effects) if effects and not gone else None,
         "publics": record.publics,
     }
-
-
-_OF_PERSONS = frozenset({"who", SAID})
-"""The fields of a record that are a person part, as are an order's `p1`, `p2`, ...; SAID: a call's transcript."""
 
 
 def columns_of(order: Order) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from consent_engine.adapters.sql.tables import LINES, RESTRICTIONS, among
 from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.line.restriction import Kind, Restriction, receipt_of
 from consent_engine.domain.msisdn import DIGITS
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Seal, cipher_of
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LineKept
+from consent_engine.ports.queries import StandingRestriction
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,6 @@ def keep_lines(connection: Connection, lines: Mapping[str, LineKept], seal: Seal
 
 
 def _restrictions(line: str, fields: Mapping[str, str], seal: Seal | None) -> Iterator[dict[str, Any]]:
-    digits = fields.get("msisdn", "")[-DIGITS:]
     for name, kept in fields.items():
         if name[:2] == "r:":
             try:
@@ -46,6 +47,7 @@ def _restrictions(line: str, fields: Mapping[str, str], seal: Seal | None) -> It
             except ValueError:  # a damaged one bars all the same, and is named by the doctor
                 log.error("%s: a restriction cannot be read", line)
                 continue
+            digits = _digits(line, fields, seal)
             yield {
                 "line": line,
                 "name": name[2:],
@@ -57,10 +59,21 @@ def _restrictions(line: str, fields: Mapping[str, str], seal: Seal | None) -> It
             }
 
 
-def restriction_of(person: str, name: str) -> tuple[str, Restriction]:
-    """Return a line's number, and a restriction on it, from the text of its row. Raises ValueError."""
-    fields = next((each for each in _PERSON(person) if isinstance(each, dict)), {})
-    return fields.get("msisdn", ""), Restriction.decode(name, fields.get(f"r:{name}", ""))
+def _digits(line: str, fields: Mapping[str, str], seal: Seal | None) -> str:
+    try:
+        return cipher_of(seal).open(line, fields.get("msisdn", ""))[-DIGITS:]
+    except BrokenRecord as error:  # what stands on it is written all the same: it bars
+        log.error("%s: %s", line, error)
+        return ""
+
+
+def standing(row: Any, seal: Seal | None) -> StandingRestriction:  # noqa: ANN401 - a row
+    """Return the restriction of a row (line, name, version, person). Raises ValueError, and BrokenRecord."""
+    line, name = row.line, row.name
+    kept = next((each for each in _PERSON(row.person) if isinstance(each, dict)), {})
+    fields = cipher_of(seal).opened(line, {each: kept[each] for each in ("msisdn", f"r:{name}") if each in kept})
+    found = Restriction.decode(name, fields.get(f"r:{name}", ""))
+    return StandingRestriction(line, row.version, fields.get("msisdn", ""), found)
 
 
 _PERSON = Reader(list[dict[str, str] | str])

@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, TextClause, and_, case
 
 from consent_engine.adapters.sql.archive import OfArchive, SqlArchive, SqlCalls, behind
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
-from consent_engine.adapters.sql.lines import restriction_of
+from consent_engine.adapters.sql.lines import standing
 from consent_engine.adapters.sql.tables import (
     CALLS,
     FAILED,
@@ -31,6 +31,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Evidence, Order
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Kept, Owner, R, ReportFilter, Tally
 from consent_engine.ports.queries import (
     ANY,
@@ -333,7 +334,14 @@ class SqlRestrictionQueries(OfArchive, RestrictionQueries):
             found = connection.execute(rows).all()
         last = found[-1] if len(found) == limit else None
         place = (last.since, f"{last.line} {last.name}") if last is not None else None
-        return Paged(tuple(each for row in found if (each := _standing(row)) is not None), place)
+        return Paged(tuple(filter(None, map(self._standing, found))), place)
+
+    def _standing(self, row: Any) -> StandingRestriction | None:  # noqa: ANN401 - a row
+        try:
+            return standing(row, self._archive.seal)
+        except (ValueError, BrokenRecord):
+            log.error("%s: a restriction cannot be read", row.line)
+            return None
 
     def tally(self, kind: Kind) -> Tally:
         counted = select(func.count(), func.min(_STANDS.since)).where(*_listed(kind))
@@ -344,14 +352,6 @@ class SqlRestrictionQueries(OfArchive, RestrictionQueries):
 
 def _listed(kind: Kind) -> tuple[ColumnElement[bool], ...]:
     return (_STANDS.kind == kind.value, *((_STANDS.waits,) if kind is Kind.SUSPECTED else ()))
-
-
-def _standing(row: Any) -> StandingRestriction | None:  # noqa: ANN401 - a row
-    try:
-        return StandingRestriction(row.line, row.version, *restriction_of(row.person, row.name))
-    except ValueError:
-        log.error("%s: a restriction cannot be read", row.line)
-        return None
 
 
 class SqlQueries(Queries):

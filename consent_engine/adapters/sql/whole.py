@@ -9,7 +9,8 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import LINES, LOG, ORDERS, PLANS, PROOF, among, said
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.seal import newest_of
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.seal import cipher_of, newest_of
 from consent_engine.ports import OWNERS, Kept, LineKept, R
 from consent_engine.ports.journal import Whole
 
@@ -37,6 +38,9 @@ class SqlWhole(Whole):
     def lines(self) -> Iterator[dict[str, LineKept]]:
         for rows in self._pieces(select(LINES.c.id, LINES.c.person)):
             yield {row.id: _line(row.person) for row in rows}
+
+    def line(self, name: str, fields: Mapping[str, str], now: Millis) -> Line:
+        return Line.decode(name, cipher_of(self._archive.seal).opened(name, fields), now)
 
     def plans(self) -> dict[str, Mapping[str, str]]:
         with self._archive.asking() as connection:

@@ -6,10 +6,12 @@ import pytest
 
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.transcript import Spoken, Transcribed, decode_lines
+from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.review import Transcript
 from consent_engine.errors import Malformed
-from tests.integration.api_door import NUMBER, is_problem, order
+from tests.at_rest import rewritten
+from tests.integration.api_door import FULL_SECRET, NUMBER, is_problem, order
 from tests.integration.calls.desk import instant
 from tests.integration.page_door import PageDoor
 
@@ -66,7 +68,7 @@ def test_words_that_somebody_changed_are_not_shown_and_the_call_is_heard_all_the
         call = placed(door)
         assert door.call("POST", f"/v1/calls/{call.id}/transcript", Role.AGENT, spoken(call, "你好")).status_code == 200
         [key] = door.redis.keys(f"ce:*call:{call.id}")
-        door.redis.hset(key, "said", door.redis.hget(key, "said").replace("你好", "白送"))
+        rewritten(door.redis, key, "said", "你好", "白送", Seal(FULL_SECRET))
         shown = door.sign_in(Role.REVIEWER).get(f"/review/calls/{call.id}")
         assert (shown.status_code, shown.json()["transcript"], shown.json()["altered"]) == (200, None, True)
         assert "白送" not in shown.text

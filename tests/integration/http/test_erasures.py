@@ -3,7 +3,9 @@
 import pytest
 
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.seal import Seal
 from consent_engine.engine.scribe import as_of_now
+from tests.at_rest import opened_in
 from tests.integration.api_door import NUMBER, is_problem, logged, order, reply
 
 DIGITS = NUMBER[3:].encode()
@@ -17,7 +19,10 @@ def erase(door, role="admin", **more):
 def files_with_it(door):
     """The files of the installation, Redis' append-only files and SQL's, in which the number stands."""
     paths = [path for path in door.settings.data_dir.rglob("*") if path.is_file()]
-    return sorted(path.name for path in paths if DIGITS in path.read_bytes())
+    texts = {path.name: path.read_bytes().decode("latin-1") for path in paths}
+    seal = Seal(door.settings.secret.get_secret_value())
+    number = DIGITS.decode()
+    return sorted(name for name, text in texts.items() if number in text or number in str([*opened_in(text, seal)]))
 
 
 @pytest.fixture

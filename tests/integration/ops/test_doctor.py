@@ -26,6 +26,7 @@ from consent_engine.doctor.records import Walk, Wanted
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
+from consent_engine.domain.at_rest import MARK
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.decide.decision import Drop, Put
@@ -60,6 +61,7 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Change, Commit, Endpoint, LiftResult, Owner
 from consent_engine.ports.registry import WorkerReport
 from consent_engine.wiring import certificates
+from tests.at_rest import rewritten
 from tests.certificates import Shown
 from tests.conftest import NUMBER, OTHER, START, World
 from tests.memory import a_store
@@ -291,8 +293,11 @@ def changed(world, name, before, after):
     order = asked(world)
     key = f"{Cell().prefix}order:{order.id}"
     kept = world.client.hget(key, name)
-    assert before in kept
-    world.client.hset(key, name, kept.replace(before, after))
+    if kept.startswith(MARK):
+        rewritten(world.client, key, name, before, after)
+    else:
+        assert before in kept
+        world.client.hset(key, name, kept.replace(before, after))
     return order.id
 
 

@@ -9,6 +9,7 @@ from consent_engine.domain.effects import WAKE_REMINDER, WAKE_WINDOW, Accepted, 
 from consent_engine.domain.offer.offer import Policy, Suspects
 from consent_engine.domain.order.order import replay
 from consent_engine.domain.sms import Delivery
+from tests.at_rest import in_clear
 from tests.conftest import World
 from tests.memory import a_store
 
@@ -36,7 +37,8 @@ def asked(world):
 def stands(world, order):
     """Return the order, once its fields for scripts match its history, and its effects are those that it must want."""
     found = world.engine.show(order.id)
-    fields = world.client.hgetall(world.cell.order(order.id))
+    key = world.cell.order(order.id)
+    fields = in_clear(key, world.client.hgetall(key))
     assert replay(fields)[2] == found.reply_by == int(fields["reply_by"])
     assert (missing(found), excess(found)) == ([], [])
     return found

@@ -17,6 +17,7 @@ from consent_engine.domain.order.order import Order, replay
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import drive, or_raised
 from consent_engine.ports import CallFilter
+from tests.at_rest import entry_in_clear, in_clear
 
 NUMBERS = ("+8613800138000", "+8613900139000")
 HOURS = 3_600_000
@@ -159,13 +160,14 @@ class Judge:
                 pipe.zrange(due, 0, -1)
             *found, unmatched = pipe.xrange("ce:{0}:unmatched").execute()
         inboxes, found = found[: len(NUMBERS)], found[len(NUMBERS) :]
+        inboxes = [in_clear(line, rows) for line, rows in zip(self.line_ids.values(), inboxes, strict=True)]
         records, due = found[: len(self.model.orders)], found[len(self.model.orders) :]
         return Seen(
             {number: snapshot.line(line) for number, line in self.line_ids.items()},
             dict(zip(NUMBERS, inboxes, strict=True)),
-            {order: kept for order, kept in zip(self.model.orders, records, strict=True) if kept},
+            {order: in_clear(order, kept) for order, kept in zip(self.model.orders, records, strict=True) if kept},
             {member for members in due for member in members},
-            " ".join(str(fields) for _, fields in unmatched),
+            " ".join(entry_in_clear(fields["m"]) for _, fields in unmatched),
         )
 
     def a_day_to_decide(self, seen):

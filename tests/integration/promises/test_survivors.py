@@ -17,6 +17,7 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
 from consent_engine.ports import LiftResult, Owner
+from tests.at_rest import SEAL
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit
 from tests.memory import a_store
@@ -210,8 +211,8 @@ def test_nothing_is_told_as_done_that_could_not_be_proven(world, what):
         world.say("是")
         world.run(Lane.INBOUND)
     # A server without an AOF: no write to it can be proven.
-    unproven = redis_store(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
-    world.engine = engine_like(world.engine, listed(unproven, world.client))
+    unproven = redis_store(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock, seal=SEAL)
+    world.engine = engine_like(world.engine, listed(unproven, world.client, seal=SEAL))
     with pytest.raises(NotDurable):
         DONE[what](world, order)
 

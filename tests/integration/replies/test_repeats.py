@@ -6,6 +6,7 @@ import pytest
 
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import Change, Commit, CommitResult, LiftResult
+from tests.at_rest import entry_in_clear
 from tests.conftest import NUMBER, START
 
 WRITTEN = START - 5_000
@@ -34,7 +35,7 @@ def test_a_stop_that_comes_again_at_once_is_an_act_that_no_decision_of_before_li
 
 def kept(world):
     """Return the messages that were set aside: the reason, and the words."""
-    rows = [json.loads(fields["m"]) for _, fields in world.client.xrange(world.cell.unmatched)]
+    rows = [json.loads(entry_in_clear(fields["m"])) for _, fields in world.client.xrange(world.cell.unmatched)]
     return [(row["why"], row["message"]["text"]) for row in rows]
 
 

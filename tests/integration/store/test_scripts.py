@@ -25,6 +25,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Held, Owner, Posted
 from tests import needs
+from tests.at_rest import SEAL
 from tests.conftest import NUMBER, World
 from tests.memory import fake
 from tests.processes import has_ended
@@ -49,9 +50,7 @@ def world(request):
     client = connect(request.getfixturevalue("server").url) if real else fake()
     client.flushdb()
     made = World(client)
-    made.engine.store = redis_store(
-        Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
-    )
+    made.engine.store = redis_store(Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock, seal=SEAL)
     yield made
     made.runner.close()
     client.close()
@@ -248,7 +247,7 @@ def test_an_effect_has_one_holder_until_its_lease_is_over(world, store, order):
 def test_several_lanes_are_leased_in_one_round_trip_so_many_of_each(world, order):
     world.place("13900139001")
     wire = Wire(world.client, proves=False, replicas=0)
-    lanes = redis_store(wire, lease_ms=60_000, clock=world.clock).lanes
+    lanes = redis_store(wire, lease_ms=60_000, clock=world.clock, seal=SEAL).lanes
     assert lanes.lease(Lane.SMS, 1)  # the offer is known from here on
     before = wire.round_trips
     leased = lanes.lease_each({Lane.SMS: 1, Lane.ACTIVATION: 9, Lane.INBOUND: 0})
@@ -260,7 +259,7 @@ def test_several_lanes_are_leased_in_one_round_trip_so_many_of_each(world, order
 @pytest.mark.parametrize("trouble", ["refused", "unproven"])
 def test_what_is_leased_in_one_lane_is_not_lost_by_trouble_in_another(world, order, trouble):
     wire = Wire(world.client, proves=trouble == "unproven", replicas=1, proof_ms=200)
-    lanes = redis_store(wire, lease_ms=60_000, clock=world.clock).lanes
+    lanes = redis_store(wire, lease_ms=60_000, clock=world.clock, seal=SEAL).lanes
     if trouble == "refused":
         world.client.set(Cell().due[Lane.ACTIVATION], "no list")
     leased = lanes.lease_each({Lane.ACTIVATION: 9, Lane.SMS: 9})
@@ -286,7 +285,7 @@ class Meanwhile(Seal):
     """A seal that never fits; something happens while it is checked."""
 
     def __init__(self, happens):
-        super().__init__("secret")
+        super().__init__("test-secret")
         self._happens = happens
 
     def check(self, order, kept):
@@ -457,7 +456,7 @@ def test_a_server_that_forgot_its_scripts_is_told_them_again(world, store, order
 
 
 def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):
-    server_time = redis_store(Wire(world.client, proves=False, replicas=0), lease_ms=60_000)
+    server_time = redis_store(Wire(world.client, proves=False, replicas=0), lease_ms=60_000, seal=SEAL)
     seconds, _ = world.client.time()
     [stored] = server_time.inbox.receive([posted()])
     [leased] = server_time.lanes.lease(Lane.INBOUND, 1)
@@ -471,7 +470,7 @@ def test_what_was_proven_survives_the_death_of_the_server(server):
     client.flushdb()
     world = World(client)
     world.engine.store = redis_store(
-        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock, seal=Seal("test-secret")
+        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock, seal=SEAL
     )
     order = world.place()
     world.say("TD")
@@ -493,12 +492,12 @@ def test_what_cannot_be_proven_is_not_called_done_and_asking_again_is_safe(serve
     client.flushdb()
     world = World(client)
     world.engine.store = redis_store(
-        Wire(client, proves=True, replicas=1), lease_ms=60_000, clock=world.clock, seal=Seal("test-secret")
+        Wire(client, proves=True, replicas=1), lease_ms=60_000, clock=world.clock, seal=SEAL
     )
     with pytest.raises(NotDurable):
         world.place(key="k")
     world.engine.store = redis_store(
-        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock, seal=Seal("test-secret")
+        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock, seal=SEAL
     )
     order = world.place(key="k")
     assert [entry.order for entry in world.engine.line(NUMBER).entries] == [order.id]
@@ -509,6 +508,6 @@ def test_what_cannot_be_proven_is_not_called_done_and_asking_again_is_safe(serve
 def test_a_process_goes_on_with_the_scripts_it_began_with_though_an_upgrade_replaces_the_files(world, monkeypatch):
     wire = Wire(world.client, proves=False, replicas=0)
     monkeypatch.setattr("consent_engine.adapters.redis.client.files", lambda _: pytest.fail("the files are others now"))
-    store = redis_store(wire, lease_ms=60_000, clock=world.clock, seal=Seal("test-secret"))
+    store = redis_store(wire, lease_ms=60_000, clock=world.clock, seal=SEAL)
     world.client.script_flush()
     assert store.lanes.lease(Lane.SMS, 1) == []
