@@ -29,11 +29,12 @@ from consent_engine.domain.effects import WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane,
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.order_and_call import open_of
-from consent_engine.engine.recall import changing, proven
-from consent_engine.engine.round_trips import Step, load, saving
+from consent_engine.engine.recall import changing, proven, recalled
+from consent_engine.engine.round_trips import Step, load, load_of, saving
 from consent_engine.errors import FieldError, Malformed, Refused
-from consent_engine.ports import Change, Commit, Held, Leased
+from consent_engine.ports import By, Change, Commit, Held, Leased
 
 
 class Review(NamedTuple):
@@ -66,7 +67,7 @@ def reviewing(said: Review) -> Step[Call]:
     """
 
     def judged(call: Call, now: Millis) -> Step[Call]:
-        own = bool({said.by, said.agent} & {call.began.placed_by, call.began.agent} - {""})
+        own = not (yield from _sold_by(call)).isdisjoint({said.by, said.agent} - {""})
         if said.second:
             may_look_again(call.events, call.verdict, said.by, own=own)
         else:
@@ -74,6 +75,15 @@ def reviewing(said: Review) -> Step[Call]:
         return (yield from _judged(call, said, now))
 
     return (yield from changing(Call, said.call, judged))
+
+
+def _sold_by(call: Call) -> Step[set[str]]:
+    """Return the keys and the agents of a call and of its orders: another agent may have taken it over, and sold."""
+    line = (yield from load({Line: [call.line]})).line(call.line)
+    there = (yield from load_of(line, [entry.order for entry in line.entries])).values()
+    left = (yield from recalled(Order, [call.line], By.LINE, whole=False)) or ()
+    sold = [order.doc for order in (*there, *left) if order.doc.call_id == call.id]
+    return {name for each in (call.began, *sold) for name in (each.placed_by, each.agent)}
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:

@@ -74,7 +74,7 @@ class HeardView(View):
             words, altered = None, True
         return cls(
             call=CallView.of(call, whole=False),
-            own=caller.is_own(call),
+            own=caller.is_own(call) or caller.agent in {each.agent for each in sold} - {""},
             same=any(each.by == caller.name for each in call.events if isinstance(each, Reviewed)),
             recording=recording,
             sold=list(sold),

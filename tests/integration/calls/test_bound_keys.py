@@ -2,9 +2,13 @@
 
 import pytest
 
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.api.web.review import look
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import Malformed
+from consent_engine.ports import ApiKey
 from tests.conftest import NUMBER
 from tests.integration.api_door import order, reply
 from tests.integration.calls.desk import instant
@@ -31,6 +35,32 @@ def test_a_key_that_is_bound_to_an_agents_number_acts_for_that_agent_and_reviews
     start = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "B7", "started_at": instant(0)}
     began = door.call("POST", "/v1/calls", None, start, headers={**as_zhang, "Idempotency-Key": "bound-2"})
     assert (began.status_code, began.json()["code"]) == (422, "agent_mismatch")
+
+
+def test_who_sold_in_another_agents_call_does_not_review_it(door):
+    bound, heard = (
+        door.engine.keys.add(name, role, "B7") for name, role in (("li", Role.AGENT), ("li-2", Role.REVIEWER))
+    )
+    now = instant(door.engine.registry.now())
+    start = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": now}
+    call = door.call("POST", "/v1/calls", Role.AGENT, start, headers={"Idempotency-Key": "taken-over"}).json()["id"]
+    sold = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "B7", "call_id": call, "agreed_at": now}
+    placing = {"Authorization": f"Bearer {bound}", "Idempotency-Key": "taken-over"}
+    order_id = door.call("POST", "/v1/orders", None, sold, headers=placing).json()["id"]
+    ended = {"ended_at": now, "outcome": "agreed", "plan": sold["plan"], "recording": {"ref": "rec-7", "seconds": 60}}
+    assert door.call("POST", f"/v1/calls/{call}/end", Role.AGENT, ended).status_code == 200
+    assert look(door.engine, call, ApiKey("li-2", Role.REVIEWER, 0, "B7"), "").own
+
+    def own():
+        answer = door.call("POST", f"/v1/reviews/{call}", None, {"verdict": "pass"}, headers=as_reviewer)
+        return answer.status_code, answer.json()["code"]
+
+    as_reviewer = {"Authorization": f"Bearer {heard}"}
+    assert own() == (403, "own_call")
+    as_of_now(door.engine.store)
+    door.redis.delete(Cell().order(order_id), Cell().line(door.engine.line(NUMBER).id))
+    assert own() == (403, "own_call"), "the archive has it"
+    assert door.call("POST", f"/v1/reviews/{call}", Role.REVIEWER, {"verdict": "pass"}).status_code == 200
 
 
 def test_who_has_an_agents_number_decides_no_held_reply_to_an_order_of_that_agent(door):
