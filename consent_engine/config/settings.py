@@ -25,28 +25,11 @@ from pydantic import (
     model_validator,
 )
 
-from consent_engine.config import sign_in, urls
+from consent_engine.config import sign_in, urls, values
 from consent_engine.config.data_folder import ARCHIVE_FILE, LOG_FOLDER, kept_secret
 from consent_engine.config.environment import IN_FILE, PREFIX, kept, one_line, own_variables
 from consent_engine.config.sign_in import Oidc
 from consent_engine.config.urls import CLUSTER
-from consent_engine.config.values import (
-    SAMPLE,
-    AdapterName,
-    Duration,
-    DurationOrEver,
-    DurationOrOff,
-    ExistingFile,
-    KeepPersons,
-    KeepRecords,
-    PlansFile,
-    RedisUrl,
-    Sender,
-    command_line,
-    millis,
-    quiet_span,
-    written,
-)
 from consent_engine.config.yaml_files import USUAL_ZONE, Reward, TimeZone, calendar_from, days_in, templates_in
 from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
@@ -69,8 +52,8 @@ else:  # the fields that each row of the carriers' table adds, like `gateway_mob
     _OfEachCarrier = create_model(
         "_OfEachCarrier",
         __config__=ConfigDict(arbitrary_types_allowed=True),
-        **{f"gateway_{each}": (AdapterName | None, None) for each in CARRIERS},
-        **{f"sender_{each}": (Sender, profile.outbound) for each, profile in CARRIERS.items()},
+        **{f"gateway_{each}": (values.AdapterName | None, None) for each in CARRIERS},
+        **{f"sender_{each}": (values.Sender, profile.outbound) for each, profile in CARRIERS.items()},
         **{f"reward_{each}": (Reward, None) for each in CARRIERS},
     )
 
@@ -80,55 +63,55 @@ class Settings(_OfEachCarrier):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
-    redis_url: RedisUrl | None = Field(None, repr=False)
-    rq_url: RedisUrl | None = Field(None, repr=False)
+    redis_url: values.RedisUrl | None = Field(None, repr=False)
+    rq_url: values.RedisUrl | None = Field(None, repr=False)
     data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
         default_factory=lambda: Path("var").absolute()
     )
     archive_url: Annotated[str, AfterValidator(urls.archive_url)] | None = Field(None, repr=False)
-    keep_service: KeepPersons = THREE_YEARS
-    keep_no_service: KeepPersons = FIVE_MONTHS
-    keep_records: KeepRecords = THREE_YEARS
+    keep_service: values.KeepPersons = THREE_YEARS
+    keep_no_service: values.KeepPersons = FIVE_MONTHS
+    keep_records: values.KeepRecords = THREE_YEARS
     secret: SecretStr | None = None
     durability: Literal["strict", "everysec"] = "strict"
     replicas: int = Field(0, ge=0, le=10)
-    gateway: AdapterName | None = None
-    bss: AdapterName | None = None
+    gateway: values.AdapterName | None = None
+    bss: values.AdapterName | None = None
     shadow: bool = False
-    plans: PlansFile | None = None
+    plans: values.PlansFile | None = None
     plan_approval: Literal["off", "on"] = "off"
     publication: Literal["checked", "stated"] = "checked"
     tariff_hosts: Annotated[Mapping[str, str], BeforeValidator(urls.tariff_hosts)] = Field(default_factory=dict)
-    tariff_templates: ExistingFile | None = None
-    reply_window: Duration = timedelta(hours=24)
-    confirm_within: Duration = timedelta(hours=2)
-    reminder_after: DurationOrOff = Field(
+    tariff_templates: values.ExistingFile | None = None
+    reply_window: values.Duration = timedelta(hours=24)
+    confirm_within: values.Duration = timedelta(hours=2)
+    reminder_after: values.DurationOrOff = Field(
         default_factory=lambda data: usual_reminder(data.get("reply_window", timedelta(days=1)))
     )
     resend_max: int = Field(3, ge=0, le=100)
-    cool_off: DurationOrEver = None
-    free_exit: DurationOrOff = None
+    cool_off: values.DurationOrEver = None
+    free_exit: values.DurationOrOff = None
     suspect_replies: Literal["code", "hold", "off"] = "code"
     reading_speed: int = Field(60, ge=1, le=1_000_000)
     cadence: int = Field(5, ge=0, le=15)
     review: Literal["after", "before"] = "after"
-    review_command: Annotated[str, AfterValidator(command_line)] | None = Field(None, repr=False)
+    review_command: Annotated[str, AfterValidator(values.command_line)] | None = Field(None, repr=False)
     review_sample: float = Field(0.05, ge=0, le=1)
     recording_url: Annotated[str, AfterValidator(urls.recording_url)] | None = Field(None, repr=False)
     permits: Literal["checked", "required"] = "checked"
-    permit_lasts: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
-    call_age: Duration = timedelta(hours=2)
+    permit_lasts: Annotated[values.Duration, Field(le=timedelta(days=1))] = timedelta(minutes=15)
+    call_age: values.Duration = timedelta(hours=2)
     calls_a_day: int = Field(3, ge=1, le=MOST_CALLS)
-    quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(quiet_span)] = None
+    quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(values.quiet_span)] = None
     time_zone: TimeZone = USUAL_ZONE
-    calendar: ExistingFile | None = None
+    calendar: values.ExistingFile | None = None
     report_codes: int = Field(1_000, ge=1, le=1_000_000)
-    retry_base: Duration = timedelta(seconds=2)
-    retry_max: Duration = timedelta(minutes=10)
+    retry_base: values.Duration = timedelta(seconds=2)
+    retry_max: values.Duration = timedelta(minutes=10)
     max_attempts: int = Field(5, ge=1, le=1000)
-    uncertain_hold: Duration = timedelta(minutes=10)
-    lease: Duration = timedelta(seconds=60)
-    call_timeout: Duration = timedelta(seconds=10)
+    uncertain_hold: values.Duration = timedelta(minutes=10)
+    lease: values.Duration = timedelta(seconds=60)
+    call_timeout: values.Duration = timedelta(seconds=10)
     in_flight: int = Field(64, ge=1, le=4096)
     cells: Annotated[int, Field(ge=1, le=MOST_CELLS)] = 1
     log_format: Literal["text", "json"] = "text"
@@ -142,7 +125,7 @@ class Settings(_OfEachCarrier):
     log_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = None
     witnesses: Annotated[tuple[Witness, ...], BeforeValidator(urls.witnesses)] | None = None
     tsa_url: Annotated[str, AfterValidator(urls.tsa_url)] | None = None
-    pdf_key: ExistingFile | None = None
+    pdf_key: values.ExistingFile | None = None
     pdf_passphrase: SecretStr | None = None
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
     """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
@@ -232,7 +215,7 @@ class Settings(_OfEachCarrier):
         """
         if self.plans is None:
             return self.embedded or SIMULATED in {*self.routes().values(), self.bss_name()}
-        return self.plans == SAMPLE
+        return self.plans == values.SAMPLE
 
     @property
     def log_folder(self) -> Path:
@@ -270,18 +253,18 @@ class Settings(_OfEachCarrier):
     def policy(self) -> Policy:
         """Return the policy that is frozen into an order placed now."""
         return Policy(
-            reply_window=millis(self.reply_window),
-            confirm_within=millis(self.confirm_within),
-            retry_base=millis(self.retry_base),
-            retry_max=millis(self.retry_max),
+            reply_window=values.millis(self.reply_window),
+            confirm_within=values.millis(self.confirm_within),
+            retry_base=values.millis(self.retry_base),
+            retry_max=values.millis(self.retry_max),
             max_attempts=self.max_attempts,
-            uncertain_hold=millis(self.uncertain_hold),
-            reminder_after=millis(self.reminder_after) if self.reminder_after else 0,
+            uncertain_hold=values.millis(self.uncertain_hold),
+            reminder_after=values.millis(self.reminder_after) if self.reminder_after else 0,
             resend_max=self.resend_max,
             quiet_from=self.quiet_hours[0] if self.quiet_hours else -1,
             quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
-            cool_off=millis(self.cool_off) if self.cool_off else 0,
-            free_exit=millis(self.free_exit) if self.free_exit else 0,
+            cool_off=values.millis(self.cool_off) if self.cool_off else 0,
+            free_exit=values.millis(self.free_exit) if self.free_exit else 0,
             suspects=Suspects[self.suspect_replies.upper()],
             reading_speed=self.reading_speed,
             cadence=self.cadence if self.reading_speed <= FASTEST else 0,
@@ -304,7 +287,9 @@ class Settings(_OfEachCarrier):
 
     def retention(self) -> Retention:
         """Return how long the archive keeps persons and records."""
-        return Retention(millis(self.keep_service), millis(self.keep_no_service), millis(self.keep_records))
+        return Retention(
+            values.millis(self.keep_service), values.millis(self.keep_no_service), values.millis(self.keep_records)
+        )
 
     def secret_for(self, data_dir: Path) -> str:
         """Return CONSENT_SECRET; without it, the secret kept in the data folder, made on first use."""
@@ -352,8 +337,8 @@ def sources(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iter
         name = PREFIX + field.upper()
         source = "environment" if stands(name, environ) else ".env" if stands(name, kept) else "default"
         yield name, _shown(name, getattr(settings, field)), source
-    for prefix, values in sorted(settings.adapters.items()):
-        for key, value in sorted(values.items()):
+    for prefix, own in sorted(settings.adapters.items()):
+        for key, value in sorted(own.items()):
             name = f"{PREFIX}{prefix}__{key}"
             yield name, _shown(name, value), "environment" if stands(name, environ) else ".env"
 
@@ -363,4 +348,4 @@ def _shown(name: str, value: object) -> str:
         return "-"
     if any(word in name for word in HIDDEN) and name != f"{PREFIX}PUBLIC_URL":
         return "(set)"
-    return written(value) if isinstance(value, timedelta) else str(value)
+    return values.written(value) if isinstance(value, timedelta) else str(value)

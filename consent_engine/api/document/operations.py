@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from consent_engine import errors
 from consent_engine.api.http.bodies import read_json
 from consent_engine.api.http.problems import NotOurMediaType, TooLarge, TooSlow
 from consent_engine.api.http.queries import read_query
@@ -23,18 +24,6 @@ from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.domain.call.call import CallNotFound, ReportNotFound
 from consent_engine.domain.roles import Role
-from consent_engine.errors import (
-    ArchiveGone,
-    ArchiveUnavailable,
-    ConsentError,
-    Forbidden,
-    Malformed,
-    NotDurable,
-    NotOurArchive,
-    OrderNotFound,
-    StoreUnavailable,
-    Unauthenticated,
-)
 from consent_engine.ports import ApiKey
 
 Answer = Response | View | bytes
@@ -50,11 +39,11 @@ PUBLIC = None
 KEY = "key"
 """The name of the security scheme of API keys in OpenAPI."""
 _ID = re.compile("[0-9a-f]{28}")
-_NOT_FOUND: Mapping[str, type[ConsentError]] = {
-    "order_id": OrderNotFound, "call_id": CallNotFound, "report_id": ReportNotFound,
+_NOT_FOUND: Mapping[str, type[errors.ConsentError]] = {
+    "order_id": errors.OrderNotFound, "call_id": CallNotFound, "report_id": ReportNotFound,
 }  # fmt: skip
 """Errors by the names of ids in a path: a malformed id is answered with them, without asking the store."""
-AWAY = (StoreUnavailable, NotDurable, ArchiveUnavailable, ArchiveGone, NotOurArchive)
+AWAY = (errors.StoreUnavailable, errors.NotDurable, errors.ArchiveUnavailable, errors.ArchiveGone, errors.NotOurArchive)
 """The errors of whatever asks the store."""
 NO_BODY = (TooLarge, TooSlow)
 """The errors of an operation that needs no body, and reads one all the same."""
@@ -74,7 +63,7 @@ class Described:
     summary: str
     description: str
     answers: Mapping[int, Any]
-    problems: Sequence[type[ConsentError]]
+    problems: Sequence[type[errors.ConsentError]]
     body: Any
     headers: Sequence[Mapping[str, Any]]
     security: Sequence[str]
@@ -160,7 +149,7 @@ async def visitor_of(request: Request, roles: frozenset[Role]) -> ApiKey:
 def _allowed(request: Request, caller: ApiKey, roles: frozenset[Role]) -> ApiKey:
     request.scope["key"] = caller.name
     if caller.role not in roles:
-        raise Forbidden("the role of this key does not allow this request")
+        raise errors.Forbidden("the role of this key does not allow this request")
     return caller
 
 
@@ -176,13 +165,13 @@ class Operations:
     prefix: str = ""
     security: Sequence[str] = ()
     whose: Callable[[Request, frozenset[Role]], Awaitable[ApiKey]] = caller_of
-    problems: Sequence[type[ConsentError]] = AWAY
+    problems: Sequence[type[errors.ConsentError]] = AWAY
     routes: list[BaseRoute] = field(default_factory=list)
 
     def add(
         self, method: str, path: str, roles: frozenset[Role] | None, summary: str = "", answers: object = None, *,
-        problems: Sequence[type[ConsentError]] = (), body: object = None, headers: Sequence[Mapping[str, Any]] = (),
-        long: bool = False,
+        problems: Sequence[type[errors.ConsentError]] = (), body: object = None,
+        headers: Sequence[Mapping[str, Any]] = (), long: bool = False,
     ) -> Callable[[Served], Served]:  # fmt: skip
         """Make a decorator: the function serves this method of this address, and its docstring describes it.
 
@@ -214,14 +203,16 @@ class Operations:
         return added
 
 
-def _following(method: str, path: str, roles: frozenset[Role] | None, body: object) -> Iterator[type[ConsentError]]:
+def _following(
+    method: str, path: str, roles: frozenset[Role] | None, body: object
+) -> Iterator[type[errors.ConsentError]]:
     """The errors that follow from an operation's roles, its path, and its body or query."""
     if roles is not None:
-        yield Unauthenticated
+        yield errors.Unauthenticated
         if roles is not ANY_ROLE:
-            yield Forbidden
+            yield errors.Forbidden
     yield from (error for name, error in _NOT_FOUND.items() if f"{{{name}}}" in path)
     if body is not None and (not isinstance(body, Mapping) or "requestBody" in body):
-        yield Malformed
+        yield errors.Malformed
         if method != "GET":
             yield from (TooLarge, NotOurMediaType, TooSlow)

@@ -13,30 +13,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from consent_engine import errors
 from consent_engine.api.schemas.views import instant
 from consent_engine.domain.admission.call_request import AgentMismatch
 from consent_engine.domain.call.call import CallNotFound, ReportNotFound
 from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
 from consent_engine.domain.receipt import TooManyLooks
-from consent_engine.errors import (
-    Backdated,
-    ConfirmationTooLong,
-    ConsentError,
-    DisclosureMissing,
-    Forbidden,
-    KeyNotFound,
-    LanguageUnavailable,
-    Malformed,
-    OrderNotFound,
-    PlanNotFound,
-    PlanUnknown,
-    Refused,
-    StoreUnavailable,
-    TooManyResends,
-    Unauthenticated,
-    UnofficialNumber,
-    place_of,
-)
 
 log = logging.getLogger(__name__)
 Handlers = Mapping[Any, Callable[[Request, Any], Awaitable[Response]]]
@@ -55,43 +37,43 @@ NAMED_BY_THE_DOOR = frozenset(
 """Form errors whose codes are part of the contract: if all errors have one of them, it is the problem's code, too."""
 
 
-class IdempotencyKeyMissing(ConsentError, code="idempotency_key_missing"):
+class IdempotencyKeyMissing(errors.ConsentError, code="idempotency_key_missing"):
     """There is no Idempotency-Key, or more than one, or its value is not valid."""
 
 
-class TooLarge(ConsentError, code="too_large"):
+class TooLarge(errors.ConsentError, code="too_large"):
     """The body is larger than this request allows."""
 
 
-class NotOurMediaType(ConsentError, code="unsupported_media_type"):
+class NotOurMediaType(errors.ConsentError, code="unsupported_media_type"):
     """The body is not of the media type asked for, in UTF-8, or is compressed."""
 
 
-class TooSlow(ConsentError, code="too_slow"):
+class TooSlow(errors.ConsentError, code="too_slow"):
     """The body did not arrive in time."""
 
 
-class GatewayNotFound(Refused, code="gateway_not_found"):
+class GatewayNotFound(errors.Refused, code="gateway_not_found"):
     """No gateway in use has this name."""
 
 
-class RefusalNotFound(Refused, code="refusal_not_found"):
+class RefusalNotFound(errors.Refused, code="refusal_not_found"):
     """There is no such refusal."""
 
 
-class RefusalDamaged(Refused, code="refusal_damaged"):
+class RefusalDamaged(errors.Refused, code="refusal_damaged"):
     """The record of the restriction cannot be read: it stands until it is written anew, and is lifted after that."""
 
 
-class RegistrationNotFound(Refused, code="registration_not_found"):
+class RegistrationNotFound(errors.Refused, code="registration_not_found"):
     """There is no such registration."""
 
 
-class NotInLog(Refused, code="not_in_log"):
+class NotInLog(errors.Refused, code="not_in_log"):
     """The public log has no such entry, tile or checkpoint, or not yet."""
 
 
-class NotReady(StoreUnavailable, code="not_ready"):
+class NotReady(errors.StoreUnavailable, code="not_ready"):
     """A requirement for serving is missing; `reasons` say which."""
 
     def __init__(self, reasons: list[str]) -> None:
@@ -99,45 +81,34 @@ class NotReady(StoreUnavailable, code="not_ready"):
         self.reasons = reasons
 
 
-STATUS: dict[type[ConsentError], HTTPStatus] = {
-    ConsentError: HTTPStatus.INTERNAL_SERVER_ERROR,  # broken records and the like: not the caller's fault
-    IdempotencyKeyMissing: HTTPStatus.BAD_REQUEST,
-    Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    GatewayNotFound: HTTPStatus.NOT_FOUND,
-    KeyNotFound: HTTPStatus.NOT_FOUND,
-    OrderNotFound: HTTPStatus.NOT_FOUND,
-    CallNotFound: HTTPStatus.NOT_FOUND,
-    PlanNotFound: HTTPStatus.NOT_FOUND,
-    ReportNotFound: HTTPStatus.NOT_FOUND,
-    RefusalNotFound: HTTPStatus.NOT_FOUND,
-    RegistrationNotFound: HTTPStatus.NOT_FOUND,
-    NotInLog: HTTPStatus.NOT_FOUND,
-    TooSlow: HTTPStatus.REQUEST_TIMEOUT,
-    Refused: HTTPStatus.CONFLICT,
-    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    NotOurMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    Malformed: HTTPStatus.UNPROCESSABLE_ENTITY,
-    PlanUnknown: HTTPStatus.UNPROCESSABLE_ENTITY,
-    UnofficialNumber: HTTPStatus.UNPROCESSABLE_ENTITY,
-    AgentMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
-    DisclosureMissing: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ConfirmationTooLong: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Backdated: HTTPStatus.UNPROCESSABLE_ENTITY,
-    LanguageUnavailable: HTTPStatus.UNPROCESSABLE_ENTITY,
-    TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
-    TooManyCodes: HTTPStatus.TOO_MANY_REQUESTS,
-    TooManyLooks: HTTPStatus.TOO_MANY_REQUESTS,
-    CodeWrong: HTTPStatus.UNPROCESSABLE_ENTITY,
-    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-}
+_STATUS: Mapping[HTTPStatus, tuple[type[errors.ConsentError], ...]] = {
+    HTTPStatus.BAD_REQUEST: (IdempotencyKeyMissing,),
+    HTTPStatus.UNAUTHORIZED: (errors.Unauthenticated,),
+    HTTPStatus.FORBIDDEN: (errors.Forbidden,),
+    HTTPStatus.NOT_FOUND: (
+        GatewayNotFound, errors.KeyNotFound, errors.OrderNotFound, CallNotFound, errors.PlanNotFound, ReportNotFound,
+        RefusalNotFound, RegistrationNotFound, NotInLog,
+    ),
+    HTTPStatus.REQUEST_TIMEOUT: (TooSlow,),
+    HTTPStatus.CONFLICT: (errors.Refused,),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (TooLarge,),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (NotOurMediaType,),
+    HTTPStatus.UNPROCESSABLE_ENTITY: (
+        errors.Malformed, errors.PlanUnknown, errors.UnofficialNumber, AgentMismatch, errors.DisclosureMissing,
+        errors.ConfirmationTooLong, errors.Backdated, errors.LanguageUnavailable, CodeWrong,
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: (errors.TooManyResends, TooManyCodes, TooManyLooks),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (errors.ConsentError,),  # broken records and the like: not the caller's fault
+    HTTPStatus.SERVICE_UNAVAILABLE: (errors.StoreUnavailable,),
+}  # fmt: skip
+STATUS = {kind: status for status, kinds in _STATUS.items() for kind in kinds}
 
 
-def status_of(error: ConsentError) -> HTTPStatus:
+def status_of(error: errors.ConsentError) -> HTTPStatus:
     return status_for(type(error))
 
 
-def status_for(kind: type[ConsentError]) -> HTTPStatus:
+def status_for(kind: type[errors.ConsentError]) -> HTTPStatus:
     """Return the status of a class of errors, else that of its nearest base class."""
     return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
 
@@ -163,32 +134,32 @@ def problem(
     return Response(body, status, {**sent, **(headers or {})}, MEDIA_TYPE)
 
 
-def of_error(error: ConsentError, *, challenge: str = "Bearer") -> Response:
+def of_error(error: errors.ConsentError, *, challenge: str = "Bearer") -> Response:
     """Make the problem document of one of our errors. challenge: the WWW-Authenticate header's value, for 401."""
     status = status_of(error)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StoreUnavailable):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.StoreUnavailable):
         return problem(status, error.code, "internal error: it was logged")
     headers = {"WWW-Authenticate": challenge} if status == HTTPStatus.UNAUTHORIZED else {}
     kept = {"refusals_kept": error.refusals_kept} if error.refusals_kept else {}
     return problem(status, _code(error), _detail(error), {**_more(error), **kept}, headers)
 
 
-def _code(error: ConsentError) -> str:
-    kinds = {each.code for each in error.errors} if isinstance(error, Malformed) else set()
+def _code(error: errors.ConsentError) -> str:
+    kinds = {each.code for each in error.errors} if isinstance(error, errors.Malformed) else set()
     return kinds.pop() if len(kinds) == 1 and kinds <= NAMED_BY_THE_DOOR else error.code
 
 
-def _detail(error: ConsentError) -> str:
-    return "the request is not valid: see errors" if isinstance(error, Malformed) else str(error)
+def _detail(error: errors.ConsentError) -> str:
+    return "the request is not valid: see errors" if isinstance(error, errors.Malformed) else str(error)
 
 
-def _more(error: ConsentError) -> dict[str, object]:
-    if isinstance(error, Malformed):
+def _more(error: errors.ConsentError) -> dict[str, object]:
+    if isinstance(error, errors.Malformed):
         found = error.errors[:MOST_ERRORS]
         return {"errors": [{"field": e.field, "code": e.code, "message": e.message} for e in found]}
     if isinstance(error, NotReady):
         return {"reasons": error.reasons}
-    facts = error.facts if isinstance(error, Refused) else {}
+    facts = error.facts if isinstance(error, errors.Refused) else {}
     return {name: instant(fact) if name == "since" and isinstance(fact, int) else fact for name, fact in facts.items()}
 
 
@@ -235,13 +206,13 @@ def tell_defect(error: Exception, scope: Scope) -> None:
     """Log an unforeseen error: its type, file and line, and the route. Its message may hold personal data."""
     method, route = route_of(scope)
     about = {"request": scope.get("request_id", ""), "route": route, "method": method}
-    log.error("a request failed: %s, %s %s", place_of(error), method, route, extra={"about": about})
+    log.error("a request failed: %s, %s %s", errors.place_of(error), method, route, extra={"about": about})
 
 
 def handlers(defects: Counter[str]) -> dict[Any, Any]:
     """Make handlers that answer errors as problems. defects: counts errors that should never be raised, by type."""
 
-    async def of_the_engine(request: Request, error: ConsentError) -> Response:
+    async def of_the_engine(request: Request, error: errors.ConsentError) -> Response:
         if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
             defects[type(error).__name__] += 1
             tell_defect(error, request.scope)
@@ -251,4 +222,4 @@ def handlers(defects: Counter[str]) -> dict[Any, Any]:
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
         return of_http(error, allowed_at(request.app.routes, request.scope))
 
-    return {ConsentError: of_the_engine, HTTPException: of_the_framework}
+    return {errors.ConsentError: of_the_engine, HTTPException: of_the_framework}

@@ -18,14 +18,7 @@ from consent_engine.api.schemas.forms import AskPermits, read
 from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import AGENT, AGENT_OR_OPS, CALL_LISTER, CALL_READER, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.call_request import (
-    AgentMismatch,
-    CallEnd,
-    CallStart,
-    EndCall,
-    StartCall,
-    check_agent,
-)
+from consent_engine.domain.admission import call_request
 from consent_engine.domain.call.call import (
     AlreadyEnded,
     Call,
@@ -50,29 +43,24 @@ _REFUSED = re.compile(rb'"outcome"\s*:\s*"refused"', re.IGNORECASE)
 
 
 @operations.add(
-    "POST",
-    "",
-    AGENT,
-    "Report that a call began",
-    {201: CallView, 200: CallView},
-    problems=(IdempotencyKeyMissing, IdempotencyConflict, AgentMismatch),
-    body=StartCall,
+    "POST", "", AGENT, "Report that a call began", {201: CallView, 200: CallView},
+    problems=(IdempotencyKeyMissing, IdempotencyConflict, call_request.AgentMismatch), body=call_request.StartCall,
     headers=(openapi.IDEMPOTENCY_KEY,),
-)
+)  # fmt: skip
 async def start(request: Request, caller: ApiKey) -> Response:
     """Report a call as it begins. It is recorded (201) even if it breaks a rule: `violations` names each breach. Calls
     count by `started_at`, in whatever order they are reported: an earlier one may make a known one `too_often`. The
     same key and body again returns the same call (200). Role: agent."""
     key = idempotency_key(request)
-    wanted = CallStart(caller.name, key, read(StartCall, await read_json(request)))
-    check_agent(caller.agent, wanted.request.agent)
+    wanted = call_request.CallStart(caller.name, key, read(call_request.StartCall, await read_json(request)))
+    call_request.check_agent(caller.agent, wanted.request.agent)
     recorded = await front_of(request).call(wanted)
     to = {"Location": f"/v1/calls/{recorded.call.id}"}
     return answered(view_of(recorded.call, caller), 201 if recorded.is_new else 200, to)
 
 
 @operations.add(
-    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, body=EndCall,
+    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, body=call_request.EndCall,
     problems=(PlanUnknown, AlreadyEnded, CallAbandoned, RecordingReused),
 )  # fmt: skip
 async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:
@@ -81,13 +69,13 @@ async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:
     nothing; a different one is 409 `already_ended`; a recording that, by its reference or its SHA-256, belongs to
     another call is 409 `recording_reused`. Role: agent (own)."""
     body = await read_json_body(request)
-    form: EndCall | Malformed
+    form: call_request.EndCall | Malformed
     try:
-        form = read(EndCall, parse(body))
+        form = read(call_request.EndCall, parse(body))
     except Malformed as wrong:
         form = wrong
     anyone, says_refused = caller.role != Role.AGENT, _REFUSED.search(body) is not None
-    wanted = CallEnd(caller.name, call_id, form, caller.created_at, anyone, says_refused)
+    wanted = call_request.CallEnd(caller.name, call_id, form, caller.created_at, anyone, says_refused)
     return view_of((await front_of(request).call(wanted)).call, caller)
 
 
@@ -124,14 +112,9 @@ transcripts = Operations("transcripts", "/v1/calls")
 
 
 @transcripts.add(
-    "POST",
-    "/{call_id}/transcript",
-    AGENT_OR_OPS,
-    "Add the transcript of a call",
-    CallView,
-    problems=(CallMismatch, AlreadyTranscribed),
-    body=Transcribe,
-)
+    "POST", "/{call_id}/transcript", AGENT_OR_OPS, "Add the transcript of a call", CallView,
+    problems=(CallMismatch, AlreadyTranscribed), body=Transcribe,
+)  # fmt: skip
 async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView:
     """Add the words of a call, with times: a hint for the reviewer, never a verdict. From the call's own recording (409
     `call_mismatch`), only once (409 `already_transcribed`; repeating it changes nothing), 256 KiB at most. Roles: agent

@@ -14,13 +14,9 @@ operations = Operations("endings", "/v1/orders")
 
 
 @operations.add(
-    "POST",
-    "/{order_id}/end",
-    AGENT_OR_OPS,
-    "End the service of an activated order",
-    {201: EndingView, 200: EndingView},
-    problems=(NotActivated, NumberErased),
-)
+    "POST", "/{order_id}/end", AGENT_OR_OPS, "End the service of an activated order",
+    {201: EndingView, 200: EndingView}, problems=(NotActivated, NumberErased),
+)  # fmt: skip
 def end(engine: Engine, caller: ApiKey, form: EndOrder, order_id: str) -> Response:
     """The BSS switches the service off, and the subscriber gets an SMS; archived orders can be ended, too. An order
     has one ending: asking again returns it (200). 409 `not_activated`; 409 `number_erased` once the subscriber's number

@@ -24,14 +24,9 @@ _ENTRY = re.compile("[0-9]{1,6}")
 
 
 @operations.add(
-    "GET",
-    "/{order_id}/stream",
-    AGENT_OR_OPS,
-    "Watch an order",
-    openapi.STREAM,
-    problems=(TooManyStreams,),
+    "GET", "/{order_id}/stream", AGENT_OR_OPS, "Watch an order", openapi.STREAM, problems=(TooManyStreams,),
     headers=(openapi.LAST_EVENT_ID,),
-)
+)  # fmt: skip
 async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
     """Server-sent events: one per timeline entry, from the first, then live. `id` is the entry's number; send it as
     `Last-Event-ID` to continue after that entry. Some seconds after the order settled, an event `end` closes the

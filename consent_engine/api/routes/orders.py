@@ -7,6 +7,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from consent_engine import errors
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import NO_BODY, Operations, answered
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
@@ -15,17 +16,7 @@ from consent_engine.api.http.queries import ListOrders
 from consent_engine.api.schemas.forms import CancelOrder, ExportOrders, GiveUp, RevealOrder, SearchOrders
 from consent_engine.api.schemas.lists import ExportedOrder, OrderExport, OrderList
 from consent_engine.api.schemas.views import AsOf, OrderView
-from consent_engine.api.service.callers import (
-    AGENT,
-    AGENT_OR_OPS,
-    AUDITOR,
-    FULL_NUMBERS,
-    OPS,
-    OPS_OR_AUDITOR,
-    ORDER_READER,
-    is_own,
-    visible,
-)
+from consent_engine.api.service import callers
 from consent_engine.api.service.door import Busy
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.order_page import evidence_of
@@ -36,47 +27,23 @@ from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import (
-    ConfirmationTooLong,
-    CoolingOff,
-    DoNotCall,
-    DuplicateOrder,
-    IdempotencyConflict,
-    InFlight,
-    LanguageUnavailable,
-    NotActivated,
-    NothingParked,
-    NotWaiting,
-    OtherNetwork,
-    PlanNotPublic,
-    PlanUnknown,
-    TooLate,
-    TooManyResends,
-    UnofficialNumber,
-)
 from consent_engine.ports import ApiKey
 from consent_engine.ports.queries import OrderFilter
 
 operations = Operations("orders", "/v1/orders")
 REFUSED = (
-    IdempotencyKeyMissing, IdempotencyConflict,
-    AgentMismatch, PlanUnknown, UnofficialNumber, LanguageUnavailable, ConfirmationTooLong,
-    PlanNotPublic, DoNotCall, CoolingOff, OtherNetwork,
-    CallNotPermitted, CallTooOld, CallMismatch, RecordingReused, DuplicateOrder, Busy,
+    IdempotencyKeyMissing, errors.IdempotencyConflict,
+    AgentMismatch, errors.PlanUnknown, errors.UnofficialNumber, errors.LanguageUnavailable, errors.ConfirmationTooLong,
+    errors.PlanNotPublic, errors.DoNotCall, errors.CoolingOff, errors.OtherNetwork,
+    CallNotPermitted, CallTooOld, CallMismatch, RecordingReused, errors.DuplicateOrder, Busy,
 )  # fmt: skip
 """The errors of placing an order, beside those of its form."""
 
 
 @operations.add(
-    "POST",
-    "",
-    AGENT,
-    "Place an order",
-    {201: OrderView, 200: OrderView},
-    problems=REFUSED,
-    body=PlaceOrder,
+    "POST", "", callers.AGENT, "Place an order", {201: OrderView, 200: OrderView}, problems=REFUSED, body=PlaceOrder,
     headers=(openapi.IDEMPOTENCY_KEY,),
-)
+)  # fmt: skip
 async def place(request: Request, caller: ApiKey) -> Response:
     """Ask a subscriber for consent. The same key and body again returns the same order (200). Role: agent."""
     key = idempotency_key(request)
@@ -84,47 +51,47 @@ async def place(request: Request, caller: ApiKey) -> Response:
     check_agent(caller.agent, wanted.agent)
     placed = await front_of(request).place(Placing(caller.name, key, wanted))
     request.scope["order"] = placed.order.id
-    view = OrderView.of(placed.order, whole=is_own(placed.order, caller))
+    view = OrderView.of(placed.order, whole=callers.is_own(placed.order, caller))
     return answered(view, 201 if placed.created else 200, {"Location": f"/v1/orders/{placed.order.id}"})
 
 
-@operations.add("GET", "", OPS_OR_AUDITOR, "List orders", OrderList)
+@operations.add("GET", "", callers.OPS_OR_AUDITOR, "List orders", OrderList)
 def list_(engine: Engine, caller: ApiKey, form: ListOrders, as_of: AsOf) -> OrderList:
     """Newest first, a page at a time. Roles: ops and auditor (masked)."""
     wanted = OrderFilter(
         form.state, form.agent, form.plan, since=millis(form.since) if form.since else None, void_yes=form.void_yes
     )
-    return OrderList.of(engine.orders(wanted, form.cursor, form.limit), as_of, whole=caller.role in FULL_NUMBERS)
+    return OrderList.of(
+        engine.orders(wanted, form.cursor, form.limit), as_of, whole=caller.role in callers.FULL_NUMBERS
+    )
 
 
-@operations.add("POST", "/search", OPS_OR_AUDITOR, "List the orders of a number", OrderList)
+@operations.add("POST", "/search", callers.OPS_OR_AUDITOR, "List the orders of a number", OrderList)
 def search(engine: Engine, caller: ApiKey, form: SearchOrders, as_of: AsOf) -> OrderList:
     """The orders of a number, newest first, a page at a time. The number is sent in the body, never in a URL. Roles:
     ops and auditor (masked)."""
     page = engine.orders_of(Msisdn(form.msisdn), form.cursor, form.limit)
-    return OrderList.of(page, as_of, whole=caller.role in FULL_NUMBERS)
+    return OrderList.of(page, as_of, whole=caller.role in callers.FULL_NUMBERS)
 
 
-@operations.add("GET", "/{order_id}", ORDER_READER, "Show an order", OrderView)
+@operations.add("GET", "/{order_id}", callers.ORDER_READER, "Show an order", OrderView)
 def show(engine: Engine, caller: ApiKey, order_id: str) -> OrderView:
     """The order with its timeline. Roles: agent (own), ops and auditor (masked)."""
     return _act(engine, order_id, caller, lambda order: order)
 
 
-@operations.add("POST", "/{order_id}/cancel", AGENT_OR_OPS, "Cancel an order", OrderView, problems=(TooLate,))
+@operations.add(
+    "POST", "/{order_id}/cancel", callers.AGENT_OR_OPS, "Cancel an order", OrderView, problems=(errors.TooLate,)
+)
 def cancel(engine: Engine, caller: ApiKey, form: CancelOrder, order_id: str) -> OrderView:
     """Cancel an order; 409 `too_late` once its activation was started or it has settled. Roles: agent (own), ops."""
     return _act(engine, order_id, caller, lambda _: engine.cancel(order_id, caller.name, form.reason))
 
 
 @operations.add(
-    "POST",
-    "/{order_id}/resend",
-    AGENT_OR_OPS,
-    "Send the confirmation SMS again",
-    OrderView,
-    problems=(NotWaiting, TooManyResends, *NO_BODY),
-)
+    "POST", "/{order_id}/resend", callers.AGENT_OR_OPS, "Send the confirmation SMS again", OrderView,
+    problems=(errors.NotWaiting, errors.TooManyResends, *NO_BODY),
+)  # fmt: skip
 async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Send the question again; the reply window keeps running. 409 `not_waiting`, 429 above the cap. Needs no body.
     Roles: agent (own), ops."""
@@ -135,8 +102,9 @@ async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
 
 
 @operations.add(
-    "POST", "/{order_id}/retry", OPS, "Retry an order's stuck effects", OrderView, problems=(NothingParked, *NO_BODY)
-)
+    "POST", "/{order_id}/retry", callers.OPS, "Retry an order's stuck effects", OrderView,
+    problems=(errors.NothingParked, *NO_BODY),
+)  # fmt: skip
 async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Retry the order's stuck effects now; if there are none, an ending that was given up less than 30 days ago. 409
     `nothing_parked` if there is neither. Needs no body. Role: ops."""
@@ -147,13 +115,9 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
 
 
 @operations.add(
-    "POST",
-    "/{order_id}/give_up",
-    OPS,
-    "Give up an order's notification or ending",
-    OrderView,
-    problems=(NotActivated, InFlight),
-)
+    "POST", "/{order_id}/give_up", callers.OPS, "Give up an order's notification or ending", OrderView,
+    problems=(errors.NotActivated, errors.InFlight),
+)  # fmt: skip
 def give_up(engine: Engine, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
     """For a notification that can never be sent: the service stays on, and the order ends as `unnotified`. If its
     ending is stuck, the ending is given up first (`given_up`). 409 `not_activated`; 409 `in_flight` while it is being
@@ -163,8 +127,8 @@ def give_up(engine: Engine, caller: ApiKey, form: GiveUp, order_id: str) -> Orde
 
 def _act(engine: Engine, order_id: str, caller: ApiKey, act: Callable[[Order], Order]) -> OrderView:
     """Apply `act` to an order that this caller may see, and return the result."""
-    order = act(visible(engine, order_id, caller))
-    return OrderView.of(order, whole=is_own(order, caller))
+    order = act(callers.visible(engine, order_id, caller))
+    return OrderView.of(order, whole=callers.is_own(order, caller))
 
 
 def idempotency_key(request: Request) -> str:
@@ -178,16 +142,16 @@ def idempotency_key(request: Request) -> str:
 revealing = Operations("orders", "/v1/orders")
 
 
-@revealing.add("POST", "/{order_id}/reveal", AUDITOR, "Reveal an order's number", OrderView)
+@revealing.add("POST", "/{order_id}/reveal", callers.AUDITOR, "Reveal an order's number", OrderView)
 def reveal(engine: Engine, caller: ApiKey, form: RevealOrder, order_id: str) -> OrderView:
     """The order with its full number and the subscriber's replies, which are masked for this role elsewhere. The
     caller's name, time and reason are stored before anything is shown, and listed on /audit. Role: auditor."""
-    order = visible(engine, order_id, caller)
+    order = callers.visible(engine, order_id, caller)
     revealed = engine.reveals.reveal(order, caller.name, caller.role, form.reason)
     return OrderView.of(revealed, whole=True, looks=True)
 
 
-@revealing.add("POST", "/export", AUDITOR, "Export orders with their numbers", OrderExport, long=True)
+@revealing.add("POST", "/export", callers.AUDITOR, "Export orders with their numbers", OrderExport, long=True)
 def export(engine: Engine, caller: ApiKey, form: ExportOrders) -> OrderExport:
     """Orders of a list with their full numbers, newest first, up to 10,000 at once. The caller's name, time and reason,
     the filter and the number of orders are stored before anything is shown, as one reveal, and listed on /audit. Role:
@@ -206,7 +170,7 @@ EVIDENCE = {
 }
 
 
-@revealing.add("GET", "/{order_id}/evidence", AUDITOR, "Get the evidence of an order", EVIDENCE)
+@revealing.add("GET", "/{order_id}/evidence", callers.AUDITOR, "Get the evidence of an order", EVIDENCE)
 async def evidence(request: Request, caller: ApiKey, order_id: str) -> Response:
     """All that is known of an order, with the proof of it, as a file that its reader checks with nothing but itself
     (`consent verify`). It has the full number and the subscriber's words: it is recorded first, as a reveal is. Role:

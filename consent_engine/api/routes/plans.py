@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from consent_engine import errors
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import NO_BODY, Operations, answered
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json, read_json_if_any
@@ -18,17 +19,6 @@ from consent_engine.domain.offer.plan_form import PlanForm, plan_from
 from consent_engine.domain.offer.versions import Proposal, Sale
 from consent_engine.engine.catalogue import NothingToAttest
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import (
-    Backdated,
-    DisclosureMissing,
-    FieldError,
-    Malformed,
-    NothingProposed,
-    PlanNotFound,
-    ProposalChanged,
-    ProposalReplaced,
-    SameAdmin,
-)
 from consent_engine.ports import ApiKey
 
 operations = Operations("plans", "/v1/plans")
@@ -41,22 +31,17 @@ def plans(engine: Engine, _caller: ApiKey) -> PlanList:
     return PlanList(items=[PlanView.of(listed[code]) for code in sorted(listed)])
 
 
-@operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", PlanView, problems=(PlanNotFound,))
+@operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", PlanView, problems=(errors.PlanNotFound,))
 def plan(engine: Engine, _caller: ApiKey, form: WhichVersion, code: str) -> PlanView:
     """A plan in its current version, or in any other it ever had. Any role."""
     return _shown(engine, code, form.version)
 
 
 @operations.add(
-    "PUT",
-    "/{code}",
-    ADMIN,
-    "Publish a plan",
-    {200: PlanView, 201: PlanView, 202: ProposalView},
-    problems=(DisclosureMissing, Backdated, ProposalReplaced),
-    body=PlanForm,
+    "PUT", "/{code}", ADMIN, "Publish a plan", {200: PlanView, 201: PlanView, 202: ProposalView},
+    problems=(errors.DisclosureMissing, errors.Backdated, errors.ProposalReplaced), body=PlanForm,
     headers=(openapi.REPLACES,),
-)
+)  # fmt: skip
 async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     """A changed plan is a new version (201), on sale from now on, or from the later instant it gives as `since`; an
     earlier instant is 422 `backdated`; Malformed, 422, if our own page would not show all of the plan. An unchanged
@@ -66,7 +51,9 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     of the newer one in the header to replace it. Role: admin."""
     wanted = _wanted(await read_json(request), code)
     if lacks := tariffs.not_shown(wanted):
-        raise Malformed([FieldError("published", "not_shown", f"our own page of it would lack {', '.join(lacks)}")])
+        raise errors.Malformed(
+            [errors.FieldError("published", "not_shown", f"our own page of it would lack {', '.join(lacks)}")]
+        )
 
     over = request.headers.getlist(openapi.REPLACES["name"])
 
@@ -83,7 +70,9 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     return answered(view, status)
 
 
-@operations.add("GET", "/{code}/proposal", ADMIN, "Show a proposed plan", ProposalView, problems=(NothingProposed,))
+@operations.add(
+    "GET", "/{code}/proposal", ADMIN, "Show a proposed plan", ProposalView, problems=(errors.NothingProposed,)
+)
 def proposal(engine: Engine, _caller: ApiKey, code: str) -> ProposalView:
     """The version that an admin proposed and another must approve; 409 `nothing_proposed`. Role: admin."""
     listed = engine.catalogue.fresh().get(code)
@@ -92,7 +81,7 @@ def proposal(engine: Engine, _caller: ApiKey, code: str) -> ProposalView:
 
 @operations.add(
     "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, body=openapi.APPROVAL,
-    problems=(SameAdmin, NothingProposed, ProposalChanged, Backdated),
+    problems=(errors.SameAdmin, errors.NothingProposed, errors.ProposalChanged, errors.Backdated),
 )  # fmt: skip
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who
@@ -109,7 +98,7 @@ async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
 
 @operations.add(
     "POST", "/{code}/attest", ADMIN, "Attest that a channel shows a plan", PlanView,
-    problems=(PlanNotFound, NothingToAttest), long=True,
+    problems=(errors.PlanNotFound, NothingToAttest), long=True,
 )  # fmt: skip
 def attest(engine: Engine, caller: ApiKey, form: Attest, code: str) -> PlanView:
     """For a channel with an app's own address, which no program can check: an admin looked, and states that it shows
@@ -120,7 +109,7 @@ def attest(engine: Engine, caller: ApiKey, form: Attest, code: str) -> PlanView:
 
 
 @operations.add(
-    "POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", SaleView, problems=(PlanNotFound, *NO_BODY)
+    "POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", SaleView, problems=(errors.PlanNotFound, *NO_BODY)
 )
 async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
     """Withdraw a plan from sale; a yes to an open order still counts. Answered three seconds later, when no order
@@ -130,7 +119,7 @@ async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
     return SaleView.shown(listed.plan, sale=listed.sale, cancelled=0)
 
 
-@operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(PlanNotFound, *NO_BODY))
+@operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(errors.PlanNotFound, *NO_BODY))
 async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
     """No new orders; open orders are cancelled with a notice to the subscriber. Answered three seconds later or more,
     when no order decided before can be saved any more. Repeating the request resumes one that was interrupted, as by
@@ -148,11 +137,11 @@ async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
 
 def _wanted(body: object, code: str) -> Plan:
     if not isinstance(body, dict):
-        raise Malformed([FieldError("body", "dict_type", "must be an object")])
+        raise errors.Malformed([errors.FieldError("body", "dict_type", "must be an object")])
     if body.get("code", code) != code:
-        raise Malformed([FieldError("code", "other_code", "must be the one in the address, or left out")])
+        raise errors.Malformed([errors.FieldError("code", "other_code", "must be the one in the address, or left out")])
     if "version" in body:
-        raise Malformed([FieldError("version", "extra_forbidden", "is counted here: leave it out")])
+        raise errors.Malformed([errors.FieldError("version", "extra_forbidden", "is counted here: leave it out")])
     return plan_from({**body, "code": code})
 
 
@@ -160,5 +149,5 @@ def _shown(engine: Engine, code: str, version: int | None) -> PlanView:
     listed = engine.plan(code)
     known = listed.version(version or listed.plan.version)
     if known is None:
-        raise PlanNotFound("this plan has no such version")
+        raise errors.PlanNotFound("this plan has no such version")
     return PlanView.of(listed, known)

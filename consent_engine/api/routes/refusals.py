@@ -15,27 +15,8 @@ from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.http.csv_bodies import numbers_in, read_csv
 from consent_engine.api.http.problems import RefusalDamaged, RefusalNotFound
 from consent_engine.api.http.queries import ListRefusals
+from consent_engine.api.schemas import forms, lists
 from consent_engine.api.schemas.calls import DialView
-from consent_engine.api.schemas.forms import (
-    DecideHeld,
-    Dial,
-    Lift,
-    Refuse,
-    SearchRefusals,
-    Unregister,
-    read,
-    read_dials,
-    read_refusal,
-)
-from consent_engine.api.schemas.lists import (
-    DecidedView,
-    HeldList,
-    Imported,
-    Lifted,
-    RefusalList,
-    Restrictions,
-    from_address,
-)
 from consent_engine.api.schemas.views import AsOf, RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
@@ -54,25 +35,28 @@ BATCH = 500
 
 
 @operations.add(
-    "POST", "/callable", AGENT_OR_OPS, "May a number be dialled?", DialView | list[DialView], body=Dial | list[Dial]
-)
+    "POST", "/callable", AGENT_OR_OPS, "May a number be dialled?", DialView | list[DialView],
+    body=forms.Dial | list[forms.Dial],
+)  # fmt: skip
 async def callable_(request: Request, _caller: ApiKey) -> bytes:
     """For one number, or a list of up to 1000, answered in order; with a plan: about that plan. Roles: agent, ops."""
     body = await read_json(request, MOST_LIST)
     if not isinstance(body, list):
-        dial = read(Dial, body)
+        dial = forms.read(forms.Dial, body)
         return (await front_of(request).ask(lambda engine: _dial(engine, dial))).json_bytes()
-    dials = read_dials(body)
+    dials = forms.read_dials(body)
     answers = await front_of(request).ask(lambda engine: [each.json_bytes() for each in _dials(engine, dials)])
     return b"[" + b",".join(answers) + b"]"
 
 
-@operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView}, body=Refuse)
+@operations.add(
+    "POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView}, body=forms.Refuse
+)
 async def refuse(request: Request, caller: ApiKey) -> Response:
     """This number is not called again, and its open orders are cancelled; with a plan, only for that plan; with
     `until`, only until then. 200 if the refusal existed already. It is kept also where only other fields are wrong: the
     answer says both (`refusals_kept`). Roles: agent, ops."""
-    form, wrong = read_refusal(await read_json(request))
+    form, wrong = forms.read_refusal(await read_json(request))
     by = f"{caller.name}/{form.agent}" if form.agent else caller.name
     front, named = front_of(request), form.carrier.value if form.carrier else None
     if form.plan:
@@ -91,25 +75,25 @@ async def refuse(request: Request, caller: ApiKey) -> Response:
     return answered(view, 201 if recorded.is_new else 200)
 
 
-@operations.add("GET", "/refusals", OPS_OR_AUDITOR, "List refusals", RefusalList | HeldList)
-def list_(engine: Engine, caller: ApiKey, form: ListRefusals, as_of: AsOf) -> HeldList | RefusalList:
+@operations.add("GET", "/refusals", OPS_OR_AUDITOR, "List refusals", lists.RefusalList | lists.HeldList)
+def list_(engine: Engine, caller: ApiKey, form: ListRefusals, as_of: AsOf) -> lists.HeldList | lists.RefusalList:
     """Newest first, a page at a time. `state=held`: replies that may be a refusal, as text without numbers, for a
     person to decide. Roles: ops and auditor (masked)."""
-    cursor, whole = from_address(form.cursor), caller.role in FULL_NUMBERS
+    cursor, whole = lists.from_address(form.cursor), caller.role in FULL_NUMBERS
     if form.state == "held":
-        return HeldList.of(*engine.held(cursor, form.limit), as_of)
-    return RefusalList.of(engine.refusals(cursor, form.limit), as_of, whole=whole)
+        return lists.HeldList.of(*engine.held(cursor, form.limit), as_of)
+    return lists.RefusalList.of(engine.refusals(cursor, form.limit), as_of, whole=whole)
 
 
-@operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "List the refusals of a number", Restrictions)
-def search(engine: Engine, caller: ApiKey, form: SearchRefusals) -> Restrictions:
+@operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "List the refusals of a number", lists.Restrictions)
+def search(engine: Engine, caller: ApiKey, form: forms.SearchRefusals) -> lists.Restrictions:
     """The restrictions on dialling a number, newest first. The number is sent in the body, never in a URL. Roles: ops
     and auditor (masked)."""
-    return Restrictions.of(engine.line(Msisdn(form.msisdn)), whole=caller.role in FULL_NUMBERS)
+    return lists.Restrictions.of(engine.line(Msisdn(form.msisdn)), whole=caller.role in FULL_NUMBERS)
 
 
-@operations.add("POST", "/refusals/held", OPS, "Decide held replies", DecidedView)
-def decide_held(engine: Engine, caller: ApiKey, form: DecideHeld) -> DecidedView:
+@operations.add("POST", "/refusals/held", OPS, "Decide held replies", lists.DecidedView)
+def decide_held(engine: Engine, caller: ApiKey, form: forms.DecideHeld) -> lists.DecidedView:
     """Decide whether replies are refusals, up to 500 at once, one event each. A refusal cancels open orders and bars
     calls; a doubtful one cancels its order alone, unless `never_again` is true. Else the order continues, and `reason`
     says why it was none. The key or agent of the order may not decide. Role: ops."""
@@ -117,11 +101,11 @@ def decide_held(engine: Engine, caller: ApiKey, form: DecideHeld) -> DecidedView
         form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "", agent=caller.agent,
         never_again=form.never_again,
     )  # fmt: skip
-    return DecidedView.shown(decided)
+    return lists.DecidedView.shown(decided)
 
 
-@operations.add("POST", "/refusals/import", OPS, "Import refusals", Imported, body=openapi.CSV)
-async def import_(request: Request, caller: ApiKey) -> Imported:
+@operations.add("POST", "/refusals/import", OPS, "Import refusals", lists.Imported, body=openapi.CSV)
+async def import_(request: Request, caller: ApiKey) -> lists.Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Role: ops."""
     content = await read_csv(request)
@@ -130,12 +114,12 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     )
 
 
-def imported(engine: Engine, content: bytes, by: str, kind: Kind) -> Imported:
+def imported(engine: Engine, content: bytes, by: str, kind: Kind) -> lists.Imported:
     """Take the numbers of a file. Raises Malformed if the file as a whole cannot be read."""
     digest = sha256(content).hexdigest()
     asked, wrong = numbers_in(content, by, kind, digest)
     new = stored(engine, asked, Import(engine.registry.now(), by, kind, digest, len(asked), len(wrong)))
-    return Imported(accepted=new, already=len(asked) - new, rejected=wrong)
+    return lists.Imported(accepted=new, already=len(asked) - new, rejected=wrong)
 
 
 def stored(
@@ -155,8 +139,10 @@ def stored(
     return new
 
 
-@operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(RefusalNotFound, RefusalDamaged))
-async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
+@operations.add(
+    "POST", "/refusals/lift", ADMIN, "Lift a refusal", lists.Lifted, problems=(RefusalNotFound, RefusalDamaged)
+)
+async def lift(request: Request, caller: ApiKey, form: forms.Lift) -> lists.Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` if there is none. Role: admin."""
 
     def name(engine: Engine) -> str:
@@ -169,8 +155,13 @@ async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
 
 
 async def lifted(
-    request: Request, caller: ApiKey, form: Lift | Unregister, name: Callable[[Engine], str], before: str, none: Refused
-) -> Lifted:
+    request: Request,
+    caller: ApiKey,
+    form: forms.Lift | forms.Unregister,
+    name: Callable[[Engine], str],
+    before: str,
+    none: Refused,
+) -> lists.Lifted:
     """Lift the restriction of this name, on evidence of the subscriber's own act. Raises Malformed with the code
     `before` if the act is older than the restriction, RefusalDamaged if nobody can read since when it stands, and
     `none` if there is no such restriction.
@@ -187,10 +178,10 @@ async def lifted(
         raise RefusalDamaged("its record cannot be read: consent doctor --all --mend writes it anew, then lift it")
     if found is LiftResult.NONE:
         raise none
-    return Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
+    return lists.Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
 
 
-def _dials(engine: Engine, dials: Sequence[Dial]) -> list[DialView]:
+def _dials(engine: Engine, dials: Sequence[forms.Dial]) -> list[DialView]:
     """Answer for each of a list. Raises Malformed with every plan that is wrong, each by its place in the list."""
     answers: list[DialView] = []
     wrong: list[FieldError] = []
@@ -204,7 +195,7 @@ def _dials(engine: Engine, dials: Sequence[Dial]) -> list[DialView]:
     return answers
 
 
-def _dial(engine: Engine, dial: Dial) -> DialView:
+def _dial(engine: Engine, dial: forms.Dial) -> DialView:
     answer = engine.dial(Msisdn(dial.msisdn), dial.carrier.value if dial.carrier else None, dial.plan)
     if answer.reason is None or answer.since is None:
         return DialView(callable=answer.callable)

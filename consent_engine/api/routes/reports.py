@@ -33,14 +33,9 @@ public = Operations("reports", "/v1/reports")
 
 
 @operations.add(
-    "POST",
-    "",
-    PUBLIC,
-    "Report a call",
-    {201: ReportView | ReportReceipt, 200: ReportView | ReportReceipt},
-    problems=(Unauthenticated, Forbidden, CodeWrong),
-    body=MakeReport,
-)
+    "POST", "", PUBLIC, "Report a call", {201: ReportView | ReportReceipt, 200: ReportView | ReportReceipt},
+    problems=(Unauthenticated, Forbidden, CodeWrong), body=MakeReport,
+)  # fmt: skip
 async def make(request: Request) -> Response:
     """Report a call for a subscriber, by the hotline or another channel. A report is also a refusal, in force
     once this is answered. The answer proposes a class for the call, with reasons. The same number, carrier, calling

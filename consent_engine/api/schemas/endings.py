@@ -6,24 +6,14 @@ from pydantic import Field
 
 from consent_engine.api.schemas.forms import Channel, Reasoned
 from consent_engine.api.schemas.views import View, instant
-from consent_engine.domain.call.ending import (
-    Ending,
-    EndingEvent,
-    Failed,
-    GivenUp,
-    Notified,
-    Retried,
-    SwitchedOff,
-    SwitchedOffAgain,
-)
+from consent_engine.domain.call import ending as endings
 from consent_engine.domain.effects import UNSETTLED
 from consent_engine.domain.forms import StrictForm
 from consent_engine.domain.msisdn import hidden
 
-_NAMES: dict[type[EndingEvent], str] = {
-    SwitchedOff: "switched_off", Failed: "failed", Retried: "retried", SwitchedOffAgain: "switched_off_again",
-    GivenUp: "given_up",
-    Notified: "told",
+_NAMES: dict[type[endings.EndingEvent], str] = {
+    endings.SwitchedOff: "switched_off", endings.Failed: "failed", endings.Retried: "retried",
+    endings.SwitchedOffAgain: "switched_off_again", endings.GivenUp: "given_up", endings.Notified: "told",
 }  # fmt: skip
 
 
@@ -79,7 +69,7 @@ class EndingView(View):
     timeline: list[EndingStep]
 
     @classmethod
-    def of(cls, ending: Ending, notice: str) -> "EndingView":
+    def of(cls, ending: endings.Ending, notice: str) -> "EndingView":
         """Show the ending as it stands, without any number. notice: as `Endings.notice` has it"""
         doc, off = ending.doc, ending.off
         settled = off.settled if off else UNSETTLED
@@ -96,13 +86,13 @@ class EndingView(View):
         )  # fmt: skip
 
 
-def _step(event: EndingEvent) -> EndingStep:
+def _step(event: endings.EndingEvent) -> EndingStep:
     ref = why = ""
     match event:
-        case SwitchedOff(ref=ref) | SwitchedOffAgain(ref=ref):
+        case endings.SwitchedOff(ref=ref) | endings.SwitchedOffAgain(ref=ref):
             pass
-        case Notified(effect=ref, why=why):
+        case endings.Notified(effect=ref, why=why):
             pass
-        case Failed(reason=why) | GivenUp(reason=why):
+        case endings.Failed(reason=why) | endings.GivenUp(reason=why):
             pass
     return EndingStep(event=_NAMES[type(event)], at=instant(event.at), by=event.by, ref=ref, why=hidden(why))

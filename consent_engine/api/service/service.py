@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 from msgspec.structs import replace
 from starlette.requests import Request
 
+from consent_engine import errors
 from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bodies import Bounds
@@ -35,15 +36,6 @@ from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import or_raised
 from consent_engine.engine.scribe import as_of_now
-from consent_engine.errors import (
-    ArchiveUnavailable,
-    BrokenRecord,
-    ConsentError,
-    Malformed,
-    SettingsError,
-    StoreUnavailable,
-    Unauthenticated,
-)
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
 
 log = logging.getLogger(__name__)
@@ -66,8 +58,8 @@ class RefusedPosts:
         self._clock = clock
         self._warned_at: dict[tuple[str, str], float] = {}
 
-    def note(self, gateway: str, error: Unauthenticated | Malformed) -> None:
-        key = gateway, FORM if isinstance(error, Malformed) else CLOCK if error.genuine else PROOF
+    def note(self, gateway: str, error: errors.Unauthenticated | errors.Malformed) -> None:
+        key = gateway, FORM if isinstance(error, errors.Malformed) else CLOCK if error.genuine else PROOF
         self.counts[key] += 1
         now = self._clock()
         if now - self._warned_at.get(key, now - EVERY_S) >= EVERY_S:
@@ -103,7 +95,7 @@ class Post:
 
 
 Inbound = Post | RefusalAsked
-Received = Acknowledgement | Stored | ConsentError
+Received = Acknowledgement | Stored | errors.ConsentError
 
 
 class Front:
@@ -122,10 +114,10 @@ class Front:
         pools = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "catch-up": 1, "watch": 1}
         self._pools = [EnginePool(engines, size, name) for name, size in pools.items()]
         placers, receivers, callers, self._askers, self._patient, late, watchers = self._pools
-        self._placing: Batcher[Placing, Placed | ConsentError] = Batcher(
+        self._placing: Batcher[Placing, Placed | errors.ConsentError] = Batcher(
             placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
         )
-        self._calling: Batcher[CallStart | CallEnd, CallTaken | ConsentError] = Batcher(
+        self._calling: Batcher[CallStart | CallEnd, CallTaken | errors.ConsentError] = Batcher(
             callers, lambda engine, wanted: engine.calls.record_many(wanted), most=MOST_CALLING, defects=self.defects
         )
         # Replies and refusals never wait behind orders.
@@ -200,7 +192,7 @@ class Front:
             return await self.recent.of("ready", FRESH_S, lambda: self.ask(self._ready))
         except NotReady:
             raise
-        except StoreUnavailable:
+        except errors.StoreUnavailable:
             raise NotReady(["the store cannot be reached, or takes no writes"]) from None
 
     async def archive_answers(self) -> bool:
@@ -208,7 +200,7 @@ class Front:
         try:
             async with asyncio.timeout(ARCHIVE_S):
                 return await self.recent.of("archive", ARCHIVE_FRESH_S, lambda: self.ask(archive_answers))
-        except (StoreUnavailable, TimeoutError):
+        except (errors.StoreUnavailable, TimeoutError):
             return False
 
     def _ready(self, engine: Engine) -> int:
@@ -219,7 +211,7 @@ class Front:
                 secret, strict=settings.durability == "strict", cells=settings.cells, shadow=settings.shadow
             )
             workers = len(engine.registry.workers(HEARD_WITHIN_MS))
-        except SettingsError as error:
+        except errors.SettingsError as error:
             raise NotReady([str(error)]) from None
         if not workers:
             raise NotReady([f"no worker was heard from within {HEARD_WITHIN_MS // 1000} s"])
@@ -232,7 +224,9 @@ class Front:
 
 
 def _caught_up(engine: Engine, asked: Sequence[None]) -> Sequence[None]:
-    with suppress(StoreUnavailable, BrokenRecord):  # a list then says itself as of when it is, or why there is none
+    with suppress(
+        errors.StoreUnavailable, errors.BrokenRecord
+    ):  # a list then says itself as of when it is, or why there is none
         as_of_now(engine.store, MOST_WAITS_S)
     return asked
 
@@ -241,7 +235,7 @@ def archive_answers(engine: Engine) -> bool:
     """Whether the archive answers, and is the one these data belong to. Raises StoreUnavailable."""
     try:
         engine.lookup.versions([NOBODY])  # not in the store, so the archive is asked
-    except ArchiveUnavailable:
+    except errors.ArchiveUnavailable:
         return False
     return True
 
@@ -267,12 +261,12 @@ def receive(
     messages that cannot be read · refused: counts posts that cannot be taken · clocks: learn of new replies
     """
     opened = [_open(engine, item, repeated, rejected, refused) for item in items]
-    messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
+    messages = [message for each in opened if not isinstance(each, errors.ConsentError) for message in each.messages]
     results = engine.receive_many(messages)
     _note_clocks(engine, clocks, messages, results)
     stored = iter(results)
     return [
-        each if isinstance(each, ConsentError) else _answer(each, list(islice(stored, len(each.messages))))
+        each if isinstance(each, errors.ConsentError) else _answer(each, list(islice(stored, len(each.messages))))
         for each in opened
     ]
 
@@ -283,14 +277,14 @@ class _Opened:
     answer: Callable[[list[Stored]], Received]
 
 
-def _answer(opened: _Opened, results: Sequence[Stored | StoreUnavailable]) -> Received:
-    failed = next((each for each in results if isinstance(each, StoreUnavailable)), None)
+def _answer(opened: _Opened, results: Sequence[Stored | errors.StoreUnavailable]) -> Received:
+    failed = next((each for each in results if isinstance(each, errors.StoreUnavailable)), None)
     return failed or opened.answer([each for each in results if isinstance(each, Stored)])
 
 
 def _note_clocks(
     engine: Engine, clocks: Clocks, messages: Sequence[Reply | DeliveryReport | RefusalAsked],
-    results: Sequence[Stored | StoreUnavailable],
+    results: Sequence[Stored | errors.StoreUnavailable],
 ) -> None:  # fmt: skip
     """Note how far each gateway's clock is behind, by new replies. A failure here does not fail the post of a reply."""
     new = [
@@ -302,13 +296,13 @@ def _note_clocks(
     if heard:
         try:
             engine.registry.note_lags(heard)
-        except ConsentError as error:
+        except errors.ConsentError as error:
             log.warning("gateways' clocks could not be noted: %s", type(error).__name__)
 
 
 def _open(
     engine: Engine, item: Inbound, repeated: Counter[str], rejected: Counter[tuple[str, str]], refused: RefusedPosts
-) -> _Opened | ConsentError:
+) -> _Opened | errors.ConsentError:
     if isinstance(item, RefusalAsked):
         return _Opened([item], lambda stored: stored[0])
     gateway = engine.outside.gateways.get(item.gateway)
@@ -317,7 +311,7 @@ def _open(
     try:
         webhooks = gateway.webhooks
         parsed = webhooks.reports(item.call) if item.reports else webhooks.replies(item.call)
-    except (Unauthenticated, Malformed) as error:
+    except (errors.Unauthenticated, errors.Malformed) as error:
         refused.note(item.gateway, error)
         return error
     messages = [message for _, message in parsed.messages]
