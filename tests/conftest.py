@@ -349,7 +349,9 @@ class World:
         return self.engine.receive([reply])[0].is_new
 
     def report(self, order: Order, status: Delivery, effect: str = "confirmation.1", **more: Any) -> bool:
-        report = DeliveryReport("test", f"{order.id}.{effect}", more.pop("message_id", "m1"), status, **more)
+        ref = f"{order.id}.{effect}"
+        sent = [n for n, sms in enumerate(self.gateway.sent, 1) if sms.ref == ref]
+        report = DeliveryReport("test", ref, more.pop("message_id", f"m{sent[-1] if sent else 1}"), status, **more)
         return self.engine.receive([report])[0].is_new
 
     def read_now(self) -> None:

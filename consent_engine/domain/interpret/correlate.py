@@ -20,7 +20,7 @@ from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import SmsReports, UnreadReport, forgotten
 from consent_engine.domain.line.line import Entry, Line, Unread
 from consent_engine.domain.order.facts import Ended, Fact, Reported, Rule
-from consent_engine.domain.order.history import parts_known, reported, unanswered
+from consent_engine.domain.order.history import belongs, parts_known, reported, unanswered
 from consent_engine.domain.order.order import MOST_EVENTS, Order
 from consent_engine.domain.sms import Delivery
 
@@ -133,6 +133,8 @@ def report(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     named = parts_known(order).get(body.id)
     if named is not None:
         body = replace(body, id=named.attempt, segment=named.n, segments=named.of, alone=UNSET)
+    if not belongs(order, body.effect, body.id):
+        return NOBODYS
     early = named is None and not body.alone and unanswered(order, body.effect, message.at)
     if body.segments == 1 or early:  # the gateway's answer will tell whether it is about a part
         return Reading(((order.id, _fact(message, body, body.status, body.segment, body.segments, waits=waits)),))

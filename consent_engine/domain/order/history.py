@@ -5,7 +5,7 @@ instants, and until when a yes counts) are properties of `Order`.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
-from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.effects import Millis, Purpose, sms_parts
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.lifecycle import ENGAGED, WAITING, State, Trigger
@@ -13,7 +13,7 @@ from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Rule
-from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.sms import Delivery
 
 D = TypeVar("D", bound=details.Detail)
@@ -230,16 +230,33 @@ def parts_known(order: Order) -> Mapping[str, PartOf]:
     return {part: PartOf(parts[0], n, len(parts)) for parts in part_ids for n, part in enumerate(parts, 1)}
 
 
+def belongs(order: Order, effect: str, attempt: str) -> bool:
+    """Whether a report is on one of our SMS, by its attempt: any is, where it names none ('' or our own ref), and as
+    long as an attempt at such an SMS may have been taken without an answer.
+    """
+    purpose, n = sms_parts(effect)
+    asked_by = all_of(order, details.ConfirmationAccepted) if purpose is Purpose.CONFIRMATION else ()
+    waits = effect in order.effects and not (effect == QUESTION and asked_by)  # it goes with what records the answer
+    if waits or attempt in {"", f"{order.id}.{purpose}.{n}"}:
+        return True
+    told = [(event, each) for event, each in all_of(order, details.SmsAccepted) if each.purpose is purpose]
+    sure = [event.ref for event, each in asked_by if each.how == "gateway" and each.may_have == 1]
+    sure += [event.ref for event, each in told if each.text and not each.doubts]  # no text: only a report says so
+    return not sure or len(sure) < len(asked_by) + len(told) or attempt in sure
+
+
 def was_reported(order: Order) -> bool:
     """Whether any of the order's SMS has a report yet: few reports overtake the answer to the hand-over."""
     return last_of(order, details.Reported) is not None
 
 
 def reported(order: Order) -> Iterator[tuple[PartOf, details.Reported]]:
-    """Yield every report with the attempt and the part that it is about, oldest first."""
+    """Yield every report that belongs to an SMS, with the attempt and the part that it is about, oldest first."""
     known = parts_known(order)
     for event, each in all_of(order, details.Reported):
-        yield known.get(event.ref) or PartOf(event.ref, each.segment, each.segments), each
+        about = known.get(event.ref) or PartOf(event.ref, each.segment, each.segments)
+        if belongs(order, each.effect, about.attempt):
+            yield about, each
 
 
 def unanswered(order: Order, effect: str, now: Millis) -> bool:

@@ -107,7 +107,7 @@ def test_reports_on_parts_end_the_same_in_every_order(world, way, at_once):
 def test_reports_on_the_whole_end_the_same_in_every_order(world, name, at_once):
     reports, ends = AS_ONE[name]
     for n, happens in enumerate(permutations([*((1, status) for status in reports), ANSWER])):
-        order = told(world, n, happens, Accepted("m1"), lambda _: {}, at_once=at_once)
+        order = told(world, n, happens, Accepted("m1"), lambda _: {"message_id": "m1"}, at_once=at_once)
         assert world.state(order) == ends, happens
 
 
@@ -235,7 +235,12 @@ def test_delivered_beats_failed_for_a_part_too(world):
     assert (world.state(order), parts_of(world, order)) == ("awaiting_reply", [((), (1, 2), (2,))])
 
 
-def test_each_attempt_is_counted_by_itself(world, asked):
+def test_each_attempt_is_counted_by_itself(world):
+    world.gateway.answers = [Uncertain("timeout"), Accepted("m2")]
+    asked = world.place()
+    world.run()
+    world.clock.forward(seconds=601)
+    world.run()
     report_part(world, asked, 1, HERE, of=2)
     report_part(world, asked, 2, HERE, of=2, message_id="m2")
     world.run()
@@ -358,3 +363,49 @@ def test_the_notification_has_arrived_once_all_its_parts_have(world, early):
         world.run()
     arrived = [each.effect for _, each in all_of(world.engine.show(order.id), Delivered)]
     assert arrived == ["sms.notification.1"]
+
+
+SMS = {
+    "question": ("confirmation.1", "awaiting_reply", ()),
+    "notification": ("notification.1", "notified", ("是",)),
+    "ending notice": ("declined.1", "declined", ("否",)),
+}
+
+
+@pytest.mark.parametrize("status", [GONE, TAKEN, HERE])
+@pytest.mark.parametrize("named", [{"message_id": "other"}, {"message_id": "other", "segments": 2, "alone": True}])
+@pytest.mark.parametrize("sms", SMS)
+def test_a_report_with_the_id_of_another_message_is_unmatched(world, sms, named, status):
+    effect, state, says = SMS[sms]
+    order = world.place()
+    world.run()
+    for word in says:
+        world.clock.forward(seconds=10)
+        world.say(word)
+        world.run()
+    before = world.triggers(order)
+    for n in range(1, named.get("segments", 1) + 1):
+        world.report(order, status, effect, **named, **({"segment": n} if "segments" in named else {}))
+    world.clock.forward(seconds=2)
+    world.run()
+    assert (world.state(order), world.triggers(order)) == (state, before)
+    world.report(order, status, effect)
+    world.run()
+    assert len(world.triggers(order)) > len(before)
+
+
+def test_a_failure_of_another_message_before_the_answer_ends_no_order(world):
+    def call(_):
+        world.report(order, GONE, message_id="other")
+        world.read_now()
+        return Accepted("m1")
+
+    world.gateway.answers = [call]
+    order = world.place()
+    world.run()
+    world.clock.forward(seconds=2)
+    world.run()
+    assert world.state(order) == "awaiting_reply"
+    world.report(order, GONE, message_id="m1")
+    world.run()
+    assert world.state(order) == "undeliverable"
