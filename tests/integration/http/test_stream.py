@@ -113,7 +113,7 @@ def test_a_settled_order_is_watched_some_seconds_more(door):
     door.work(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert [reader.next()[2]["trigger"] for _ in range(5)][-1] == "notification_accepted"
-        report = DeliveryReport("simulated", f"{placed}.notification.1", "m-1", Delivery.DELIVERED)
+        report = DeliveryReport("simulated", f"{placed}.notification.1", "", Delivery.DELIVERED)
         door.engine.receive([report])
         door.work(Lane.INBOUND)
         triggers = [data.get("trigger") for _, _, data in reader.rest()]
