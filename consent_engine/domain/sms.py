@@ -78,7 +78,8 @@ class Reply(Struct, frozen=True):
 class DeliveryReport(Struct, frozen=True):
     """The delivery of an SMS to the phone (or one segment of it). `ref` is the engine's: `<owner>.<purpose>.<n>`.
 
-    alone: its segments were handed over one by one, so that a report on one says nothing of the others
+    message_id: the id that the gateway's answer gives this SMS; '' where the gateway's reports have others · alone: its
+    segments were handed over one by one, so that a report on one says nothing of the others
     """
 
     gateway: str

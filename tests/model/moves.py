@@ -50,7 +50,7 @@ from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing
 
 NOTIFICATION = "sms.notification.1"
 QUESTION_AGAIN = "sms.confirmation.2"
-OUTCOMES = (Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
+OUTCOMES = (Accepted("m0"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
 BARE, CODE, OTHER, WRONG, SUB, OLD = "是", "是{0}", "是{1}", "是999", "是 to the sub-number", "是 written before"
 NOWHERE, DISAGREES = "是 to a sub-number of nobody", "是999 to the sub-number"
 IN_CALL, CODE_IN_CALL = "是 in the call", "是{0} in the call"
@@ -215,7 +215,8 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
     pending = order.effects[effect]
     if pending.leased_at:
         asked = (Untaken("unknown"),) if effect == ACTIVATE and pending.in_doubt else ()
-        for outcome in OUTCOMES[:1] if scope.sure else (*OUTCOMES, *asked):
+        accepted = Accepted("m1") if effect == QUESTION_AGAIN else OUTCOMES[0]  # each is reported under its own id
+        for outcome in (accepted,) if scope.sure else (accepted, *OUTCOMES[1:], *asked):
             ended = Ended(effect, pending.attempts, outcome)
             taken = effect != QUESTION or isinstance(outcome, Accepted | Uncertain)
             for step in _step(f"{effect} ends: {_word(outcome)}", s, scope, n, ended, effect):
