@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from consent_engine import errors
-from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
 from consent_engine.api.http.problems import NotOurMediaType, TooLarge, TooSlow
 from consent_engine.api.http.queries import read_query
 from consent_engine.api.schemas.forms import read
@@ -45,8 +45,6 @@ _NOT_FOUND: Mapping[str, type[errors.ConsentError]] = {
 """Errors by the names of ids in a path: a malformed id is answered with them, without asking the store."""
 AWAY = (errors.StoreUnavailable, errors.NotDurable, errors.ArchiveUnavailable, errors.ArchiveGone, errors.NotOurArchive)
 """The errors of whatever asks the store."""
-NO_BODY = (TooLarge, TooSlow)
-"""The errors of an operation that needs no body, and reads one all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +99,8 @@ def _asking(served: Callable[..., Answer], *, long: bool) -> Handler:
     @wraps(served)
     async def handler(request: Request, *caller: ApiKey, **named: Any) -> Response:  # noqa: ANN401 - of the path
         front: Front = request.app.state.front
+        if request.method != "GET" and "form" not in named:  # it needs no body; one that is sent is taken all the same
+            await read_body(request, MOST_FORM)
         if reads:
             waits = getattr(named.get("form"), "wait", False)
             return await front.listed(
@@ -175,14 +175,16 @@ class Operations:
     ) -> Callable[[Served], Served]:  # fmt: skip
         """Make a decorator: the function serves this method of this address, and its docstring describes it.
 
-        Without a summary OpenAPI leaves it out. answers: by status, or the one of 200 · problems: beside those that
-        follow from the other arguments · body: for a handler that reads its body by itself; else the class of its
-        argument `form` is used · long: it may take minutes. For the others see `_Guarded` and `Described`.
+        Without a summary OpenAPI leaves it out. answers: by status, or the one of 200; else that is what the function
+        returns · problems: beside those that follow from the other arguments · body: for a handler that reads its body
+        by itself; else the class of its argument `form` is used · long: it may take minutes. For the others see
+        `_Guarded` and `Described`.
         """
 
         def added(served: Served) -> Served:
             handler: Handler = served if inspect.iscoroutinefunction(served) else _asking(served, long=long)  # type: ignore[arg-type]
-            form = get_type_hints(handler).get("form")
+            hints = get_type_hints(handler)
+            form = hints.get("form")
             sent, described = body or form, None
             if summary:
                 described = Described(
@@ -190,7 +192,7 @@ class Operations:
                     id=f"{self.tag}_{handler.__name__.strip('_')}",
                     summary=summary,
                     description=inspect.getdoc(handler) or "",
-                    answers=answers if isinstance(answers, Mapping) else {200: answers},
+                    answers=answers if isinstance(answers, Mapping) else {200: answers or hints["return"]},
                     problems=(*_following(method, path, roles, sent), *problems, *self.problems),
                     body=sent,
                     headers=headers,
@@ -213,6 +215,6 @@ def _following(
             yield errors.Forbidden
     yield from (error for name, error in _NOT_FOUND.items() if f"{{{name}}}" in path)
     if body is not None and (not isinstance(body, Mapping) or "requestBody" in body):
-        yield errors.Malformed
-        if method != "GET":
-            yield from (TooLarge, NotOurMediaType, TooSlow)
+        yield from (errors.Malformed, *((NotOurMediaType,) if method != "GET" else ()))
+    if method != "GET":
+        yield from (TooLarge, TooSlow)

@@ -60,7 +60,7 @@ async def start(request: Request, caller: ApiKey) -> Response:
 
 
 @operations.add(
-    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, body=call_request.EndCall,
+    "POST", "/{call_id}/end", AGENT, "Report that a call ended", body=call_request.EndCall,
     problems=(PlanUnknown, AlreadyEnded, CallAbandoned, RecordingReused),
 )  # fmt: skip
 async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:
@@ -79,7 +79,7 @@ async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:
     return view_of((await front_of(request).call(wanted)).call, caller)
 
 
-@operations.add("GET", "", CALL_LISTER, "List calls", CallList)
+@operations.add("GET", "", CALL_LISTER, "List calls")
 def list_(engine: Engine, caller: ApiKey, form: ListCalls, as_of: AsOf) -> CallList:
     """Newest first, a page at a time. Roles: reviewer, ops and auditor (masked)."""
     days = engine.terms.reporting.days
@@ -94,7 +94,7 @@ def page_of_calls(engine: Engine, caller: ApiKey, wanted: CallFilter, of: Paged,
     return CallList.of(engine.calls.page(wanted, of.cursor, of.limit), as_of, whole=caller.role in FULL_NUMBERS)
 
 
-@operations.add("GET", "/{call_id}", CALL_READER, "Show a call", CallView)
+@operations.add("GET", "/{call_id}", CALL_READER, "Show a call")
 def show(engine: Engine, caller: ApiKey, call_id: str) -> CallView:
     """The call with all its violations; CallNotFound, 404, if there is none. Roles: agent (own), reviewer, ops and
     auditor (masked)."""
@@ -112,7 +112,7 @@ transcripts = Operations("transcripts", "/v1/calls")
 
 
 @transcripts.add(
-    "POST", "/{call_id}/transcript", AGENT_OR_OPS, "Add the transcript of a call", CallView,
+    "POST", "/{call_id}/transcript", AGENT_OR_OPS, "Add the transcript of a call",
     problems=(CallMismatch, AlreadyTranscribed), body=Transcribe,
 )  # fmt: skip
 async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView:

@@ -27,9 +27,7 @@ def end(engine: Engine, caller: ApiKey, form: EndOrder, order_id: str) -> Respon
     return answered(view, 201 if asked.is_new else 200, {"Location": f"/v1/orders/{order_id}/end"})
 
 
-@operations.add(
-    "GET", "/{order_id}/end", AGENT_OR_OPS, "Show an order's ending", EndingView, problems=(EndingNotFound,)
-)
+@operations.add("GET", "/{order_id}/end", AGENT_OR_OPS, "Show an order's ending", problems=(EndingNotFound,))
 def show(engine: Engine, caller: ApiKey, order_id: str) -> EndingView:
     """The state of the ending; 404 `ending_not_found` if none was requested. Roles: agent (own), ops."""
     ending = engine.endings.show(visible(engine, order_id, caller).id)

@@ -26,13 +26,13 @@ ASK_S = 5.0
 MOST_HEAD = 8 * 1024
 
 
-@operations.add("GET", "/healthz", PUBLIC, "Is the process alive?", Alive)
+@operations.add("GET", "/healthz", PUBLIC, "Is the process alive?")
 async def healthz(_request: Request) -> Alive:
     """Answered as long as the process runs."""
     return Alive(status="alive")
 
 
-@operations.add("GET", "/readyz", PUBLIC, "Can the process serve?", Ready, problems=(NotReady,))
+@operations.add("GET", "/readyz", PUBLIC, "Can the process serve?", problems=(NotReady,))
 async def readyz(request: Request) -> Ready:
     """200 if the store is reachable and takes durable writes, and workers were heard from; else 503 with `reasons`.
     Without the archive the process serves all but lists and old records: `archive` says so."""

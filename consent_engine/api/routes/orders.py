@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from consent_engine import errors
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import NO_BODY, Operations, answered
-from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
+from consent_engine.api.document.operations import Operations, answered
+from consent_engine.api.http.bodies import read_json
 from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListOrders
 from consent_engine.api.schemas.forms import CancelOrder, ExportOrders, GiveUp, RevealOrder, SearchOrders
@@ -55,7 +55,7 @@ async def place(request: Request, caller: ApiKey) -> Response:
     return answered(view, 201 if placed.created else 200, {"Location": f"/v1/orders/{placed.order.id}"})
 
 
-@operations.add("GET", "", callers.OPS_OR_AUDITOR, "List orders", OrderList)
+@operations.add("GET", "", callers.OPS_OR_AUDITOR, "List orders")
 def list_(engine: Engine, caller: ApiKey, form: ListOrders, as_of: AsOf) -> OrderList:
     """Newest first, a page at a time. Roles: ops and auditor (masked)."""
     wanted = OrderFilter(
@@ -66,7 +66,7 @@ def list_(engine: Engine, caller: ApiKey, form: ListOrders, as_of: AsOf) -> Orde
     )
 
 
-@operations.add("POST", "/search", callers.OPS_OR_AUDITOR, "List the orders of a number", OrderList)
+@operations.add("POST", "/search", callers.OPS_OR_AUDITOR, "List the orders of a number")
 def search(engine: Engine, caller: ApiKey, form: SearchOrders, as_of: AsOf) -> OrderList:
     """The orders of a number, newest first, a page at a time. The number is sent in the body, never in a URL. Roles:
     ops and auditor (masked)."""
@@ -74,48 +74,40 @@ def search(engine: Engine, caller: ApiKey, form: SearchOrders, as_of: AsOf) -> O
     return OrderList.of(page, as_of, whole=caller.role in callers.FULL_NUMBERS)
 
 
-@operations.add("GET", "/{order_id}", callers.ORDER_READER, "Show an order", OrderView)
+@operations.add("GET", "/{order_id}", callers.ORDER_READER, "Show an order")
 def show(engine: Engine, caller: ApiKey, order_id: str) -> OrderView:
     """The order with its timeline. Roles: agent (own), ops and auditor (masked)."""
     return _act(engine, order_id, caller, lambda order: order)
 
 
-@operations.add(
-    "POST", "/{order_id}/cancel", callers.AGENT_OR_OPS, "Cancel an order", OrderView, problems=(errors.TooLate,)
-)
+@operations.add("POST", "/{order_id}/cancel", callers.AGENT_OR_OPS, "Cancel an order", problems=(errors.TooLate,))
 def cancel(engine: Engine, caller: ApiKey, form: CancelOrder, order_id: str) -> OrderView:
     """Cancel an order; 409 `too_late` once its activation was started or it has settled. Roles: agent (own), ops."""
     return _act(engine, order_id, caller, lambda _: engine.cancel(order_id, caller.name, form.reason))
 
 
 @operations.add(
-    "POST", "/{order_id}/resend", callers.AGENT_OR_OPS, "Send the confirmation SMS again", OrderView,
-    problems=(errors.NotWaiting, errors.TooManyResends, *NO_BODY),
+    "POST", "/{order_id}/resend", callers.AGENT_OR_OPS, "Send the confirmation SMS again",
+    problems=(errors.NotWaiting, errors.TooManyResends),
 )  # fmt: skip
-async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
+def resend(engine: Engine, caller: ApiKey, order_id: str) -> OrderView:
     """Send the question again; the reply window keeps running. 409 `not_waiting`, 429 above the cap. Needs no body.
     Roles: agent (own), ops."""
-    await read_body(request, MOST_FORM)
-    return await front_of(request).ask(
-        lambda engine: _act(engine, order_id, caller, lambda _: engine.resend(order_id, caller.name))
-    )
+    return _act(engine, order_id, caller, lambda _: engine.resend(order_id, caller.name))
 
 
 @operations.add(
-    "POST", "/{order_id}/retry", callers.OPS, "Retry an order's stuck effects", OrderView,
-    problems=(errors.NothingParked, *NO_BODY),
+    "POST", "/{order_id}/retry", callers.OPS, "Retry an order's stuck effects",
+    problems=(errors.NothingParked,),
 )  # fmt: skip
-async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
+def retry(engine: Engine, caller: ApiKey, order_id: str) -> OrderView:
     """Retry the order's stuck effects now; if there are none, an ending that was given up less than 30 days ago. 409
     `nothing_parked` if there is neither. Needs no body. Role: ops."""
-    await read_body(request, MOST_FORM)
-    return await front_of(request).ask(
-        lambda engine: _act(engine, order_id, caller, lambda _: engine.retry(order_id, caller.name))
-    )
+    return _act(engine, order_id, caller, lambda _: engine.retry(order_id, caller.name))
 
 
 @operations.add(
-    "POST", "/{order_id}/give_up", callers.OPS, "Give up an order's notification or ending", OrderView,
+    "POST", "/{order_id}/give_up", callers.OPS, "Give up an order's notification or ending",
     problems=(errors.NotActivated, errors.InFlight),
 )  # fmt: skip
 def give_up(engine: Engine, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
@@ -142,7 +134,7 @@ def idempotency_key(request: Request) -> str:
 revealing = Operations("orders", "/v1/orders")
 
 
-@revealing.add("POST", "/{order_id}/reveal", callers.AUDITOR, "Reveal an order's number", OrderView)
+@revealing.add("POST", "/{order_id}/reveal", callers.AUDITOR, "Reveal an order's number")
 def reveal(engine: Engine, caller: ApiKey, form: RevealOrder, order_id: str) -> OrderView:
     """The order with its full number and the subscriber's replies, which are masked for this role elsewhere. The
     caller's name, time and reason are stored before anything is shown, and listed on /audit. Role: auditor."""
@@ -151,7 +143,7 @@ def reveal(engine: Engine, caller: ApiKey, form: RevealOrder, order_id: str) -> 
     return OrderView.of(revealed, whole=True, looks=True)
 
 
-@revealing.add("POST", "/export", callers.AUDITOR, "Export orders with their numbers", OrderExport, long=True)
+@revealing.add("POST", "/export", callers.AUDITOR, "Export orders with their numbers", long=True)
 def export(engine: Engine, caller: ApiKey, form: ExportOrders) -> OrderExport:
     """Orders of a list with their full numbers, newest first, up to 10,000 at once. The caller's name, time and reason,
     the filter and the number of orders are stored before anything is shown, as one reveal, and listed on /audit. Role:

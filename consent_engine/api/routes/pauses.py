@@ -13,12 +13,12 @@ from consent_engine.ports import ApiKey, Endpoint
 operations = Operations("pauses", "/v1/pauses")
 
 
-def _listed(engine: Engine) -> bytes:
-    return PauseList.of(engine.pauses.standing(), engine.pauses.happened()).json_bytes()
+def _listed(engine: Engine) -> PauseList:
+    return PauseList.of(engine.pauses.standing(), engine.pauses.happened())
 
 
-@operations.add("GET", "", OPS_OR_AUDITOR, "List stopped lanes and gateways", PauseList)
-def list_(engine: Engine, caller: ApiKey) -> bytes:
+@operations.add("GET", "", OPS_OR_AUDITOR, "List stopped lanes and gateways")
+def list_(engine: Engine, caller: ApiKey) -> PauseList:
     """Lanes and gateways that are paused, and the latest pauses and resumptions. Roles: ops, auditor."""
     return _listed(engine)
 
@@ -31,8 +31,8 @@ def pause(engine: Engine, caller: ApiKey, form: StopOrGo) -> Response:
     return answered(_listed(engine), 201 if is_new else 200)
 
 
-@operations.add("POST", "/resume", OPS, "Resume a lane or a gateway", PauseList, problems=(NotPaused,))
-def resume(engine: Engine, caller: ApiKey, form: StopOrGo) -> bytes:
+@operations.add("POST", "/resume", OPS, "Resume a lane or a gateway", problems=(NotPaused,))
+def resume(engine: Engine, caller: ApiKey, form: StopOrGo) -> PauseList:
     """Waiting work continues within a second; 409 `not_paused`. Role: ops."""
     engine.pauses.resume(Endpoint(form.to, form.name), caller.name, form.reason)
     return _listed(engine)

@@ -67,7 +67,7 @@ async def every(request: Request, form: ProveReceipt) -> Response:
     return answered(msgspec.json.encode(found))
 
 
-@operations.add("POST", "/erasures", ADMIN, "Erase a person", ErasureView, problems=(StillOpen,), long=True)
+@operations.add("POST", "/erasures", ADMIN, "Erase a person", problems=(StillOpen,), long=True)
 def erase(engine: Engine, caller: ApiKey, form: EraseNumber) -> ErasureView:
     """Erase the person who has a number: the person parts of all records, the number on its line, its unmatched
     messages and receipts. What stays, and why, is in the answer, and the backups that still have the person. While

@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from consent_engine import errors
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import NO_BODY, Operations, answered
-from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json, read_json_if_any
+from consent_engine.api.document.operations import Operations, answered
+from consent_engine.api.http.bodies import read_json, read_json_if_any
 from consent_engine.api.http.queries import WhichVersion
 from consent_engine.api.routes import tariffs
 from consent_engine.api.schemas.forms import ApprovePlan, Attest, read
@@ -24,14 +24,14 @@ from consent_engine.ports import ApiKey
 operations = Operations("plans", "/v1/plans")
 
 
-@operations.add("GET", "", ANY_ROLE, "List plans", PlanList)
+@operations.add("GET", "", ANY_ROLE, "List plans")
 def plans(engine: Engine, _caller: ApiKey) -> PlanList:
     """Every plan in its current version. Any role."""
     listed = engine.catalogue.fresh()
     return PlanList(items=[PlanView.of(listed[code]) for code in sorted(listed)])
 
 
-@operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", PlanView, problems=(errors.PlanNotFound,))
+@operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", problems=(errors.PlanNotFound,))
 def plan(engine: Engine, _caller: ApiKey, form: WhichVersion, code: str) -> PlanView:
     """A plan in its current version, or in any other it ever had. Any role."""
     return _shown(engine, code, form.version)
@@ -70,9 +70,7 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     return answered(view, status)
 
 
-@operations.add(
-    "GET", "/{code}/proposal", ADMIN, "Show a proposed plan", ProposalView, problems=(errors.NothingProposed,)
-)
+@operations.add("GET", "/{code}/proposal", ADMIN, "Show a proposed plan", problems=(errors.NothingProposed,))
 def proposal(engine: Engine, _caller: ApiKey, code: str) -> ProposalView:
     """The version that an admin proposed and another must approve; 409 `nothing_proposed`. Role: admin."""
     listed = engine.catalogue.fresh().get(code)
@@ -80,7 +78,7 @@ def proposal(engine: Engine, _caller: ApiKey, code: str) -> ProposalView:
 
 
 @operations.add(
-    "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, body=openapi.APPROVAL,
+    "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", body=openapi.APPROVAL,
     problems=(errors.SameAdmin, errors.NothingProposed, errors.ProposalChanged, errors.Backdated),
 )  # fmt: skip
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
@@ -97,7 +95,7 @@ async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
 
 
 @operations.add(
-    "POST", "/{code}/attest", ADMIN, "Attest that a channel shows a plan", PlanView,
+    "POST", "/{code}/attest", ADMIN, "Attest that a channel shows a plan",
     problems=(errors.PlanNotFound, NothingToAttest), long=True,
 )  # fmt: skip
 def attest(engine: Engine, caller: ApiKey, form: Attest, code: str) -> PlanView:
@@ -109,30 +107,24 @@ def attest(engine: Engine, caller: ApiKey, form: Attest, code: str) -> PlanView:
 
 
 @operations.add(
-    "POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", SaleView, problems=(errors.PlanNotFound, *NO_BODY)
+    "POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", problems=(errors.PlanNotFound,), long=True
 )
-async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
+def withdraw(engine: Engine, _caller: ApiKey, code: str) -> SaleView:
     """Withdraw a plan from sale; a yes to an open order still counts. Answered three seconds later, when no order
     decided before can be saved any more. Needs no body. Role: admin."""
-    await read_body(request, MOST_FORM)
-    listed = await front_of(request).ask_long(lambda engine: engine.catalogue.set_sale(code, Sale.WITHDRAWN))
+    listed = engine.catalogue.set_sale(code, Sale.WITHDRAWN)
     return SaleView.shown(listed.plan, sale=listed.sale, cancelled=0)
 
 
-@operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(errors.PlanNotFound, *NO_BODY))
-async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
+@operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", problems=(errors.PlanNotFound,), long=True)
+def revoke(engine: Engine, caller: ApiKey, code: str) -> SaleView:
     """No new orders; open orders are cancelled with a notice to the subscriber. Answered three seconds later or more,
     when no order decided before can be saved any more. Repeating the request resumes one that was interrupted, as by
     503 while SQL cannot be read: the plan is revoked then, and its open orders are not all cancelled. Needs no body.
     Role: admin."""
-    await read_body(request, MOST_FORM)
-
-    def revoked(engine: Engine) -> SaleView:
-        cancelled = engine.revoke(code, caller.name)
-        listed = engine.plan(code)
-        return SaleView.shown(listed.plan, sale=listed.sale, cancelled=cancelled)
-
-    return await front_of(request).ask_long(revoked)
+    cancelled = engine.revoke(code, caller.name)
+    listed = engine.plan(code)
+    return SaleView.shown(listed.plan, sale=listed.sale, cancelled=cancelled)
 
 
 def _wanted(body: object, code: str) -> Plan:

@@ -45,9 +45,7 @@ async def entries(request: Request, path: str) -> Response:
     return await _served(request, f"entries/{path}")
 
 
-@operations.add(
-    "GET", "/v1/log/proof", PUBLIC, "The proof that an entry is in the log", ProofView, problems=(NotInLog,)
-)
+@operations.add("GET", "/v1/log/proof", PUBLIC, "The proof that an entry is in the log", problems=(NotInLog,))
 def shown(engine: Engine, form: AskProof) -> ProofView:
     """The way from what is published of an entry to the root that the newest checkpoint signs."""
     log = _public(engine)

@@ -85,14 +85,14 @@ def list_(engine: Engine, caller: ApiKey, form: ListRefusals, as_of: AsOf) -> li
     return lists.RefusalList.of(engine.refusals(cursor, form.limit), as_of, whole=whole)
 
 
-@operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "List the refusals of a number", lists.Restrictions)
+@operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "List the refusals of a number")
 def search(engine: Engine, caller: ApiKey, form: forms.SearchRefusals) -> lists.Restrictions:
     """The restrictions on dialling a number, newest first. The number is sent in the body, never in a URL. Roles: ops
     and auditor (masked)."""
     return lists.Restrictions.of(engine.line(Msisdn(form.msisdn)), whole=caller.role in FULL_NUMBERS)
 
 
-@operations.add("POST", "/refusals/held", OPS, "Decide held replies", lists.DecidedView)
+@operations.add("POST", "/refusals/held", OPS, "Decide held replies")
 def decide_held(engine: Engine, caller: ApiKey, form: forms.DecideHeld) -> lists.DecidedView:
     """Decide whether replies are refusals, up to 500 at once, one event each. A refusal cancels open orders and bars
     calls; a doubtful one cancels its order alone, unless `never_again` is true. Else the order continues, and `reason`
@@ -104,7 +104,7 @@ def decide_held(engine: Engine, caller: ApiKey, form: forms.DecideHeld) -> lists
     return lists.DecidedView.shown(decided)
 
 
-@operations.add("POST", "/refusals/import", OPS, "Import refusals", lists.Imported, body=openapi.CSV)
+@operations.add("POST", "/refusals/import", OPS, "Import refusals", body=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> lists.Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Role: ops."""
@@ -139,9 +139,7 @@ def stored(
     return new
 
 
-@operations.add(
-    "POST", "/refusals/lift", ADMIN, "Lift a refusal", lists.Lifted, problems=(RefusalNotFound, RefusalDamaged)
-)
+@operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", problems=(RefusalNotFound, RefusalDamaged))
 async def lift(request: Request, caller: ApiKey, form: forms.Lift) -> lists.Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` if there is none. Role: admin."""
 

@@ -33,7 +33,7 @@ async def register(request: Request, caller: ApiKey, form: Register) -> Response
     return answered(view, 201 if recorded.is_new else 200)
 
 
-@operations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", Imported, body=openapi.CSV)
+@operations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", body=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Roles: agent, ops."""
@@ -43,7 +43,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     )
 
 
-@operations.add("POST", "/lift", ADMIN, "Lift a registration", Lifted, problems=(RegistrationNotFound, RefusalDamaged))
+@operations.add("POST", "/lift", ADMIN, "Lift a registration", problems=(RegistrationNotFound, RefusalDamaged))
 async def lift(request: Request, caller: ApiKey, form: Unregister) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` if there is none. Role:
     admin."""

@@ -73,7 +73,7 @@ async def code(request: Request, form: AskCode) -> Response:
     return answered(CodeSent(minutes=MINUTES, ticket=ticket), 202)
 
 
-@operations.add("GET", "", OPS_OR_AUDITOR, "List reports", ReportList)
+@operations.add("GET", "", OPS_OR_AUDITOR, "List reports")
 def list_(engine: Engine, caller: ApiKey, form: ListReports, as_of: AsOf) -> ReportList:
     """Newest first, a page at a time. With a filter that few reports match, pages may be short and still have a cursor.
     Roles: ops and auditor (masked)."""
@@ -85,7 +85,7 @@ def list_(engine: Engine, caller: ApiKey, form: ListReports, as_of: AsOf) -> Rep
     return ReportList.of(page, engine.reports.terms.days, as_of, whole=caller.role in FULL_NUMBERS)
 
 
-@operations.add("POST", "/import", OPS, "Import reports", Imported, body=openapi.CSV_OF_REPORTS)
+@operations.add("POST", "/import", OPS, "Import reports", body=openapi.CSV_OF_REPORTS)
 async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV of reports that 12321 forwards: `msisdn,carrier,caller_number,called_at` and optionally `what`, `channel`,
     `ref`, `reported_at`. Up to 10000 rows and 2 MiB. Wrong lines are reported, the others are stored; sending the same
@@ -108,7 +108,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     return await front_of(request).ask_long(stored)
 
 
-@operations.add("GET", "/{report_id}", OPS_OR_AUDITOR, "Show a report", ReportView)
+@operations.add("GET", "/{report_id}", OPS_OR_AUDITOR, "Show a report")
 def show(engine: Engine, caller: ApiKey, report_id: str) -> ReportView:
     """The report with its decision. Roles: ops and auditor (masked)."""
     report, now = engine.reports.show(report_id)
@@ -116,7 +116,7 @@ def show(engine: Engine, caller: ApiKey, report_id: str) -> ReportView:
 
 
 @operations.add(
-    "POST", "/{report_id}/decide", OPS, "Decide a report", ReportView,
+    "POST", "/{report_id}/decide", OPS, "Decide a report",
     problems=(ReportDecided, ReportMismatch, RewardNotDue),
 )  # fmt: skip
 def decide(engine: Engine, caller: ApiKey, form: DecideReport, report_id: str) -> ReportView:

@@ -30,7 +30,7 @@ operations = Operations("reviews", "/v1/reviews")
 MOST_DAYS = 92
 
 
-@operations.add("GET", "", REVIEWER, "List reviews", calls.CallList)
+@operations.add("GET", "", REVIEWER, "List reviews")
 def list_(engine: Engine, caller: ApiKey, form: ListReviews, as_of: AsOf) -> calls.CallList:
     """Recorded calls by verdict, a page at a time: calls to be heard (`pending`, `contested`) oldest first, the others
     newest first. A page of calls to be heard may be short or empty and still have a cursor: one with another verdict by
@@ -41,14 +41,14 @@ def list_(engine: Engine, caller: ApiKey, form: ListReviews, as_of: AsOf) -> cal
     return calls.CallList.of(engine.calls.to_review(verdict, form.cursor, form.limit), as_of, whole=whole)
 
 
-@operations.add("GET", "/coverage", REVIEWER_OR_AUDITOR, "Count reviews", calls.CoverageView)
+@operations.add("GET", "/coverage", REVIEWER_OR_AUDITOR, "Count reviews")
 def coverage(engine: Engine, caller: ApiKey, form: Coverage, as_of: AsOf) -> calls.CoverageView:
     """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the largest gap
     first; 92 days at most. Roles: reviewer, auditor."""
     return calls.CoverageView.of(form.by, engine.calls.coverage(_days(form.from_, form.to), form.by), as_of)
 
 
-@operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count signs of pressure selling", calls.PressureView)
+@operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count signs of pressure selling")
 def pressure(engine: Engine, caller: ApiKey, form: AskPressure, as_of: AsOf) -> calls.PressureView:
     """The outcomes of orders placed on these days, by agent or plan, those where most went wrong first: refusals of all
     calls, a yes that no person can have written, failed reviews, and services activated on these days and taken back
@@ -56,16 +56,14 @@ def pressure(engine: Engine, caller: ApiKey, form: AskPressure, as_of: AsOf) -> 
     return calls.PressureView.of(form.by, engine.calls.pressure(_days(form.from_, form.to), form.by), as_of)
 
 
-@operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List orders that wait for a first review", calls.WaitingList)
+@operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List orders that wait for a first review")
 def waiting(engine: Engine, caller: ApiKey, form: Paged, as_of: AsOf) -> calls.WaitingList:
     """Orders whose activation waits for the first review of their call, newest first. Orders frozen by a failed review
     are left out: a page may be short or empty and still have a cursor. Roles: ops, auditor."""
     return calls.WaitingList.of(*engine.calls.waiting(form.cursor, form.limit), as_of)
 
 
-@operations.add(
-    "POST", "/let_go", OPS, "Let orders continue without a first review", calls.LetGoView, problems=(ReviewAwaited,)
-)
+@operations.add("POST", "/let_go", OPS, "Let orders continue without a first review", problems=(ReviewAwaited,))
 def let_go(engine: Engine, caller: ApiKey, form: calls.LetGoOn) -> calls.LetGoView:
     """Setting CONSENT_REVIEW back to `after` frees no orders by itself. This lets up to 200 orders that wait for the
     first review of their call continue without it, newest first. The calls keep name and reason and are still reviewed;
@@ -73,9 +71,7 @@ def let_go(engine: Engine, caller: ApiKey, form: calls.LetGoOn) -> calls.LetGoVi
     return calls.LetGoView.shown(engine.calls.let_go(caller.name, form.reason, form.cursor))
 
 
-@operations.add(
-    "POST", "/{call_id}", REVIEWER, "Review a call", calls.CallView, problems=(OwnCall, AlreadyReviewed, NotReviewable)
-)
+@operations.add("POST", "/{call_id}", REVIEWER, "Review a call", problems=(OwnCall, AlreadyReviewed, NotReviewable))
 async def review(request: Request, caller: ApiKey, form: calls.ReviewCall, call_id: str) -> calls.CallView:
     """The first review. `fail` freezes the call's open orders until another reviewer has looked. Not of one's own call
     (403 `own_call`), only once (409 `already_reviewed`), only of a recorded call (409 `not_reviewable`), archived or
@@ -90,7 +86,7 @@ async def review(request: Request, caller: ApiKey, form: calls.ReviewCall, call_
 
 
 @operations.add(
-    "POST", "/{call_id}/second", REVIEWER, "Review a failed call again", calls.CallView,
+    "POST", "/{call_id}/second", REVIEWER, "Review a failed call again",
     problems=(OwnCall, SameReviewer, NotContested),
 )  # fmt: skip
 async def second(request: Request, caller: ApiKey, form: calls.LookAgain, call_id: str) -> calls.CallView:

@@ -13,7 +13,7 @@ from consent_engine.ports import ApiKey
 operations = Operations("undeliverable", "/v1/undeliverable")
 
 
-@operations.add("GET", "", OPS_OR_AUDITOR, "Count undeliverable orders by cause", UndeliverableList, long=True)
+@operations.add("GET", "", OPS_OR_AUDITOR, "Count undeliverable orders by cause", long=True)
 def list_(engine: Engine, caller: ApiKey, form: ListUndeliverable, as_of: AsOf) -> UndeliverableList:
     """Orders whose question could not be delivered, by cause, while their call is young enough to ask again
     (`CONSENT_CALL_AGE`); those asked about again are left out. Roles: ops, auditor."""
@@ -21,7 +21,7 @@ def list_(engine: Engine, caller: ApiKey, form: ListUndeliverable, as_of: AsOf) 
     return UndeliverableList.of(engine.undeliverable.page(form.reason, form.plan, cursor, MOST_STUCK), as_of)
 
 
-@operations.add("POST", "/ask", OPS, "Ask the subscribers of one cause again", AskedAgainView, long=True)
+@operations.add("POST", "/ask", OPS, "Ask the subscribers of one cause again", long=True)
 def ask(engine: Engine, caller: ApiKey, form: AskAgain) -> AskedAgainView:
     """The subscribers of undeliverable orders of one cause are asked again, up to 500 at once: each by a new order of
     the same call, which belongs to the same agent. A new order is admitted or refused as any other; the old one stays

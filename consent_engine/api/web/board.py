@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import Operations, visitor_of
-from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.schemas.forms import MOST_DECIDED
 from consent_engine.api.schemas.lists import CauseRow, PauseRow, UndeliverableRow
 from consent_engine.api.schemas.views import AsOf, instant
@@ -75,14 +74,13 @@ async def board(request: Request, _caller: ApiKey) -> bytes:
 
 
 @operations.add("POST", "/ops/stuck/{record}/retry", OPS)
-async def retry_other(request: Request, caller: ApiKey, record: str) -> Response:
+def retry_other(engine: Engine, caller: ApiKey, record: str) -> Response:
     """Make the parked effects of a line, a call, an ending or a report due now. Role: ops. Raises OrderNotFound if
     `record` is the id of none, and NothingParked.
     """
-    await read_body(request, KIB)
     if not RECORD.fullmatch(record):
         raise OrderNotFound("no such line, call, ending or report")
-    await front_of(request).ask(lambda engine: engine.retry_other(record, caller.name))
+    engine.retry_other(record, caller.name)
     return Response(status_code=204)
 
 
