@@ -22,22 +22,17 @@ from consent_engine.api.http.way_in import Application
 from consent_engine.api.routes import (
     calls,
     docs,
-    endings,
     health,
-    lines,
     order_stream,
     orders,
-    pauses,
     persons,
     plans,
     public_log,
     refusals,
-    registrations,
     reports,
     reviews,
-    stuck,
     tariffs,
-    undeliverable,
+    trouble,
     webhooks,
 )
 from consent_engine.api.service.brakes import Brake, LooksForReceipts
@@ -55,10 +50,10 @@ from consent_engine.wiring import Installation, certificates
 log = logging.getLogger(__name__)
 PARTS = (
     orders.operations, order_stream.operations, calls.permitting, calls.operations, reviews.operations,
-    refusals.operations, registrations.operations, plans.operations, lines.operations, stuck.operations,
-    pauses.operations, tariffs.operations, calls.transcripts, undeliverable.operations, tariffs.versions,
+    refusals.operations, refusals.registrations, plans.operations, refusals.lines, trouble.stuck,
+    trouble.pauses, tariffs.operations, calls.transcripts, trouble.undeliverable, tariffs.versions,
     webhooks.operations, health.operations, reports.operations, persons.operations,
-    orders.revealing, docs.operations, endings.operations, public_log.operations,
+    orders.revealing, docs.operations, orders.endings, public_log.operations,
 )  # fmt: skip
 """The parts of the API, the most requested first: addresses are compared in this order."""
 BACKLOG = 2048

@@ -189,7 +189,7 @@ class Operations:
             if summary:
                 described = Described(
                     tag=self.tag,
-                    id=f"{self.tag}_{handler.__name__.strip('_')}",
+                    id=f"{self.tag}_{handler.__name__.strip('_').removeprefix(f'{self.tag}_')}",
                     summary=summary,
                     description=inspect.getdoc(handler) or "",
                     answers=answers if isinstance(answers, Mapping) else {200: answers or hints["return"]},

@@ -1,5 +1,6 @@
 """Orders over HTTP: place, show, list, search, cancel, resend, retry, give up; reveal the number of one and its
-subscriber's words, shown or as evidence, and the numbers of a list, which is recorded first.
+subscriber's words, shown or as evidence, and the numbers of a list, which is recorded first. Endings: take an activated
+order back, once, and show how far that is.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import read_json
 from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListOrders
+from consent_engine.api.schemas.endings import EndingView, EndOrder
 from consent_engine.api.schemas.forms import CancelOrder, ExportOrders, GiveUp, RevealOrder, SearchOrders
 from consent_engine.api.schemas.lists import ExportedOrder, OrderExport, OrderList
 from consent_engine.api.schemas.views import AsOf, OrderView
@@ -23,6 +25,7 @@ from consent_engine.api.web.order_page import evidence_of
 from consent_engine.domain.admission.call_request import AgentMismatch, check_agent
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing, idempotency_key_is_sound
 from consent_engine.domain.call.call import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
+from consent_engine.domain.call.ending import Cause, EndingNotFound, NumberErased, Why
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
@@ -169,3 +172,27 @@ async def evidence(request: Request, caller: ApiKey, order_id: str) -> Response:
     auditor."""
     made = await evidence_of(request, caller, order_id)
     return answered(made, headers={"Content-Disposition": f'attachment; filename="evidence-{order_id}.json"'})
+
+
+endings = Operations("endings", "/v1/orders")
+
+
+@endings.add(
+    "POST", "/{order_id}/end", callers.AGENT_OR_OPS, "End the service of an activated order",
+    {201: EndingView, 200: EndingView}, problems=(errors.NotActivated, NumberErased),
+)  # fmt: skip
+def end(engine: Engine, caller: ApiKey, form: EndOrder, order_id: str) -> Response:
+    """The BSS switches the service off, and the subscriber gets an SMS; archived orders can be ended, too. An order
+    has one ending: asking again returns it (200). 409 `not_activated`; 409 `number_erased` once the subscriber's number
+    was erased. Roles: agent (own), ops."""
+    why = Why(Cause(form.cause), form.channel, caller.name, form.reason)
+    asked = engine.endings.ask(callers.visible(engine, order_id, caller), why)
+    view = EndingView.of(asked.ending, engine.endings.notice(asked.ending))
+    return answered(view, 201 if asked.is_new else 200, {"Location": f"/v1/orders/{order_id}/end"})
+
+
+@endings.add("GET", "/{order_id}/end", callers.AGENT_OR_OPS, "Show an order's ending", problems=(EndingNotFound,))
+def endings_show(engine: Engine, caller: ApiKey, order_id: str) -> EndingView:
+    """The state of the ending; 404 `ending_not_found` if none was requested. Roles: agent (own), ops."""
+    ending = engine.endings.show(callers.visible(engine, order_id, caller).id)
+    return EndingView.of(ending, engine.endings.notice(ending))

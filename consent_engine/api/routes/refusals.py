@@ -1,4 +1,7 @@
-"""Refusals over HTTP: add, import, list, lift; held replies: list, decide; whether a number may be dialled."""
+"""What bars dialling a number, over HTTP. Refusals: add, import, list, lift; held replies: list, decide; whether a
+number may be dialled. The marketing-free list: numbers that are not called to sell anything, open orders continue. Line
+events: operations report an event of a number, as its network says it.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -13,18 +16,21 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.http.csv_bodies import numbers_in, read_csv
-from consent_engine.api.http.problems import RefusalDamaged, RefusalNotFound
+from consent_engine.api.http.problems import RefusalDamaged, RefusalNotFound, RegistrationNotFound
 from consent_engine.api.http.queries import ListRefusals
 from consent_engine.api.schemas import forms, lists
 from consent_engine.api.schemas.calls import DialView
 from consent_engine.api.schemas.views import AsOf, RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
+from consent_engine.domain.days import millis
+from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.errors import FieldError, Malformed, Refused
+from consent_engine.errors import EventNotTaken, FieldError, Malformed, Refused
 from consent_engine.ports import ApiKey, LiftResult
 from consent_engine.ports.registry import Import
 
@@ -108,18 +114,20 @@ def decide_held(engine: Engine, caller: ApiKey, form: forms.DecideHeld) -> lists
 async def import_(request: Request, caller: ApiKey) -> lists.Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Role: ops."""
-    content = await read_csv(request)
-    return await front_of(request).ask_long(
-        lambda engine: imported(engine, content, f"{caller.name}/import", Kind.REFUSED)
-    )
+    return await _imported(request, caller, Kind.REFUSED)
 
 
-def imported(engine: Engine, content: bytes, by: str, kind: Kind) -> lists.Imported:
+async def _imported(request: Request, caller: ApiKey, kind: Kind) -> lists.Imported:
     """Take the numbers of a file. Raises Malformed if the file as a whole cannot be read."""
+    content, by = await read_csv(request), f"{caller.name}/import"
     digest = sha256(content).hexdigest()
-    asked, wrong = numbers_in(content, by, kind, digest)
-    new = stored(engine, asked, Import(engine.registry.now(), by, kind, digest, len(asked), len(wrong)))
-    return lists.Imported(accepted=new, already=len(asked) - new, rejected=wrong)
+
+    def taken(engine: Engine) -> lists.Imported:
+        asked, wrong = numbers_in(content, by, kind, digest)
+        new = stored(engine, asked, Import(engine.registry.now(), by, kind, digest, len(asked), len(wrong)))
+        return lists.Imported(accepted=new, already=len(asked) - new, rejected=wrong)
+
+    return await front_of(request).ask_long(taken)
 
 
 def stored(
@@ -149,10 +157,10 @@ async def lift(request: Request, caller: ApiKey, form: forms.Lift) -> lists.Lift
         return name_of(Kind.REFUSED, carrier, form.plan or "")
 
     none = RefusalNotFound("no refusal of this number by this carrier stands")
-    return await lifted(request, caller, form, name, "before_the_refusal", none)
+    return await _lifted(request, caller, form, name, "before_the_refusal", none)
 
 
-async def lifted(
+async def _lifted(
     request: Request,
     caller: ApiKey,
     form: forms.Lift | forms.Unregister,
@@ -198,3 +206,56 @@ def _dial(engine: Engine, dial: forms.Dial) -> DialView:
     if answer.reason is None or answer.since is None:
         return DialView(callable=answer.callable)
     return DialView(callable=False, reason=answer.reason.value, since=instant(answer.since))
+
+
+registrations = Operations("registrations", "/v1/registrations")
+
+
+@registrations.add("POST", "", AGENT_OR_OPS, "Add a marketing-free number", {201: RefusalView, 200: RefusalView})
+async def register(request: Request, caller: ApiKey, form: forms.Register) -> Response:
+    """This number gets no sales calls and no new orders; open orders continue. 200 if it was registered already. Roles:
+    agent, ops."""
+    named = form.carrier.value if form.carrier else None
+    whose, kind = Msisdn(form.msisdn), Kind.MARKETING_FREE
+    asked = RefusalAsked(whose, named or EVERY_CARRIER, form.channel, caller.name, kind=kind)
+    recorded = await front_of(request).refuse(asked)
+    view = RefusalView(carrier=named, since=instant(recorded.at))
+    return answered(view, 201 if recorded.is_new else 200)
+
+
+@registrations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", body=openapi.CSV)
+async def registrations_import(request: Request, caller: ApiKey) -> lists.Imported:
+    """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
+    MiB. Wrong lines are reported, the others stored; the same file again is safe. Roles: agent, ops."""
+    return await _imported(request, caller, Kind.MARKETING_FREE)
+
+
+@registrations.add("POST", "/lift", ADMIN, "Lift a registration", problems=(RegistrationNotFound, RefusalDamaged))
+async def registrations_lift(request: Request, caller: ApiKey, form: forms.Unregister) -> lists.Lifted:
+    """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` if there is none. Role:
+    admin."""
+    name = name_of(Kind.MARKETING_FREE, form.carrier.value if form.carrier else EVERY_CARRIER)
+    none = RegistrationNotFound("no registration of this number for this carrier stands")
+    return await _lifted(request, caller, form, lambda _: name, "before_the_registration", none)
+
+
+lines = Operations("lines", "/v1/lines")
+
+
+@lines.add(
+    "POST", "/events", OPS, "Report an event of a number", {201: lists.LineEventView, 200: lists.LineEventView},
+    problems=(EventNotTaken,),
+)  # fmt: skip
+def tell(engine: Engine, caller: ApiKey, form: forms.TellLine) -> Response:
+    """`assigned`, `released`: open orders end without an SMS, and an earlier yes no longer counts; `ported_out`: the
+    same for that carrier's orders; `suspended`: nothing is activated until `resumed`; `ported_in`: only recorded.
+    Events count by `at`, in whatever order they are reported; the same event again: 200. 409 `event_not_taken`: as many
+    events of this number are kept as may be, and this one ends no orders. Role: ops."""
+    carrier = form.carrier.value if form.carrier else ""
+    asked = LineEventAsked(Msisdn(form.msisdn), LineEvent(form.event), millis(form.at), caller.name, carrier)
+    recorded = engine.line_event(asked)
+    event = recorded.happened
+    view = lists.LineEventView(
+        event=event.event, at=instant(event.on), recorded_at=instant(event.at), ended=event.ended
+    )
+    return answered(view, 201 if recorded.is_new else 200)
