@@ -21,7 +21,7 @@ EVERY_CARRIER = "*"
 SUSPICION_LASTS_MS = 24 * 3_600_000
 """How long a suspected refusal waits for a person; undecided after that, it is a refusal."""
 MOST_WORDS = 2_000
-"""The characters of a suspicion's words after which only the newest are kept beside them, as `receive.lua` does."""
+"""The characters of a suspicion's words after which only the newest is kept; `receive.lua`: 4,000 encrypted bytes."""
 
 
 class Kind(StrEnum):

@@ -153,6 +153,17 @@ def test_of_very_many_words_the_first_and_the_newest_are_seen_and_that_some_are_
     assert held(door)["held"][0]["text"] == f"{long}\n…\n骗子，我要报警 5"
 
 
+def test_of_a_flood_of_short_words_forty_messages_are_kept_whole_and_no_more_bytes_than_that_needs(door):
+    said = [f"骗子，我要报警 {n:02}" for n in range(60)]
+    for n, words in enumerate(said):
+        write(door, words, message_id=f"m-{n}")
+    *first, omitted, newest = held(door)["held"][0]["text"].split("\n")
+    assert (first, omitted, newest) == (said[: len(first)], "…", said[-1])
+    assert len(first) >= 40
+    [line] = door.redis.keys("ce:*:line:*")
+    assert len(door.redis.hget(line, "r:suspected:mobile")) < 4_500
+
+
 def test_an_agent_who_enters_a_refusal_with_an_end_takes_no_reply_from_whoever_reads_it(door):
     order = asked(door)
     write(door)
