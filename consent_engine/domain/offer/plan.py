@@ -117,8 +117,8 @@ class Renewal(Struct, frozen=True, omit_defaults=True):
     """The renewal of a plan at its price, after any promotion.
 
     automatic: whether it renews by itself · notice_days: how many days before it the subscriber is to be reminded ·
-    months: for how long; 0: for the plan's term again · reminded_by: the sender of reminders; None: none, and no text
-    says that anybody does
+    months: for how long; left out: for the plan's term again · reminded_by: the sender of reminders, which confirmed
+    that it reminds; left out: none, and no text says that anybody does
     """
 
     automatic: bool
@@ -145,7 +145,9 @@ class Unsubscribe(Struct, frozen=True, omit_defaults=True):
 
 
 class English(Struct, frozen=True, omit_defaults=True):
-    """The plan's words in English texts. terms: translations of `what`, `unit` and `per`"""
+    """The plan's words in English texts. terms: translations of every `what`, and of units that only Chinese
+    readers know
+    """
 
     name: str
     scenario: str
@@ -160,7 +162,7 @@ class English(Struct, frozen=True, omit_defaults=True):
 
 
 class Tariff(Struct, frozen=True, omit_defaults=True, cache_hash=True):
-    """The content of a plan, field by field."""
+    """The content of a plan: money and time as data, the rest in sentences."""
 
     name: str
     price: Price
@@ -188,7 +190,7 @@ _OWN = frozenset({"code", "carrier", "published", "version"})
 
 
 class Publication(Struct, frozen=True, omit_defaults=True):
-    """A channel that shows a plan, from `since` on and before `until`. In a stored plan `since` is set.
+    """A channel that shows a plan, from `since` on (left out: from now on; a stored plan has it) and before `until`.
 
     api: where a program reads the channel's content, for an app whose own address cannot be fetched
     """

@@ -1,11 +1,15 @@
 """The form of a plan in YAML and JSON, and its check, which reports all errors at once."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from types import GenericAlias, NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+from msgspec import Struct
+from msgspec.structs import fields
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -16,13 +20,13 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     WithJsonSchema,
+    create_model,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.forms import field_errors, in_our_words, legible, nameable, unbroken
 from consent_engine.domain.msisdn import contains_number
-from consent_engine.domain.offer.plan import UNITS, Ends, FirstMonth, Plan, RemindedBy, Replaces, Starts
+from consent_engine.domain.offer.plan import UNITS, English, Plan, Publication, Tariff
 from consent_engine.errors import DisclosureMissing, FieldError, Malformed
 
 _LINK = re.compile(r"://|www\.|[a-z0-9]\.(?:com|cn|net|org|cc|top|xyz|vip|info)\b", re.IGNORECASE)
@@ -90,11 +94,9 @@ Amount = Annotated[
 ]
 
 
-_Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
 _DAYS_OF_A_MONTH = 28
 _CHINESE = re.compile("[\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
-_Months = Annotated[int, Field(ge=1, le=120)]
 
 
 class Form(BaseModel):
@@ -103,127 +105,53 @@ class Form(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class PromotionForm(Form):
-    """A lower price for the first months."""
-
-    price: Amount
-    months: _Months
-
-
-class PriceForm(Form):
-    """The price of a plan: exactly one of monthly, once and daily; a promotion comes before `monthly`."""
-
-    monthly: Amount | None = None
-    once: Amount | None = None
-    daily: Amount | None = None
-    promotion: PromotionForm | None = None
-    currency: Literal["CNY"] = "CNY"
-
-
-class OverageForm(Form):
-    """The price of use beyond what is included."""
-
-    what: Word
-    price: Amount
-    per: Word
+_BY_NAME: Mapping[str, Any] = {
+    "code": Code, "scenario": Long, "url": Url, "api": Api, "since": Instant, "until": Instant,
+    **dict.fromkeys(("name", "seller", "offered_to"), Short), **dict.fromkeys(("what", "per", "unit", "word"), Word),
+    "currency": Annotated[Literal["CNY"], Field(default="CNY")], "channel": Literal["web_hall", "app"],
+    "filing": Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")],
+    "limit": Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,2})?[KMG]bps$")],
+    "to": Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$"), AfterValidator(telling)],
+    "months": Annotated[int, Field(ge=1, le=120)], "days": Annotated[int, Field(ge=1, le=366)],
+    "notice_days": Annotated[int, Field(ge=1, le=60)], "terms": Annotated[dict[str, Word], Field(max_length=40)],
+    "restrictions": Annotated[tuple[Long, ...], Field(strict=False, max_length=10)],
+    "sold_by": Annotated[
+        tuple[Literal["phone", "hall", "app", "web", "counter", "other"], ...], Field(strict=False, min_length=1)
+    ],
+}  # fmt: skip
+"""The check of a text or a number by the name of its field, which means the same wherever it stands."""
 
 
-class SpeedCapForm(Form):
-    """The limit of the speed above an amount of use."""
-
-    above: Amount
-    unit: Word
-    limit: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,2})?[KMG]bps$")]
-
-
-class EarlyFeeForm(Form):
-    """The fee for leaving before the end of the term, with its maximum."""
-
-    per_remaining_month: Amount
-    at_most: Amount
+def _check(name: str, kept: Any) -> Any:  # noqa: ANN401 - types
+    """Return the type that a form's field must be of, by its name, or else by the type that it is kept as."""
+    kind: Any = next((each for each in get_args(kept) if each is not NoneType), kept)
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if get_origin(kept) is tuple:
+        many = GenericAlias(tuple, (_form_of(kind), ...))
+        return Annotated[many, Field(strict=False, max_length=20 if kind is Publication else 10)]
+    if issubclass(kind, Struct):
+        return _form_of(kind)
+    return Amount if kind is Decimal else Annotated[kind, Field(strict=not issubclass(kind, StrEnum))]
 
 
-class TermForm(Form):
-    """The term of a plan: months or days."""
-
-    months: _Months | None = None
-    days: Annotated[int, Field(ge=1, le=366)] | None = None
-    starts: Annotated[Starts, Field(strict=False)]
-    early_fee: EarlyFeeForm | None = None
-
-
-class RenewalForm(Form):
-    """The renewal of a plan: whether it is automatic, and for how long: `months`, or the plan's term again. Where the
-    BSS confirmed that it reminds (`reminded_by: bss`), texts say so, `notice_days` before.
+def _form_of(*kept: type[Struct]) -> Any:  # noqa: ANN401 - a class that is made here
+    """Make the form of a part of a plan: its fields as they are kept, each with its check. Of those with a default, a
+    list may be left out, and any other may be null, too.
     """
-
-    automatic: bool
-    notice_days: Annotated[int, Field(ge=1, le=60)] | None = None
-    months: _Months | None = None
-    reminded_by: Annotated[RemindedBy, Field(strict=False)] | None = None
-
-
-class IncludedForm(Form):
-    """An amount of something that the price includes."""
-
-    what: Word
-    amount: Amount
-    unit: Word
+    made: dict[str, Any] = {}
+    for each in (field for part in kept for field in fields(part) if field.name not in {"tariff", "version"}):
+        check = _check(each.name, each.type)
+        if each.required:
+            made[each.name] = check, Field()
+        elif each.default == ():
+            made[each.name] = check, ()
+        else:
+            made[each.name] = (check, {}) if each.default_factory is dict else (check | None, None)
+    return create_model(f"{kept[0].__name__}Form", __base__=Form, __doc__=kept[-1].__doc__, **made)
 
 
-class UnsubscribeForm(Form):
-    """The way to end the service: a word sent to a number, or a call to it."""
-
-    word: Word | None = None
-    to: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$"), AfterValidator(telling)]
-    takes_effect: Annotated[Ends, Field(strict=False)]
-    fee: Amount | None = None
-
-
-class EnglishForm(Form):
-    """The plan's words in English texts; `terms` translates every `what`, and units that only Chinese readers know."""
-
-    name: Short
-    seller: Short | None = None
-    scenario: Long
-    offered_to: Short | None = None
-    restrictions: Annotated[tuple[Long, ...], Field(strict=False, max_length=10)] = ()
-    terms: Annotated[dict[str, Word], Field(max_length=40)] = {}
-
-
-class PublicationForm(Form):
-    """A channel that shows the plan. `since`: left out, from now on. `api`: where a program reads an app's content."""
-
-    channel: Literal["web_hall", "app"]
-    url: Url
-    api: Api | None = None
-    since: Instant | None = None
-    until: Instant | None = None
-
-
-class PlanForm(Form):
-    """A plan: money and time as data, the rest in sentences."""
-
-    code: Code
-    carrier: Annotated[Carrier, Field(strict=False)]
-    name: Short
-    filing: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] | None = None
-    seller: Short | None = None
-    price: PriceForm
-    overage: Annotated[tuple[OverageForm, ...], Field(strict=False, max_length=10)] = ()
-    speed_cap: SpeedCapForm | None = None
-    term: TermForm
-    renewal: RenewalForm
-    includes: Annotated[tuple[IncludedForm, ...], Field(strict=False, max_length=10)] = ()
-    first_month: Annotated[FirstMonth, Field(strict=False)] | None = None
-    scenario: Long
-    offered_to: Short | None = None
-    restrictions: Annotated[tuple[Long, ...], Field(strict=False, max_length=10)] = ()
-    replaces: Annotated[Replaces, Field(strict=False)]
-    unsubscribe: UnsubscribeForm
-    sold_by: Annotated[tuple[_Channel, ...], Field(strict=False, min_length=1)]
-    english: EnglishForm | None = None
-    published: Annotated[tuple[PublicationForm, ...], Field(strict=False, max_length=20)] = ()
+PlanForm = _form_of(Plan, Tariff)
 
 
 def plan_from(mapping: object) -> Plan:
@@ -238,12 +166,11 @@ def plan_from(mapping: object) -> Plan:
         form = PlanForm.model_validate(mapping)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        wrong = field_errors(PlanForm, found, _field_error)
-    else:
-        wrong = list(_gaps(form))
-    if wrong:
+        raise Malformed(field_errors(PlanForm, found, _field_error)) from None
+    plan = Plan.decode(form.model_dump(mode="json", exclude_none=True))
+    if wrong := list(_gaps(plan)):
         raise Malformed(wrong)
-    return Plan.decode(form.model_dump(mode="json", exclude_none=True))
+    return plan
 
 
 def _is_in_sentences(mapping: dict[Any, Any]) -> bool:
@@ -251,7 +178,8 @@ def _is_in_sentences(mapping: dict[Any, Any]) -> bool:
     return "term" not in mapping and (isinstance(mapping.get("price"), str) or "validity" in mapping)
 
 
-def _gaps(form: PlanForm) -> Iterator[FieldError]:
+def _gaps(plan: Plan) -> Iterator[FieldError]:
+    form = plan.tariff
     price, term, renewal = form.price, form.term, form.renewal
     kinds = sum(kind is not None for kind in (price.monthly, price.once, price.daily))
     promised = price.promotion is not None and price.monthly is None
@@ -259,34 +187,34 @@ def _gaps(form: PlanForm) -> Iterator[FieldError]:
     fee = term.early_fee
     early = fee is not None and fee.at_most < fee.per_remaining_month
     cheaper = 0 if price.promotion is None or renewal.automatic else price.promotion.months
-    lasts = term.months or (term.days or 0) / _DAYS_OF_A_MONTH
+    lasts = term.months or term.days / _DAYS_OF_A_MONTH
     rules: tuple[tuple[bool, str, str, str], ...] = (
         (promised, "price.monthly", "missing", "must say the monthly price that follows the promotion"),
         (kinds != 1 and not promised, "price", "one_price", "must say exactly one of monthly, once and daily"),
-        ((term.months is None) == (term.days is None), "term", "one_term", "must have either months or days"),
+        (bool(term.months) == bool(term.days), "term", "one_term", "must have either months or days"),
         (0 < lasts < cheaper, "price.promotion.months", "too_long",
          "must not be longer than the term (term.months or term.days) of a plan without automatic renewal"),
         (early, "term.early_fee.at_most", "too_small", "must not be less than the fee of one month"),
-        (renewal.automatic != (renewal.notice_days is not None), "renewal.notice_days", "notice_days",
+        (renewal.automatic != bool(renewal.notice_days), "renewal.notice_days", "notice_days",
          "must be given if renewal.automatic is true, and only then"),
-        *((not renewal.automatic and value is not None, f"renewal.{field}", "not_automatic",
+        *((not renewal.automatic and bool(value), f"renewal.{field}", "not_automatic",
            "must be left out if renewal.automatic is false")
           for field, value in (("months", renewal.months), ("reminded_by", renewal.reminded_by))),
         (form.first_month is not None and otherwise, "first_month", "not_monthly",
          "must be left out if the price is not monthly"),
         ("phone" not in form.sold_by, "sold_by", "not_by_phone", "must name phone: plans here are sold by phone"),
         *((bool(p.since and p.until and p.until <= p.since), f"published.{n}", "never_public",
-           "must end after it begins") for n, p in enumerate(form.published)),
+           "must end after it begins") for n, p in enumerate(plan.published)),
     )  # fmt: skip
     yield from (FieldError(field, code, message) for wrong, field, code, message in rules if wrong)
     if form.english is not None:
         yield from _english_gaps(form, form.english)
 
 
-def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
+def _english_gaps(form: Tariff, english: English) -> Iterator[FieldError]:
     """Errors for content of the plan that has no English words."""
     for field in ("seller", "offered_to"):
-        if (getattr(form, field) is None) != (getattr(english, field) is None):
+        if bool(getattr(form, field)) != bool(getattr(english, field)):
             yield FieldError(f"english.{field}", "missing", "must be given if the plan has it, and only then")
     if len(form.restrictions) != len(english.restrictions):
         yield FieldError("english.restrictions", "missing", "must be as many as the plan's own restrictions")
