@@ -67,12 +67,15 @@ def correlate(
     was_asked: Callable[[str], bool],
     which_asked: Callable[[str], Keyword | None],
     doubtful: Container[str] = (),
+    *,
+    to_us: bool = True,
 ) -> Meaning:
     """Return the order that a reply means among `entries` (remembered, of its carriers, the last asked at the end).
 
     was_asked: whether the question of an order was handed over, or may have left us · which_asked: the answer that made
     us ask "which one?" about an order · doubtful: codes that name no order, because they stand in a text for another
-    reason
+    reason · to_us: whether it is known to which carrier it was sent; a yes to a number that is not ours may answer
+    another's question
     """
     if keyword in {Keyword.STOP, Keyword.HOLD}:
         orders = tuple(entry.order for entry in entries if entry.is_open)
@@ -81,7 +84,7 @@ def correlate(
     by_code = [entry.order for entry in entries if entry.code == code and code not in doubtful]
     selected = [named for selector, named in ((sub, by_sub), (code, by_code)) if selector]
     if not selected:
-        return _only(keyword, entries, was_asked)
+        return _only(keyword, entries, was_asked, to_us=to_us)
     return _named(keyword, code, sub, selected, entries, which_asked)
 
 
@@ -107,12 +110,14 @@ def _named(
     return Meaning(keyword, Rule.SUB_NUMBER if sub else Rule.CODE, (order,), everyone)
 
 
-def _only(keyword: Keyword, entries: Sequence[Entry], was_asked: Callable[[str], bool]) -> Meaning:
+def _only(
+    keyword: Keyword, entries: Sequence[Entry], was_asked: Callable[[str], bool], *, to_us: bool
+) -> Meaning:  # fmt: skip
     """Return the only order that was asked, where a reply names none."""
     asked = [entry for entry in entries if was_asked(entry.order)]
     # A no needs no question: it declines what is open, as long as that is one order.
     fits = asked or [entry for entry in entries if entry.is_open]
-    if len(fits) == 1:
+    if len(fits) == 1 and (to_us or keyword is not Keyword.YES):
         return Meaning(keyword, Rule.ONLY_ORDER, (fits[0].order,), tuple(entry.order for entry in entries))
     candidates = tuple(entry.order for entry in (asked or entries) if entry.is_open)
     return Meaning(keyword, Rule.AMBIGUOUS, candidates, candidates)

@@ -141,6 +141,7 @@ def _meaning(
         was_asked=lambda order: may_be_asked(orders[order]),
         which_asked=lambda order: _which_asked(line, orders[order], orders, message),
         doubtful=() if not said.code or usable_code(said.code, _texts(entries, orders)) else (said.code,),
+        to_us=len(body.scope) == 1,
     )  # fmt: skip
     begun = ambiguous_before(orders.values(), message.key)
     return _as_begun(begun, orders) if begun is not None else _of_the_only(meaning)

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from consent_engine.domain.msisdn import parse
-from tests.conftest import NUMBER, SECOND, SENDERS, World
+from tests.conftest import NUMBER, SECOND, SENDERS, FakeGateway, World
 from tests.memory import a_store
 from tests.plans import known_since_ever
 
@@ -53,6 +53,48 @@ def test_a_number_of_ours_is_known_however_it_is_written(world, before, to):
 def test_a_stop_is_for_the_carrier_it_was_sent_to_however_its_number_is_written(world, before):
     world.say("TD", to=f"{before}10001")
     assert [each for each in SENDERS if world.engine.dial(NUMBER, each).callable] == ["mobile", "unicom"]
+
+
+@pytest.mark.parametrize("to", ["95555", "1065512345", "08610085"])
+def test_a_yes_to_a_number_that_is_not_ours_is_asked_which_one_it_means(world, to):
+    order = world.place()
+    world.run()
+    world.say("是", to=to)
+    world.run()
+    assert (settled_well(world), world.state(order)) == ([], "awaiting_reply")
+    [which] = world.texts("clarification")
+    assert order.doc.code in which
+    world.say(f"是{order.doc.code}", to=to)
+    world.run()
+    assert settled_well(world) == [order.id]
+
+
+def test_a_no_to_a_number_that_is_not_ours_declines(world):
+    order = world.place()
+    world.run()
+    world.say("否", to="95555")
+    world.run()
+    assert world.state(order) == "declined"
+
+
+def test_a_yes_that_is_too_late_is_not_asked_which_one_it_means(world):
+    order = world.place()
+    world.run()
+    world.say("否")
+    world.run()
+    world.say("是", to="95555")
+    world.run()
+    assert (world.texts("clarification"), world.state(order)) == ([], "declined")
+
+
+def test_a_gateway_of_one_carrier_may_name_our_number_as_it_likes(world):
+    world.gateways["telecom"] = world.gateways["unicom"] = FakeGateway()
+    world.engine = world.another()
+    order = world.place()
+    world.run()
+    world.say("是", to="1065512345")
+    world.run()
+    assert settled_well(world) == [order.id]
 
 
 def test_a_yes_to_a_sub_number_where_no_carrier_has_any_activates_nothing(world):
