@@ -85,7 +85,7 @@ class Feeding:
         stood, posted = self._stood.pop(feed.name, (None, set[str]()))
         posted = posted if stood == feed else set()  # a person may have asked for them again
         wanted = [(n, each) for n, each in self._messages(entries) if each.type in (feed.types or (each.type,))]
-        failure = await self._post(feed, [each for _, each in wanted if each.id not in posted], posted, now)
+        failure = await self._post(feed, [each for _, each in wanted if each.id not in posted], posted)
         cursor = next((n for n, each in wanted if each.id not in posted), entries[-1][0] + 1)
         after = feed.reached(cursor)
         if failure is not None:
@@ -107,21 +107,24 @@ class Feeding:
                 before = [each.seq for _, entry in logged if (each := _read(entry)) is not None]
                 yield from ((n, each) for each in messages(record, leaf, before, n, self._sender.source))
 
-    async def _post(self, feed: Feed, some: Sequence[Message], posted: set[str], now: Millis) -> Answered | None:
+    async def _post(self, feed: Feed, some: Sequence[Message], posted: set[str]) -> Answered | None:
         """Post events, and add the ids of those that were taken to `posted`; return the answer that ended it."""
         lines, failures = dict[str, list[Message]](), list[Answered]()
         for each in some:
             lines.setdefault(each.line, []).append(each)
         # One that failed is tried with a single post.
-        places, secrets = asyncio.Semaphore(1 if feed.failures else AT_ONCE), feed.secrets(self._sender.secret, now)
+        places = asyncio.Semaphore(1 if feed.failures else AT_ONCE)
 
         async def of_line(some: Sequence[Message]) -> None:
             for each in some:
-                headers = {"Content-Type": MEDIA, **signed(secrets, each.id, now // 1000, each.body)}
                 async with places:
                     if failures:
                         return
-                    answer = await self._sender.post(feed.url, each.body, headers)
+                    now = (
+                        self._registry.now()
+                    )  # of this post: a window of slow ones takes longer than a signature lasts
+                    proof = signed(feed.secrets(self._sender.secret, now), each.id, now // 1000, each.body)
+                    answer = await self._sender.post(feed.url, each.body, {"Content-Type": MEDIA, **proof})
                     if not answer.taken:
                         failures.append(answer)
                         return

@@ -251,6 +251,21 @@ def test_a_process_whose_posts_take_long_keeps_its_turn(fed, small, crm):
     assert fed.feed.cursor == fed.log.size()
 
 
+def test_each_post_is_signed_at_its_own_instant_however_long_those_before_it_took(fed, small, crm):
+    small.settled()
+    fed.bring()
+    stamps = []
+
+    async def slow(_url, _body, headers):
+        stamps.append((int(headers["webhook-timestamp"]), small.clock() // 1000))
+        small.clock.forward(seconds=5)
+        return Answered(204)
+
+    fed.post(fed.process("slow", post=slow))
+    assert len(stamps) > 2
+    assert [stamp for stamp, _ in stamps] == [at for _, at in stamps]
+
+
 def test_a_process_that_wakes_late_does_not_move_the_cursor_back(fed, small, crm):
     orders = [small.settled(), small.settled(msisdn=OTHER)]
     fed.bring()
