@@ -108,10 +108,10 @@ def untimely(field: str, code: str, at: Millis, now: Millis) -> list[FieldError]
     return [FieldError(field, code, "must not be older than three years")] if at < now - OLDEST_MS else []
 
 
-def msisdn(value: str) -> str:
-    """The number as E.164 with plus; raises `invalid_msisdn`."""
+def msisdn(value: str, reads: Callable[[str], str] = parse) -> str:
+    """The number as E.164 with plus; raises `invalid_msisdn`. reads: the spellings that are taken"""
     try:
-        return str(parse(value))  # a plain str: a subclass of it is slow to write as JSON
+        return str(reads(value))  # a plain str: a subclass of it is slow to write as JSON
     except Malformed as error:
         raise PydanticCustomError("invalid_msisdn", "{why}", {"why": error.errors[0].message}) from None
 

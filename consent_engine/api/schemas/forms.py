@@ -1,5 +1,6 @@
 """Forms of the bodies sent to us, other than the order itself; and reading them with all their errors at once."""
 
+from functools import partial
 from typing import Annotated, Literal, TypeVar
 from unicodedata import normalize
 
@@ -24,6 +25,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.forms import RFC3339, SKEW_MS, StrictForm, field_errors, in_our_words, msisdn, numberless
 from consent_engine.domain.hashing import RECEIPT
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.msisdn import of_sender
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.inspector import MOST_EXPORTED
 from consent_engine.engine.permits import MOST_NUMBERS
@@ -46,6 +48,10 @@ def _instant(value: object) -> object:
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
+RefusedNumber = Annotated[
+    str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(partial(msisdn, reads=of_sender))
+]
+"""A number that is not to be called: also as exchanges and handsets write it, such as 013800138000."""
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 # Words sent beside a number go into the public parts of records, from which no person can be erased later.
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
@@ -92,7 +98,7 @@ PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 class Refuse(StrictForm):
     """A subscriber's refusal of further calls. Without a carrier: of all; with a plan: about that plan only."""
 
-    msisdn: Number
+    msisdn: RefusedNumber
     carrier: Carrier | None = None
     plan: PlanCode | None = None
     until: Instant | None = Field(None, description="when the refusal ends; left out: never")
@@ -111,7 +117,7 @@ class Refuse(StrictForm):
 class ImportedNumber(StrictForm):
     """A row of a file of refusals or registrations. Without a carrier: for all carriers."""
 
-    msisdn: Number
+    msisdn: RefusedNumber
     carrier: Annotated[Carrier | None, BeforeValidator(lambda value: value or None)]
     channel: Channel
     ref: Annotated[
@@ -356,7 +362,7 @@ Reported = Literal["assigned", "released", "ported_out", "ported_in", "suspended
 class Register(StrictForm):
     """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: for all."""
 
-    msisdn: Number
+    msisdn: RefusedNumber
     carrier: Carrier | None = None
     kind: Literal["marketing_free"] = "marketing_free"
     channel: Channel

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.carriers import CARRIERS, as_dialled
 from consent_engine.domain.csv_file import RefusedLine, rows_in
 from consent_engine.domain.days import Days, millis
 from consent_engine.domain.effects import Millis
@@ -63,7 +63,7 @@ def _read(line: int, row: Mapping[Column, str], days: Days, span: tuple[Millis, 
         return RefusedLine(line, f"number: {error.errors[0].message}")
     except (ValueError, OverflowError):
         return RefusedLine(line, "start: must be an instant like 2025-08-01 10:00:00 or 2025-08-01T10:00:00+08:00")
-    if (calling := _CALLER.fullmatch(row[Column.CALLER])) is None:
+    if (calling := _CALLER.fullmatch(as_dialled(row[Column.CALLER]))) is None:
         return RefusedLine(line, "caller: must be a number")
     if not span[0] <= at <= span[1]:
         past = at < span[0]

@@ -134,6 +134,12 @@ def test_a_file_of_another_carrier_is_an_error_and_nothing_of_it_is_compared(des
     assert compared(desk, [row(at, caller="02166668888")], CdrForm(carrier="mobile"))[0] == [(2, NUMBER)]
 
 
+@pytest.mark.parametrize("caller", ["１００８５", "+86 10085", "0086-10085", "tel:+8610085"])
+def test_the_carriers_own_number_is_known_however_an_exchange_writes_it(desk, caller):
+    at = desk.start(ago=AGO).began.started_at
+    assert compared(desk, [row(at, caller=caller)]) == ([], [], [])
+
+
 def test_columns_are_named_or_numbered_and_a_missing_one_is_named_with_those_that_are_there(desk):
     at = desk.start(ago=AGO).began.started_at
     line = f"x,13800138000,{CHINA.at(at):%Y%m%d%H%M%S},+8610085"
