@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
@@ -140,14 +141,19 @@ class Decision:
 
 
 def deciding(seen: SuspicionId, decision: Decision, now: Millis) -> Step[str]:
-    """Decide one suspicion as it was seen: 'decided', 'gone', or 'own_call' (an agent may not judge its own call)."""
+    """Decide one suspicion as it was seen: 'decided', 'gone', or 'own_call' (an agent may not judge its own call, nor
+    what it sold in another's).
+    """
     loaded = yield from load({Line: [seen.line]})
     line = loaded.line(seen.line)
     restriction = line.named(seen.name)
     if restriction is None or restriction.kind is not Kind.SUSPECTED or restriction.newest != seen.newest:
         return "gone"
     orders = (yield from load_of(line, [entry.order for entry in line.entries])).values()
-    if any({decision.by, decision.agent} & {order.doc.placed_by, order.doc.agent} - {""} for order in orders):
+    calls = (yield from load({Call: [order.doc.call_id for order in orders]})).of(Call).values()
+    whose = {name for order in orders for name in (order.doc.placed_by, order.doc.agent)}
+    whose |= {name for call in calls for name in (call.began.placed_by, call.began.agent)}
+    if not whose.isdisjoint({decision.by, decision.agent} - {""}):
         return "own_call"
     stored = yield from post(_decided(line, restriction, decision, now))
     return "gone" if stored.gone else "decided"

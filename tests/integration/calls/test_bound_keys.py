@@ -12,7 +12,7 @@ from consent_engine.ports import ApiKey
 from tests.conftest import NUMBER
 from tests.integration.api_door import order, reply
 from tests.integration.calls.desk import instant
-from tests.integration.calls.reviewing import recorded
+from tests.integration.calls.reviewing import PLAN, recorded
 
 
 def test_a_key_that_is_bound_to_an_agents_number_acts_for_that_agent_and_reviews_no_call_of_it(door):
@@ -37,17 +37,20 @@ def test_a_key_that_is_bound_to_an_agents_number_acts_for_that_agent_and_reviews
     assert (began.status_code, began.json()["code"]) == (422, "agent_mismatch")
 
 
-def test_who_sold_in_another_agents_call_does_not_review_it(door):
-    bound, heard = (
-        door.engine.keys.add(name, role, "B7") for name, role in (("li", Role.AGENT), ("li-2", Role.REVIEWER))
-    )
+def taken_over(door):
+    """Begin a call of A1024 in which B7 sells; return its id, the order's, and its instant."""
+    bound = door.engine.keys.add("desk-b7", Role.AGENT, "B7")
     now = instant(door.engine.registry.now())
     start = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": now}
     call = door.call("POST", "/v1/calls", Role.AGENT, start, headers={"Idempotency-Key": "taken-over"}).json()["id"]
-    sold = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "B7", "call_id": call, "agreed_at": now}
+    sold = {"msisdn": NUMBER, "plan": PLAN, "agent": "B7", "call_id": call, "agreed_at": now}
     placing = {"Authorization": f"Bearer {bound}", "Idempotency-Key": "taken-over"}
-    order_id = door.call("POST", "/v1/orders", None, sold, headers=placing).json()["id"]
-    ended = {"ended_at": now, "outcome": "agreed", "plan": sold["plan"], "recording": {"ref": "rec-7", "seconds": 60}}
+    return call, door.call("POST", "/v1/orders", None, sold, headers=placing).json()["id"], now
+
+
+def test_who_sold_in_another_agents_call_does_not_review_it(door):
+    (call, order_id, now), heard = taken_over(door), door.engine.keys.add("li-2", Role.REVIEWER, "B7")
+    ended = {"ended_at": now, "outcome": "agreed", "plan": PLAN, "recording": {"ref": "rec-7", "seconds": 60}}
     assert door.call("POST", f"/v1/calls/{call}/end", Role.AGENT, ended).status_code == 200
     assert look(door.engine, call, ApiKey("li-2", Role.REVIEWER, 0, "B7"), "").own
 
@@ -74,6 +77,18 @@ def test_who_has_an_agents_number_decides_no_held_reply_to_an_order_of_that_agen
     for key, decided in ((bound, {"decided": 0, "own_call": 1}), (other, {"decided": 1, "own_call": 0})):
         told = door.call("POST", "/v1/refusals/held", None, decision, headers={"Authorization": f"Bearer {key}"})
         assert told.json() == {"gone": 0} | decided
+
+
+def test_neither_who_called_nor_who_sold_decides_a_held_reply(door):
+    taken_over(door)
+    door.work(Lane.SMS)
+    door.post("inbound", reply("我要投诉你们"))
+    [row] = door.call("GET", "/v1/refusals?state=held", Role.OPS).json()["held"]
+    decision = {"ids": [row["id"]], "refusal": False, "reason": "a question"}
+    for agent in ("A1024", "B7"):
+        own = {"Authorization": f"Bearer {door.engine.keys.add(f'ops-{agent}', Role.OPS, agent)}"}
+        assert door.call("POST", "/v1/refusals/held", None, decision, headers=own).json()["own_call"] == 1, agent
+    assert door.call("POST", "/v1/refusals/held", Role.OPS, decision).json()["decided"] == 1
 
 
 def test_an_agents_number_of_a_key_is_as_in_orders(door):
