@@ -23,6 +23,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
+from struct import error as StructError  # noqa: N812 - an exception is named as one
 from struct import unpack
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
@@ -465,6 +466,8 @@ _UNREADABLE = (
     StopIteration,
     ArithmeticError,
     RecursionError,
+    OSError,
+    StructError,
 )
 """What reading JSON of another shape raises."""
 

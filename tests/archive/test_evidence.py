@@ -575,6 +575,20 @@ def test_another_format_is_no_evidence_and_a_file_of_another_shape_is_broken(who
     assert link_of({**whole, "chains": [*whole["chains"], whole["chains"][0]]}) == "chains"
 
 
+@pytest.mark.parametrize(("chain", "place", "value"), [(0, (1, 1), 10**20), (1, (9,), "c2hvcnQ=")])
+def test_an_instant_of_no_clock_and_a_permit_that_is_none_are_broken_links(whole, chain, place, value):
+    made = json.loads(json.dumps(whole)) | {"log": None, "signature": None}
+    link = made["chains"][chain]["links"][0]
+    inside = content = json.loads(link["public"])
+    for name in place[:-1]:
+        inside = inside[name]
+    inside[place[-1]] = value
+    link["public"] = json.dumps(content)
+    for each in made["chains"]:
+        each["leaf"] = None
+    assert link_of(made)
+
+
 def test_keys_that_are_none_are_no_evidence(tmp_path, whole):
     file, keys = tmp_path / "evidence.json", tmp_path / "keys"
     file.write_text(json.dumps(whole), "utf-8")
