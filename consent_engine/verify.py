@@ -947,6 +947,10 @@ def _figures(case: Case) -> set[Decimal]:
     return {Decimal(each) for each in re.findall(r"[0-9]+(?:\.[0-9]+)?", text)}
 
 
+RULES = frozenset({"sub_number", "code", "only_order", "which_one"})
+"""The rules by which a yes is found to mean one order."""
+
+
 def _answered(case: Case) -> Iterator[str]:
     """The yes came from that number, answers this order, in time, after the question, and is in the closed list."""
     order, yes = case.order, case.order.last("said_yes")
@@ -962,7 +966,8 @@ def _answered(case: Case) -> Iterator[str]:
         raise Broken(link, "a yes after its time was over")
     if detail["received_at"] < asked.detail["last"] - SKEW_MS:
         raise Broken(link, "a yes before the question was sent")
-    if detail["keyword"] not in {"YES", "UNKNOWN"} or order.doc["id"] not in detail["candidates"]:
+    known = detail["keyword"] in {"YES", "UNKNOWN"} and detail["rule"] in RULES
+    if not known or order.doc["id"] not in detail["candidates"]:
         raise Broken(link, "is no yes to this order")
     if yes.person is None:
         yield "the yes is erased: its words cannot be compared"
@@ -1006,7 +1011,7 @@ def _words(case: Case, yes: Event, link: str) -> Iterator[str]:
     proves = any(e.detail.get("asked") for e in case.order.all("replied_suspect") if e.n < yes.n)
     if (proves or rule == "code") and doc["code"] not in {said[-3:], said[:3]}:
         raise Broken(link, "has another code than the order's")
-    if rule == "sub_number" and not letters(str(person["to"])).endswith(doc["sub"]):
+    if rule == "sub_number" and not (doc["sub"] and letters(str(person["to"])).endswith(doc["sub"])):
         raise Broken(link, "was sent to another number than the order's own")
 
 

@@ -25,6 +25,7 @@ from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import TRANSITIONS, Trigger
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, Witness
+from consent_engine.domain.order.facts import Rule
 from consent_engine.engine.evidence import EvidenceFiles, Hands, encoded, file_of
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.scribe import as_of_now
@@ -229,6 +230,8 @@ def cut(file, *what):
     [
         (lambda row, _: row[5].update(keyword="NO"), "said_yes", "is no yes to this order"),
         (lambda row, _: row[5].update(candidates=["0" * 28]), "said_yes", "is no yes to this order"),
+        (lambda row, _: row[5].update(rule="every_open"), "said_yes", "is no yes to this order"),
+        (lambda row, _: row[5].update(rule="sub_number"), "said_yes", "to another number than the order's own"),
         (lambda row, _: row[5].update(received_at=10**13), "said_yes", "after its time was over"),
         (lambda row, _: row[5].update(received_at=10**12), "said_yes", "before the question was sent"),
         (lambda _, person: person.update(text="不要"), "said_yes", "not in the closed list of what is consent"),
@@ -283,7 +286,8 @@ def test_no_bare_yes_counts_once_the_code_was_asked_for(whole, what, detail):
     asked = noted(whole, what, **detail)
     with pytest.raises(Broken, match="a yes without the code that was asked for"):
         checked(asked)
-    elsewhere = forged(asked, lambda row, _: row[5].update(rule="sub_number"), "said_yes")
+    own = forged(asked, lambda row, _: row[3].__setitem__(0, "5"))
+    elsewhere = forged(own, lambda row, _: row[5].update(rule="sub_number"), "said_yes")
     assert bool(link_of(elsewhere)) == ("asked" in detail), "after a suspect yes, the number it came to proves nothing"
 
 
@@ -618,6 +622,10 @@ def test_the_verifiers_moves_of_an_order_are_those_of_its_lifecycle():
         (what, before, after) for what, (states, after) in verify.MOVES["order"].items() for before in states.split()
     }
     assert rows == {(trigger.value, before.value, after.value) for trigger, before, after in TRANSITIONS}
+
+
+def test_the_verifiers_rules_are_those_by_which_one_order_is_meant():
+    assert set(Rule) - {Rule.AMBIGUOUS, Rule.EVERY_OPEN} == verify.RULES
 
 
 def test_the_verifiers_list_of_what_is_consent_is_that_of_the_grammar():
