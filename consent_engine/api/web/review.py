@@ -124,7 +124,9 @@ async def heard(request: Request, caller: ApiKey, call_id: str) -> HeardView:
 def look(engine: Engine, call_id: str, caller: ApiKey, template: str) -> HeardView:
     """Return a call with the plans sold in it. Raises CallNotFound."""
     call = engine.calls.show(call_id)
-    recording = template.replace("{ref}", quote(call.recording.ref, safe="")) if call.recording and template else ""
+    ref = call.recording.ref if call.recording else ""
+    # A name of dots alone would lead a browser up, to another file.
+    recording = template.replace("{ref}", quote(ref, safe="")) if ref.strip(".") else ""
     return HeardView.of(call, _sold(engine, call), recording, caller)
 
 

@@ -61,6 +61,17 @@ def test_an_address_of_recordings_that_cannot_be_one_stops_the_start(address):
         Settings.load({"CONSENT_RECORDING_URL": address}, env_file=None)
 
 
+@pytest.mark.parametrize(
+    ("ref", "at"), [("..", ""), (".", ""), ("../all", "..%2Fall"), ("a?b=c#d", "a%3Fb%3Dc%23d"), ("..a", "..a")]
+)
+def test_no_name_of_a_recording_leads_to_another_file(door, ref, at):
+    door.app.state.recording_url = "https://recordings.example.com/kept/{ref}/audio"
+    assert door.place(order(call={"recording_id": ref})).status_code == 201
+    [call] = door.call("GET", "/v1/reviews", Role.REVIEWER).json()["calls"]
+    shown = door.sign_in(Role.REVIEWER).get(f"/review/calls/{call['id']}").json()
+    assert shown["recording"] == (at and f"https://recordings.example.com/kept/{at}/audio")
+
+
 def test_the_order_names_its_own_agent_beside_the_agent_of_the_call(door):
     call = {
         "from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": "2025-08-01T10:00:00+08:00",
