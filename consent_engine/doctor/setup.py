@@ -133,13 +133,12 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
     except SettingsError as error:
         yield bad(str(error), "set it, then start again")
     routes = settings.routes()
-    if not settings.embedded:
-        for subject, name in (*routes.items(), ("the BSS", settings.bss_name())):
-            if name == SIMULATED:
-                yield bad(
-                    f"{subject} is simulated: nothing reaches subscribers",
-                    "CONSENT_GATEWAY and CONSENT_BSS: name real ones",
-                )
+    outsiders = {**routes, "the BSS": settings.bss_name()}
+    is_trial = settings.embedded and {*outsiders.values()} == {SIMULATED}
+    for subject in (subject for subject, name in outsiders.items() if name == SIMULATED and not is_trial):
+        yield bad(
+            f"{subject} is simulated: nothing reaches subscribers", "CONSENT_GATEWAY and CONSENT_BSS: name real ones"
+        )
     for carrier, sender in settings.senders().items():
         yield good(f"{carrier}: {routes[carrier]}, from {sender}")
     yield from _holders(settings)

@@ -1216,6 +1216,19 @@ def test_a_simulated_outside_is_bad_where_there_is_a_redis_of_ones_own():
     assert "CONSENT_HTTP_JSON__URL" in told(CONSENT_HTTP_JSON__URL="")[0]
 
 
+def test_a_simulated_outside_beside_a_real_one_is_bad_on_the_embedded_server_too():
+    """A carrier whose gateway was forgotten would have its questions accepted, and no subscriber would get one."""
+
+    def told(**more):
+        settings = Settings.load(more, env_file=None)
+        return [each.what.split()[0] for each in setup.settings_of(settings, "s") if each.level is Level.BAD]
+
+    real = {"CONSENT_GATEWAY_MOBILE": "http_json", "CONSENT_HTTP_JSON__URL": "http://box/sms"}
+    real |= {"CONSENT_HTTP_JSON__SECRET": "s" * 28, "CONSENT_BSS": "http", "CONSENT_BSS_HTTP__URL": "http://bss"}
+    assert told() == []
+    assert told(**real, CONSENT_BSS_HTTP__SECRET="b" * 28) == ["telecom", "unicom"]
+
+
 def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_path):
     here = Settings.load({"CONSENT_DATA_DIR": str(tmp_path)}, env_file=None)
     secret = here.secret_for(tmp_path)
