@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from consent_engine.cli.opening import typed
 from consent_engine.cli.tables import Slowly, instant, line, print_by, record, tell
-from consent_engine.domain.forms import in_our_words
 
 if TYPE_CHECKING:
     from consent_engine.config.settings import Settings
@@ -30,12 +30,9 @@ def make(
     not answer stops nothing: a line and the manifest say so, and for an SQLite archive the status is 1.
     """
     from consent_engine.backup.back_up import back_up
-    from consent_engine.config.settings import Settings
-    from consent_engine.config.yaml_files import days_in
 
     source = _address(source) if source else None
-    settings, slowly = Settings.load(), Slowly()
-    print_by(days_in(settings.time_zone))
+    settings, slowly = _begun()
     made = back_up(settings, source, folder.absolute(), slowly.tell, with_secret=not without_secret)
     archive, log = made.archive, "-" if made.archive.unasked else made.archive.log
     record([
@@ -50,6 +47,16 @@ def make(
     elif not lite:
         tell(f"the archive's database is not in it: now, after the backup, {copy}")
     return int(lite and bool(archive.unasked))
+
+
+def _begun() -> tuple["Settings", Slowly]:
+    """Load the settings, whose clock instants are printed by, and begin to tell of progress."""
+    from consent_engine.config.settings import Settings
+    from consent_engine.config.yaml_files import days_in
+
+    settings = Settings.load()
+    print_by(days_in(settings.time_zone))
+    return settings, Slowly()
 
 
 def _dump(settings: "Settings", folder: Path) -> str:
@@ -68,21 +75,18 @@ def restore(folder: Annotated[Path, _OF]) -> None:
     checks the backup, and prints the commands that fill that Redis.
     """
     from consent_engine.backup.put_back import by_hand, put_back
-    from consent_engine.config.settings import Settings
-    from consent_engine.config.yaml_files import days_in
 
-    settings, slowly = Settings.load(), Slowly()
-    print_by(days_in(settings.time_zone))
+    settings, slowly = _begun()
     made = put_back(settings, folder.absolute(), slowly.tell)
-    typed = by_hand(settings, folder.absolute(), made)
-    if typed:
-        for command in [*typed, "consent doctor --all --mend"]:
+    commands = by_hand(settings, folder.absolute(), made)
+    if commands:
+        for command in [*commands, "consent doctor --all --mend"]:
             line(command)
     else:
         record([("restored", str(folder)), ("of the instant", instant(made.at))])
     tell(f"EVERYTHING ACKNOWLEDGED AFTER {instant(made.at)} IS GONE, REFUSALS TOO, but for those that the archive's")
     tell("log has: consent doctor --all --mend puts these back. Was it not typed to its end, type it before any worker")
-    if not typed:
+    if not commands:
         _checked(settings, slowly)
     tell("now type consent doctor --all: no refusal may be gone. Take the others since then")
     tell("from the lists of gateway and call centre, and enter each: consent refuse NUMBER; start the workers last")
@@ -98,11 +102,8 @@ def rebuild() -> None:
     cells of a cluster that lost their data, likewise.
     """
     from consent_engine.backup.put_back import fill
-    from consent_engine.config.settings import Settings
-    from consent_engine.config.yaml_files import days_in
 
-    settings, slowly = Settings.load(), Slowly()
-    print_by(days_in(settings.time_zone))
+    settings, slowly = _begun()
     done = fill(settings, slowly.tell)
     cells = [("cells", " ".join(map(str, done.filled)))] if settings.cells > 1 else []
     record([
@@ -131,12 +132,7 @@ def _checked(settings: "Settings", slowly: Slowly) -> None:
 
 def _address(url: str) -> str:
     """Return a Redis address in the form of the settings. Raises BadParameter."""
-    from pydantic import TypeAdapter, ValidationError
+    from consent_engine.config.urls import redis_url
 
-    from consent_engine.config.values import RedisUrl
-
-    try:
-        return str(TypeAdapter(RedisUrl).validate_python(url))
-    except ValidationError as error:
-        message = in_our_words(error.errors(include_input=False)[0]["msg"])
-        raise typer.BadParameter(message, param_hint="--from") from None
+    with typed("--from"):
+        return redis_url(url)

@@ -48,18 +48,20 @@ def reconcile(
     """
     from consent_engine.domain.csv_file import lines_in
 
-    form, say = _form(columns, carrier, within), Slowly().tell
+    form = _form(columns, carrier, within)
     with file.open("rb") as raw:
         digest = hashlib.file_digest(raw, "sha256").hexdigest()
-    with opened() as engine, file.open(encoding="utf-8-sig", newline="") as text:
-        read = (each for n, each in enumerate(lines_in(text), 1) if say(f"read {n:,} lines") is None)
-        with engine.reconciler.compared(read, form) as found:
-            _show(found)
-            if not dry_run:
-                engine.reconciler.record(found, by(), digest, anyway=anyway)
-            figures = [(each, found.count(each)) for each in ("unreported", "doubted", "refused")]
-            span = ("from", instant(found.since)), ("until", instant(found.until))
-            record([("file", digest), ("carrier", found.carrier), *span, ("calls", found.calls), *figures])
+    with (
+        opened() as engine,
+        file.open(encoding="utf-8-sig", newline="") as text,
+        engine.reconciler.compared(Slowly().counted(lines_in(text)), form) as found,
+    ):
+        _show(found)
+        if not dry_run:
+            engine.reconciler.record(found, by(), digest, anyway=anyway)
+        figures = [(each, found.count(each)) for each in ("unreported", "doubted", "refused")]
+        span = ("from", instant(found.since)), ("until", instant(found.until))
+        record([("file", digest), ("carrier", found.carrier), *span, ("calls", found.calls), *figures])
     if dry_run:
         tell("nothing was recorded")
     return int(any(count for name, count in figures if name != "doubted"))

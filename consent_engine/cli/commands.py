@@ -1,5 +1,6 @@
 """All commands by name. Each imports what it needs when it runs, so that `consent read` starts at once."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -47,46 +48,23 @@ def consent(*, version: Annotated[bool, _VERSION] = False) -> None:
     """What concerns no command."""
 
 
-app.command()(running.demo)
-app.command()(running.serve)
-app.command()(running.api)
-app.add_typer(keys.app, name="keys")
-app.add_typer(plans.app, name="plans")
-app.add_typer(log.app, name="log")
-app.add_typer(feeds.app, name="feeds")
-app.add_typer(outside.gateway, name="gateway")
-app.add_typer(outside.bss, name="bss")
-app.add_typer(shadow.app, name="shadow")
-app.command()(ops.show)
-app.command()(ops.stuck)
-app.command()(ops.void)
-app.command()(ops.retry)
-app.command("ask-again")(ops.ask_again)
-app.command()(ops.export)
-app.command()(ops.refuse)
-app.command("callable")(ops.may_be_called)
-app.command("import")(imports.import_list)
-app.command()(calls.permits)
-app.command()(held.held)
-app.command()(pauses.pause)
-app.command()(pauses.resume)
-app.command()(pauses.paused)
-app.command()(pauses.gateways)
-app.command("calls")(calls.list_calls)
-app.command()(calls.violations)
-app.command()(calls.reports)
-app.add_typer(calls.reviews, name="reviews")
-app.command()(checks.doctor)
-app.command()(checks.settings)
-app.command()(checks.audit)
-app.command()(persons.evidence)
-app.command()(persons.verify)
-app.command()(persons.receipt)
-app.command()(checks.reconcile)
-app.command("inspect")(checks.inspect)
-app.command()(persons.erase)
-app.command("backup")(backup.make)
-app.command("restore")(backup.restore)
-app.command()(backup.rebuild)
+_GROUPS = {
+    "keys": keys.app, "plans": plans.app, "log": log.app, "feeds": feeds.app, "gateway": outside.gateway,
+    "bss": outside.bss, "shadow": shadow.app, "reviews": calls.reviews,
+}  # fmt: skip
+_COMMANDS: dict[str, Callable[..., object]] = {
+    "demo": running.demo, "serve": running.serve, "api": running.api, "show": ops.show, "stuck": ops.stuck,
+    "void": ops.void, "retry": ops.retry, "ask-again": ops.ask_again, "export": ops.export, "refuse": ops.refuse,
+    "callable": ops.may_be_called, "import": imports.import_list, "permits": calls.permits, "held": held.held,
+    "pause": pauses.pause, "resume": pauses.resume, "paused": pauses.paused, "gateways": pauses.gateways,
+    "calls": calls.list_calls, "violations": calls.violations, "reports": calls.reports, "doctor": checks.doctor,
+    "settings": checks.settings, "audit": checks.audit, "evidence": persons.evidence, "verify": persons.verify,
+    "receipt": persons.receipt, "reconcile": checks.reconcile, "inspect": checks.inspect, "erase": persons.erase,
+    "backup": backup.make, "restore": backup.restore, "rebuild": backup.rebuild,
+}  # fmt: skip
+for _name, _group in _GROUPS.items():
+    app.add_typer(_group, name=_name)
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
 # A reply may begin with a dash, and is no option then.
 app.command(context_settings={"ignore_unknown_options": True})(ops.read)

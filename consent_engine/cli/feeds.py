@@ -8,7 +8,7 @@ import typer
 from msgspec.structs import replace
 
 from consent_engine.cli.checks import millis_of
-from consent_engine.cli.opening import by, opened
+from consent_engine.cli.opening import by, opened, typed
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, line, table
 from consent_engine.domain.hitch import in_words
@@ -45,10 +45,8 @@ def add(
 
     if not is_sound(name) or contains_number(name):
         raise typer.BadParameter("1 to 64 printable characters without blanks, : and |, no number", param_hint="NAME")
-    try:
+    with typed("URL"):
         feed_url(url)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="URL") from None
     wanted = tuple(dict.fromkeys(each.strip() for each in types.split(",") if each.strip()))
     if unknown := sorted({*wanted} - TYPES):
         raise typer.BadParameter(f"no such type: {', '.join(unknown)}: see docs/feeds.md", param_hint="--types")

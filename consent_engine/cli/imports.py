@@ -26,8 +26,10 @@ class Listed(StrEnum):
     REFUSALS = "refusals"
     REGISTRATIONS = "registrations"
 
-
-_KINDS = {Listed.REFUSALS: Kind.REFUSED, Listed.REGISTRATIONS: Kind.MARKETING_FREE}
+    @property
+    def kind(self) -> Kind:
+        """What stands on a line for each of its numbers."""
+        return Kind.REFUSED if self is Listed.REFUSALS else Kind.MARKETING_FREE
 
 
 class Column(StrEnum):
@@ -118,9 +120,8 @@ def _looked_at(taken: _List) -> tuple[int, int]:
     """Name the lines of a list that are refused; return how many are not, and how many are."""
     from consent_engine.domain.csv_file import RefusedLine
 
-    slowly, lines, refused = Slowly(), 0, 0
-    for n, found in enumerate(taken.rows(), 1):
-        slowly.tell(f"read {n:,} lines")
+    lines = refused = 0
+    for found in Slowly().counted(taken.rows()):
         if isinstance(found, RefusedLine):
             line("refused", f"line {found.line}", found.why)
             refused += 1
@@ -143,7 +144,7 @@ def _stored(taken: _List, digest: str, lines: int, refused: int) -> int:
     from consent_engine.errors import StoreUnavailable
     from consent_engine.ports.registry import Import
 
-    person, kind, slowly, done = by(), _KINDS[taken.kind], Slowly(), 0
+    person, kind, slowly, done = by(), taken.kind.kind, Slowly(), 0
 
     def say(so_far: int) -> None:
         nonlocal done

@@ -10,7 +10,7 @@ import typer
 
 from consent_engine.cli.tables import announced, instant, table, tell
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, SettingsError, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Malformed, SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
     from consent_engine.config.settings import Settings
@@ -115,7 +115,7 @@ def typed(hint: str, wanted: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, Malformed) as error:
         raise typer.BadParameter(wanted or str(error), param_hint=hint) from None
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import opened, real_settings
+from consent_engine.cli.opening import opened, real_settings, typed
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.domain.hitch import in_words
-from consent_engine.domain.msisdn import Msisdn
-from consent_engine.errors import Malformed
+from consent_engine.domain.msisdn import Msisdn, parse
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
@@ -56,21 +55,15 @@ def check_bss(
 
 
 def _number(text: str) -> str:
-    from consent_engine.domain import msisdn
-
-    try:
-        return msisdn.parse(text)
-    except Malformed:
-        raise typer.BadParameter("a Chinese mobile number", param_hint="--to") from None
+    with typed("--to", "a Chinese mobile number"):
+        return parse(text)
 
 
 def _seconds(text: str) -> float:
     from consent_engine.config.values import duration
 
-    try:
+    with typed("--wait", "a duration like 20s or 5m"):
         return duration(text).total_seconds()
-    except ValueError:
-        raise typer.BadParameter("a duration like 20s or 5m", param_hint="--wait") from None
 
 
 class _Step(NamedTuple):

@@ -91,20 +91,8 @@ def gateways() -> None:
             rate = _rate(rates.get(each.target.name), outside.rates.get(each.target.name))
             shown = (rate, depth.due, depth.late // 1000, depth.waiting - depth.parked, depth.parked)
             rows.append((each.target.name, " ".join(carriers), state, since, last, f"{each.failed_share:.0%}", *shown))
-    head = (
-        "gateway",
-        "carriers",
-        "state",
-        "since",
-        "last taken",
-        "fail",
-        "SMS/s",
-        "due",
-        "oldest, s",
-        "waiting",
-        "stuck",
-    )
-    table(head, rows)
+    known = ("gateway", "carriers", "state", "since", "last taken", "fail")
+    table((*known, "SMS/s", "due", "oldest, s", "waiting", "stuck"), rows)
 
 
 def _rate(now: int | None, most: int | None) -> str:

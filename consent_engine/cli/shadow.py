@@ -10,7 +10,6 @@ from consent_engine.cli.imports import Listed
 from consent_engine.cli.opening import by, opened, typed
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import Slowly, instant, line, out, record, table, tell
-from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import hidden, mask
 
 if TYPE_CHECKING:
@@ -50,11 +49,9 @@ def compare(
         apart = millis(duration(within, LONGEST_APART))
     with typed("--columns"):
         named = columns_of(columns, Column)
-    say = Slowly().tell
     with file.open(encoding="utf-8-sig", newline="") as text, opened() as engine:
-        read = (each for n, each in enumerate(lines_in(text), 1) if say(f"read {n:,} lines") is None)
         try:
-            with engine.shadow.compared(read, named, apart) as found:
+            with engine.shadow.compared(Slowly().counted(lines_in(text)), named, apart) as found:
                 return _shown(found)
         except FileRefused as error:
             raise typer.BadParameter(str(error), param_hint="FILE") from None
@@ -77,9 +74,6 @@ def _shown(found: "Comparison") -> int:
     return DIFFERS if any(each.compared != each.same for each in found.counts) else 0
 
 
-_KINDS = {Listed.REFUSALS: Kind.REFUSED, Listed.REGISTRATIONS: Kind.MARKETING_FREE}
-
-
 @app.command()
 def restrictions(
     kind: Annotated[Listed, typer.Argument(metavar="KIND", help="refusals or registrations, as `consent import`.")],
@@ -91,6 +85,6 @@ def restrictions(
     why, many = sound_reason(reason), 0
     with opened() as engine:
         out("msisdn,carrier\n")
-        for many, row in enumerate(engine.shadow.standing(_KINDS[kind], by(), why), 1):  # noqa: B007
+        for many, row in enumerate(engine.shadow.standing(kind.kind, by(), why), 1):  # noqa: B007
             out(",".join(row) + "\n")
     tell(f"{many} numbers: keep them where nobody reads them who need not")

@@ -10,11 +10,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from threading import Timer
 from time import monotonic
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.errors import ConsentError
 
+T = TypeVar("T")
 _days: ContextVar[Days] = ContextVar("days", default=CHINA)
 print_by = _days.set
 """Set the business's clock, by which instants are printed."""
@@ -144,6 +145,12 @@ class Slowly:
 
     def __init__(self) -> None:
         self._said_at = monotonic()
+
+    def counted(self, rows: Iterable[T]) -> Iterator[T]:
+        """Yield the rows of a file, and say how many were read."""
+        for n, each in enumerate(rows, 1):
+            self.tell(f"read {n:,} lines")
+            yield each
 
     def tell(self, text: str) -> None:
         """Print the text, unless a line was printed within the interval."""
