@@ -155,24 +155,30 @@ _OF_POOLS = {"max_connections", "timeout"}
 """Options of a pool of connections, not of one."""
 
 
+def _http(url: str, like: str, *, user: bool = True, query: bool = True) -> SplitResult:
+    """Split an address of HTTP, which names a user or has a query only where it may. Raises ValueError for others."""
+    parts = split(url)
+    unwanted = parts.fragment or ("@" in parts.netloc and not user) or (parts.query and not query)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or unwanted:
+        raise ValueError(f"must be an address like {like}")
+    return parts
+
+
 def public_url(url: str) -> str:
     """Check the address at which people and gateways reach us. Raises ValueError for anything else."""
-    parts = split(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an address like https://consent.example.com")
+    _http(url, "https://consent.example.com", query=False)
     return url.rstrip("/")
 
 
 def recording_url(template: str) -> str:
     """Check the address of recordings, in which `{ref}` is a recording's name. Raises ValueError for anything else."""
-    parts = split(template.replace("{ref}", "ref"))
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.fragment:
-        raise ValueError("must be an address like https://recordings.example.com/{ref}.mp3")
+    like = "https://recordings.example.com/{ref}.mp3"
+    parts = _http(template.replace("{ref}", "ref"), like, user=False)
     whole = template.partition("://")[2]
     if "{ref}" not in whole.partition("/")[2] or set("{}") & set(template.replace("{ref}", "")):
-        raise ValueError("must name {ref} behind its host, as in https://recordings.example.com/{ref}.mp3")
+        raise ValueError(f"must name {{ref}} behind its host, as in {like}")
     if set(" ;,'\"") & set(parts.netloc):
-        raise ValueError("must be an address like https://recordings.example.com/{ref}.mp3")
+        raise ValueError(f"must be an address like {like}")
     return template
 
 
@@ -191,9 +197,7 @@ def tariff_hosts(value: object) -> object:
 
 def traces(url: str) -> str:
     """Check the address of an OTLP collector over HTTP. Raises ValueError for anything else, and for a user in it."""
-    parts = split(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError("must be an address like http://collector:4318/v1/traces, without a user in it")
+    _http(url, "http://collector:4318/v1/traces, without a user in it", user=False, query=False)
     return url
 
 
@@ -217,17 +221,13 @@ def witnesses(value: object) -> object:
 
 def tsa_url(url: str) -> str:
     """Check the address of a time stamp authority. Raises ValueError for anything else."""
-    parts = split(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-        raise ValueError("must be an address like https://tsa.example.com/tsr")
+    _http(url, "https://tsa.example.com/tsr")
     return url
 
 
 def feed_url(url: str) -> str:
     """Check the address that a feed is posted to. Raises ValueError for anything else, and for a user in it."""
-    parts = split(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.fragment:
-        raise ValueError("must be an address like https://crm.example.com/events, without a user in it")
+    _http(url, "https://crm.example.com/events, without a user in it", user=False)
     return url
 
 

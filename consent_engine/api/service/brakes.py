@@ -1,5 +1,5 @@
-"""Brakes: limits on how often an address may request an SMS, or look for a receipt. Counted per process; a proxy can
-count for all of them.
+"""Brakes: limits on how often an address may request an SMS, look for a receipt, or fail to sign in. Counted per
+process; a proxy can count for all of them.
 """
 
 from collections import deque
@@ -54,23 +54,29 @@ class Brake:
         """Count one more request. Raises `refused` when that is too many. An IPv6 /64 counts as one address, and all
         addresses of a /48 or an IPv4 /24 share a limit: its holder would otherwise have 65,536 addresses, or 256.
         """
-        now = self._clock()
-        counted = [(name, self._lately(name, now), self._most * times) for name, times in _whose(address)]
-        full = any(len(seen) >= most for _, seen, most in counted)
-        for name, seen, _ in counted:
-            if not full:
-                seen.append(now)
-            if seen:
-                self._seen[name] = seen
-        while len(self._seen) > MOST_ADDRESSES:
-            self._seen.pop(next(iter(self._seen)))
-        if full:
+        self.check(address)
+        self.add(address)
+
+    def check(self, address: str) -> None:
+        """Raise `refused` when one more request is too many."""
+        if self.must_wait(address):
             raise self._refused()
 
-    def _lately(self, name: str, now: float) -> deque[float]:
-        """Take out the recent requests of a name: once put back, they are the newest entry."""
-        seen = self._seen.pop(name, deque())
-        while seen and now - seen[0] >= self._span_s:
+    def must_wait(self, address: str) -> bool:
+        """Whether one more request is too many."""
+        return any(len(self._lately(name)) >= self._most * times for name, times in _whose(address))
+
+    def add(self, address: str) -> None:
+        """Count one more request, however many there were."""
+        for name, _ in _whose(address):
+            self._lately(name).append(self._clock())
+
+    def _lately(self, name: str) -> deque[float]:
+        """Return the recent requests of a name, which are the newest entry from then on."""
+        seen = self._seen[name] = self._seen.pop(name, deque())
+        if len(self._seen) > MOST_ADDRESSES:
+            self._seen.pop(next(iter(self._seen)))
+        while seen and self._clock() - seen[0] >= self._span_s:
             seen.popleft()
         return seen
 

@@ -41,20 +41,17 @@ Rows = Iterable[tuple[Sequence[str], float]]
 """Rows of a family: the values of its labels, and the metric's value."""
 
 
-def gauge(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """Make a gauge: values that may rise and fall."""
-    made = GaugeMetricFamily(name, text, labels=labels)
+def family(
+    kind: type[GaugeMetricFamily | CounterMetricFamily], name: str, text: str, labels: Sequence[str], rows: Rows
+) -> Metric:
+    made = kind(name, text, labels=labels)
     for row in rows:
         made.add_metric(*row)
     return made
 
 
-def counter(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """Make a counter: values that only grow."""
-    made = CounterMetricFamily(name, text, labels=labels)
-    for row in rows:
-        made.add_metric(*row)
-    return made
+gauge, counter = partial(family, GaugeMetricFamily), partial(family, CounterMetricFamily)
+"""Makes a family of values that may rise and fall, and of values that only grow."""
 
 
 def age(tally: Tally, now: Millis) -> float:

@@ -8,9 +8,9 @@ import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.coalescing.ttl_cache import Recent
+from consent_engine.api.service.brakes import Brake
 from consent_engine.api.service.service import Front
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Millis
@@ -32,7 +33,7 @@ LIFE_S = 12 * 3600
 """How long a session lasts that was opened with an API key."""
 CSRF_HEADER = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD"})
-MOST_FAILURES, FAILURES_S, MOST_ADDRESSES = 10, 60.0, 10_000
+MOST_FAILURES, FAILURES_S = 10, 60.0
 _PARTS = 4
 _LONGEST_COOKIE = 1_000
 _PERSON = "p"
@@ -70,6 +71,12 @@ class SignedIn(Struct, frozen=True, array_like=True):
 _SIGNED_IN = Decoder(SignedIn)
 
 
+def failures(clock: Callable[[], float] = monotonic) -> Brake:
+    """Make a brake on guessing: of failed sign-ins, or forged sign-outs, kept for a minute."""
+    refused = partial(TooManySignIns, "too many failed sign-ins from this address: wait a minute")
+    return Brake(MOST_FAILURES, FAILURES_S, clock, refused)
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A caller who is signed in. csrf: a token that only our own pages know, required with every change."""
@@ -87,7 +94,7 @@ class Sessions:
         self._secret = hmac.digest(secret.encode(), b"consent-engine session 1", hashlib.sha256)
         self._public = _origin(settings.public_url or "")
         self._known = Recent()
-        self.failures, self.forged = Failures(), Failures()
+        self.failures, self.forged = failures(), failures()
 
     async def open(self, request: Request, response: Response, key: str) -> None:
         """Sign in: put the cookie into the response. Raises Unauthenticated, Forbidden and TooManySignIns."""
@@ -206,30 +213,3 @@ def _origin(url: str) -> str:
     except ValueError:
         return ""
     return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname and port else ""
-
-
-class Failures:
-    """Failed sign-ins by address, in this process: a brake on guessing, kept for a minute."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._seen: dict[str, deque[float]] = {}
-
-    def must_wait(self, address: str) -> bool:
-        """Whether this address failed too often lately."""
-        seen = self._seen.get(address, deque())
-        while seen and self._clock() - seen[0] >= FAILURES_S:
-            seen.popleft()
-        return len(seen) >= MOST_FAILURES
-
-    def check(self, address: str) -> None:
-        """Raise TooManySignIns when this address must wait."""
-        if self.must_wait(address):
-            raise TooManySignIns("too many failed sign-ins from this address: wait a minute")
-
-    def add(self, address: str) -> None:
-        seen = self._seen.pop(address, deque(maxlen=MOST_FAILURES))
-        if len(self._seen) >= MOST_ADDRESSES:
-            self._seen.pop(next(iter(self._seen)))
-        seen.append(self._clock())
-        self._seen[address] = seen

@@ -38,17 +38,13 @@ def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Templat
     """Return a template, its style, and a policy that lets a browser use that style, send forms to `form`, and nothing
     else.
     """
-    pages = files("consent_engine.api") / "pages"
-    style = "".join(pages.joinpath(name).read_text("utf-8") for name in styles)
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
+    style = "".join(_PAGES.joinpath(name).read_text("utf-8") for name in styles)
     # The policy allows this style by its hash, and no other.
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action {form}; frame-ancestors 'none'"
     )
-    return environment.from_string(pages.joinpath(page).read_text("utf-8")), style, policy
+    return _templates().get_template(page), style, policy
 
 
 WRONG: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from consent_engine.api.schemas.views import instant
-from consent_engine.api.service.sessions import MOST_FAILURES, Failures, TooManySignIns
+from consent_engine.api.service.sessions import MOST_FAILURES, TooManySignIns, failures
 from consent_engine.api.web.rendering import version
 from consent_engine.domain.effects import Accepted, Unavailable
 from consent_engine.engine.api_keys import Role
@@ -67,15 +67,15 @@ def test_who_fails_too_often_must_wait_even_with_the_right_key(door):
 
 def test_failures_are_forgotten_after_a_minute_and_counted_by_address():
     at = [0.0]
-    failures = Failures(lambda: at[0])
-    for _ in range(MOST_FAILURES):
-        failures.check("a")
-        failures.add("a")
+    brake = failures(lambda: at[0])
+    for n in range(MOST_FAILURES):
+        brake.check(guesser := f"2001:db8::{n:x}")  # of one /64, which one machine may choose addresses from
+        brake.add(guesser)
     with pytest.raises(TooManySignIns):
-        failures.check("a")
-    failures.check("b")
+        brake.check("2001:db8::ffff")
+    brake.check("192.0.2.1")
     at[0] = 60.0
-    failures.check("a")
+    brake.check("2001:db8::ffff")
 
 
 def changed(cookie):
