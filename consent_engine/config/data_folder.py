@@ -87,7 +87,10 @@ def keep_log_key(folder: Path, keys: str) -> None:
     """Replace the keys of the log kept in `folder`, durably. Raises SettingsError."""
     path = private_folder(folder) / LOG_KEY_FILE
     try:
-        _replace(path, keys)
+        draft = path.with_name(f"{LOG_KEY_FILE}.{secrets.token_hex(8)}")
+        _write(draft, keys)
+        draft.replace(path)
+        sync(folder)
     except OSError as error:
         raise SettingsError(f"{path} can not be written: {error.strerror}") from error
 
@@ -102,14 +105,6 @@ def _make(path: Path, secret: str) -> None:
         pass  # another process was first: its secret is used
     finally:
         draft.unlink()
-    sync(path.parent)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file in the place of the one that is there, whole and to disk before it gets its name."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    _write(draft, text)
-    draft.replace(path)
     sync(path.parent)
 
 
@@ -146,7 +141,13 @@ def kept_name(folder: Path) -> str:
 
 def keep_name(folder: Path, name: str) -> None:
     """Keep the name of the data that are in `folder`, durably. Raises SettingsError where that cannot be done."""
+    draft = folder / f"{NAME_FILE}.new"
     try:
-        _replace(folder / NAME_FILE, name)
+        with draft.open("w", encoding="ascii") as file:
+            file.write(f"{name}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / NAME_FILE)
+        sync(folder)
     except OSError as error:
         raise SettingsError(f"CONSENT_DATA_DIR {folder}: {error.strerror or error}") from error
