@@ -101,7 +101,7 @@ def test_a_notification_begins_with_its_commit_where_its_own_gateway_has_a_place
     apart.run()
     apart.clock.forward(seconds=1)
     for number in said:
-        apart.say("是", number, "" if number.startswith("+86138") else CARRIERS["telecom"].outbound)
+        apart.say("是", number, CARRIERS["mobile" if number.startswith("+86138") else "telecom"].outbound)
     crowd(apart, PLACES + 1)
 
     async def story(performer):
