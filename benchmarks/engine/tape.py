@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar
 from benchmarks.engine import rates as engine
 from benchmarks.states import funnel
 from consent_engine import wiring
-from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, connect
+from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, connect, script_texts
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
@@ -186,8 +186,7 @@ def dial(server: EmbeddedServer) -> socket.socket:
 def loaded(server: EmbeddedServer, names: set[str]) -> dict[str, str]:
     """Load the scripts; return their hashes."""
     client = connect(server.url)
-    folder = Path(wiring.__file__).parent / "adapters" / "redis" / "lua"
-    return {name: str(client.script_load((folder / f"{name}.lua").read_text())) for name in names}
+    return {name: str(client.script_load(script_texts()[name])) for name in names}
 
 
 def made(batches: Sequence[Batch], durability: str) -> tuple[Tape, int]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, activates, stood_off
+from consent_engine.domain.decide.decision import A_SECOND, PARKED, Decision, Drop, Put, activates, stood_off
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
-from consent_engine.domain.effects import WAKE_ASIDE, Lane, Millis, Pending, lane_of
+from consent_engine.domain.effects import ACTIVATE, WAKE_ASIDE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.interpret.correlate import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import Entry, Line
@@ -74,14 +74,16 @@ def commit_of(
 
 def unless_barred(order: Order, decision: Decision, line: Line | None, now: Millis) -> Decision:
     """Return the decision as it may be saved while the line is as it is here: an activation that something on it bars
-    is tried again in a minute, as is one beside a message that was set aside, or parts of a reply whose others are
-    still to come: each may be a no. line: None where it cannot be read, which bars it, too
+    is tried again in a minute, as is one beside a message that was set aside, which may be a no; one beside parts of a
+    reply whose others are still to come waits for its lease. line: None where it cannot be read, which bars it, too
     """
     if not activates(order, decision):
         return decision
     doc = order.doc
-    bars = line is None or WAKE_ASIDE in line.effects or line.awaited or line.barring(doc.carrier, doc.plan, order.id)
-    return stood_off(decision, now) if bars else decision
+    if line is None or WAKE_ASIDE in line.effects or line.barring(doc.carrier, doc.plan, order.id):
+        return stood_off(decision, now)
+    puts = (replace(put, due=now + A_SECOND) if put.effect == ACTIVATE else put for put in decision.put)
+    return replace(decision, put=tuple(puts)) if line.awaited else decision
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:

@@ -120,7 +120,7 @@ class Wire:
         self._replicas = replicas
         self._proof_ms = proof_ms
         self._sha: dict[str, str] = {}
-        self._texts = _texts()
+        self._texts = script_texts()
         self._understood: dict[str, Any] = dict(client.response_callbacks)
         self._made_in_main_thread = in_main_thread()
         self._gathers = proves
@@ -258,10 +258,11 @@ class Wire:
 
 
 @cache
-def _texts() -> dict[str, str]:
+def script_texts() -> dict[str, str]:
     """Return the scripts' texts by name. Read at once: while an upgrade replaces the files, a process keeps its own."""
-    folder = files("consent_engine.adapters.redis").joinpath("lua")
-    return {each.name.removesuffix(".lua"): each.read_text(encoding="utf-8") for each in folder.iterdir()}
+    here = files("consent_engine.adapters.redis")
+    shared, scripts = here.joinpath("shared.lua").read_text(encoding="utf-8"), here.joinpath("lua").iterdir()
+    return {each.name.removesuffix(".lua"): shared + each.read_text(encoding="utf-8") for each in scripts}
 
 
 def _proofs(replicas: int, most_ms: int) -> list[tuple[int, int, int]]:

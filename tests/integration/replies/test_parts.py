@@ -90,8 +90,10 @@ def test_no_activation_begins_while_the_rest_of_a_reply_is_still_to_come(world, 
     assert (world.state(order), len(world.bss.asked)) == ("confirmed", tried)
     if last:
         part(world, last, 2)
-    waited(world)
-    waited(world, 120_000)
+    else:
+        waited(world)
+    world.run()
+    waited(world, 1_000)
     assert (world.state(order), len(world.bss.asked)) == (state, tried + (state == "notified"))
 
 
@@ -102,7 +104,8 @@ def test_a_yes_beside_parts_of_another_reply_activates_once_these_are_whole(worl
     world.run()
     assert (world.state(order), world.bss.asked) == ("confirmed", [])
     part(world, "什么时候生效", 2)
-    waited(world, 120_000)
+    waited(world, 1_000)
+    waited(world, 1_000)
     assert (world.state(order), len(world.bss.asked)) == ("notified", 1)
 
 

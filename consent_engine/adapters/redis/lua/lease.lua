@@ -19,10 +19,11 @@
 -- An effect whose stamp is still set lost its lease: its worker died or was too slow. It is handed out with the mark
 -- `lost`, and its last_at and first_at stay those of the call that may have been made. In a lane without calls it is
 -- handed out alone: if it is what its worker died of, no other effect is lost with it again.
--- An activation that has not begun is not leased while its line has unread messages, any of which may take it back: it
--- is due again in a second (in a minute where they are parked or set aside, for a person, or are replies of which parts
--- are still to come). Nor is one that a restriction on its line bars: that is no attempt; it is due again in a minute,
--- and handed out with the mark `barred` and the names of the restrictions. (One in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.)
+-- An activation that has not begun is not leased while its line has unread messages, any of which may take it back, or
+-- parts of a reply whose others are still to come: it is due again in a second (in a minute where messages are parked or
+-- set aside, for a person). Nor is one that a restriction on its line bars: that is no attempt; it is due again in a
+-- minute, and handed out with the mark `barred` and the names of the restrictions. (One in doubt has begun; doubts
+-- settled because the BSS knows of no attempt leave no first_at.)
 -- A gateway's rate is kept as one instant: that at which its next SMS would go out if all were evenly spaced. An SMS may
 -- go out so much earlier (BURST_FOR) that a worker which comes late loses nothing; the spaces are longer by as much as
 -- that adds in a second, so no second has more SMS than the rate. An instant that is further ahead than a lease can have
@@ -104,11 +105,6 @@ local function asked_at(record)
     call("HSET", line, "seen", seen)
     return seen
 end
-local function over(kept) -- whether a restriction has ended
-    local is_read, row = pcall(cjson.decode, kept)
-    local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
-    return ends > 0 and ends <= at
-end
 local against = {} -- by carrier and plan: the fields of the restrictions that bar it, and the own ones, of one order
 local function barring(line, about, id)
     local found = {}
@@ -126,20 +122,9 @@ local function barring(line, about, id)
     end
     for n, name in ipairs(fields.own) do fields[fields.n + n] = (string.gsub(name, "<>", id)) end
     for i, stands in ipairs(call("HMGET", line, unpack(fields))) do
-        if stands and not over(stands) then found[#found + 1] = string.sub(fields[i], 3) end
+        if stands and not over(row_in(stands), at) then found[#found + 1] = string.sub(fields[i], 3) end
     end
     return found
-end
-local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
-    if call("HEXISTS", line, "f:wake.parts") == 0 then return false end
-    local fields = call("HGETALL", line)
-    for i = 1, #fields, 2 do
-        if string.sub(fields[i], 1, 2) == "p:" then
-            local is_read, row = pcall(cjson.decode, fields[i + 1])
-            if not is_read or type(row) ~= "table" or row[6] == 0 then return true end
-        end
-    end
-    return false
 end
 local nothing = {}
 -- Lease a member; returns 'alone' for one with which nothing else is leased, 'later' for such a one that is left.
@@ -173,7 +158,8 @@ local function take(member)
             local unread = line and (call("HGET", line, "f:wake.aside") or call("HGET", line, "f:read"))
             local parts = line and awaits_parts(line)
             if #more > 0 or unread or parts then
-                local soon = unread and not match(unread, '",1[,%]]') -- what is parked waits for a person
+                local parked = match(unread or "", '",1[,%]]') -- it waits for a person
+                local soon = not parked and (unread or #more == 0)
                 scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if #more > 0 and not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else

@@ -15,26 +15,10 @@ if not now then
     local time = redis.call("TIME")
     now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local function over(stands) -- whether a restriction has ended: a line keeps it for days
-    local is_read, row = pcall(cjson.decode, stands)
-    local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
-    return ends > 0 and ends <= now
-end
-local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
-    if redis.call("HEXISTS", line, "f:wake.parts") == 0 then return false end
-    local fields = redis.call("HGETALL", line)
-    for i = 1, #fields, 2 do
-        if string.sub(fields[i], 1, 2) == "p:" then
-            local is_read, row = pcall(cjson.decode, fields[i + 1])
-            if not is_read or type(row) ~= "table" or row[6] == 0 then return true end
-        end
-    end
-    return false
-end
 if #ARGV > 4 then
     if awaits_parts(KEYS[2]) then return 0 end
     for _, stands in ipairs(redis.call("HMGET", KEYS[2], unpack(ARGV, 5))) do
-        if stands and not over(stands) then return 0 end
+        if stands and not over(row_in(stands), now) then return 0 end
     end
 end
 redis.call("HSET", KEYS[1], ARGV[1], kept) -- so that WAITAOF proves that this server is the one that others write to

@@ -33,14 +33,6 @@ end
 local said = string.format("%d", now)
 local due, journal = {}, {}
 
-local function row_in(kept) -- a restriction as kept, nil where it cannot be read
-    local is_read, row = pcall(cjson.decode, kept)
-    return is_read and type(row) == "table" and row or nil
-end
-local function over(row) -- whether a restriction has ended
-    local ends = row and tonumber(row[9]) or 0
-    return ends > 0 and ends <= now
-end
 local function suspected(name) return string.match(name, "^suspected:(.*)$") end
 -- An unreadable restriction is written anew: neither a refusal nor other messages sent with it may be lost over it.
 local function row_of(line, name)
@@ -48,7 +40,7 @@ local function row_of(line, name)
     local is_row = row and type(row[1]) == "number" and type(row[4] or 0) == "number"
     is_row = is_row and type(row[2]) == "string" and type(row[3]) == "string"
     is_row = is_row and type(row[7] or 0) == "number" and type(row[9] or 0) == "number"
-    return is_row and not over(row) and (type(row[6]) == "string" or not suspected(name)) and row
+    return is_row and not over(row, now) and (type(row[6]) == "string" or not suspected(name)) and row
 end
 
 local function receive(line, inbox, m, entries)
@@ -115,7 +107,7 @@ local function receive(line, inbox, m, entries)
     end
     local barred = {}
     for i = own + 1, #wanted do
-        if seen[i] and not over(row_in(seen[i])) then barred[#barred + 1] = string.sub(wanted[i], 3) end
+        if seen[i] and not over(row_in(seen[i]), now) then barred[#barred + 1] = string.sub(wanted[i], 3) end
     end
 
     -- From here on nothing can fail.
