@@ -48,33 +48,44 @@ WAYS = {
 """How a report says which part it is on, and the gateway's answer."""
 
 
-def told(world, n, happens, answer, named, *, at_once=False, before=()):
-    """Return the n-th order after all of `happens`; reports before the answer come while the call is under way."""
-    early, late = happens[: happens.index(ANSWER)], happens[happens.index(ANSWER) + 1 :]
-    order = None
+def come(world, order, reports, named, *, at_once):
+    """Have reports come; each is read by itself, or (at_once) all by whoever reads next."""
+    for part, status in reports:
+        world.report(order, status, **named(part))
+        if not at_once:
+            world.read_now()
 
-    def some(reports):
-        for part, status in reports:
-            world.report(order, status, **named(part))
-            if not at_once:
-                world.read_now()
-        world.read_now()
+
+def told(world, ways, answer, named, *, at_once=False, before=()):
+    """Return an order for each way, after all of it. Reports before the answer come while the call is under way.
+
+    before: answers to the calls of each order before that
+    """
+    answers, of = [*before, answer], {}
 
     def call(sms):
-        some(early)
-        return answer
+        order, happens = of[sms.ref.split(".")[0]]
+        calls = sum(each.ref == sms.ref for each in world.gateway.sent)
+        if calls == len(answers):
+            come(world, order, happens[: happens.index(ANSWER)], named, at_once=at_once)
+            world.read_now()
+        return answers[calls - 1]
 
-    world.gateway.answers = [*before, call]
-    order = world.place(parse(f"138001{n:05}"))
+    world.gateway.answers = [call] * len(ways) * len(answers)
+    for n, happens in enumerate(ways):
+        order = world.place(parse(f"138001{n:05}"))
+        of[order.id] = order, happens
     world.run()
     if before:
         world.clock.forward(seconds=601)
         world.run()
-    some(late)
+    for order, happens in of.values():
+        come(world, order, happens[happens.index(ANSWER) + 1 :], named, at_once=at_once)
     world.run()
     world.clock.forward(seconds=2)
     world.run()
-    return order
+    assert len(world.gateway.sent) == len(ways) * len(answers)
+    return of.values()
 
 
 def orders_of(reports, *, all_of_them=False):
@@ -88,44 +99,40 @@ def heard(world, order):
     return sum(1 for _ in all_of(world.engine.show(order.id), Delivered))
 
 
+@pytest.mark.parametrize("name", IN_PARTS)
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("way", WAYS)
-def test_reports_on_parts_end_the_same_in_every_order(world, way, at_once):
-    (named, answer), n = WAYS[way], 0
-    for name, (reports, ends, whole) in IN_PARTS.items():
-        for happens in orders_of(reports, all_of_them=way == "named" and not at_once):
-            order = told(world, n, happens, answer, named, at_once=at_once)
-            n += 1
-            assert world.state(order) == ends, (name, happens)
-            if ends == "awaiting_reply":
-                assert heard(world, order) == whole, (name, happens)
-            assert len(world.gateway.sent) == n
+def test_reports_on_parts_end_the_same_in_every_order(world, way, at_once, name):
+    (named, answer), (reports, ends, whole) = WAYS[way], IN_PARTS[name]
+    ways = orders_of(reports, all_of_them=way == "named" and not at_once)
+    for order, happens in told(world, ways, answer, named, at_once=at_once):
+        assert world.state(order) == ends, happens
+        if ends == "awaiting_reply":
+            assert heard(world, order) == whole, happens
 
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", AS_ONE)
 def test_reports_on_the_whole_end_the_same_in_every_order(world, name, at_once):
     reports, ends = AS_ONE[name]
-    for n, happens in enumerate(permutations([*((1, status) for status in reports), ANSWER])):
-        order = told(world, n, happens, Accepted("m1"), lambda _: {"message_id": "m1"}, at_once=at_once)
+    ways = list(permutations([*((1, status) for status in reports), ANSWER]))
+    for order, happens in told(world, ways, Accepted("m1"), lambda _: {"message_id": "m1"}, at_once=at_once):
         assert world.state(order) == ends, happens
 
 
 @pytest.mark.parametrize(("named", "at_once"), [(BOTH, False), (NAMED, False), (NAMED, True)])
 def test_two_lost_parts_of_one_attempt_are_one_attempt_that_failed(world, named, at_once):
     """The first attempt is in doubt: no report came, so the subscriber may have the question."""
-    for n, happens in enumerate(orders_of([(1, TAKEN), (2, GONE), (3, GONE)])):
-        order = told(world, n, happens, OF_PARTS, named, at_once=at_once, before=[Uncertain("timeout")])
+    ways = orders_of([(1, TAKEN), (2, GONE), (3, GONE)])
+    for order, happens in told(world, ways, OF_PARTS, named, at_once=at_once, before=[Uncertain("timeout")]):
         assert world.state(order) == "awaiting_reply", happens
-        assert len(world.gateway.sent) == 2 * (n + 1)
 
 
 @pytest.mark.parametrize("name", ["one part lost", "two arrived, one lost", "every part lost"])
 @pytest.mark.parametrize("named", [BOTH, NAMED], ids=["numbered", "not numbered"])
 def test_a_lost_part_ends_the_order_also_where_no_answer_tells_the_ids(world, name, named):
     reports, ends, _ = IN_PARTS[name]
-    for n, happens in enumerate(orders_of(reports)):
-        order = told(world, n, happens, Uncertain("timeout"), named)
+    for order, happens in told(world, orders_of(reports), Uncertain("timeout"), named):
         assert world.state(order) == ends, happens
 
 
