@@ -63,9 +63,9 @@ written: $(VENV)/.tests
 figures: $(VENV)/.tests
 	@$(PY) docs/figures.py
 
-# The pictures of the READMEs, of a demo looked at in Chromium (Debian: chromium).
+# The pictures of the READMEs, of a demo looked at in Chromium (Debian: chromium-headless-shell).
 pictures: $(VENV)/.tests
-	@$(PY) docs/pictures.py
+	@$(PY) -m docs.pictures
 
 # Ours and the peers in turn, on this machine; peers' environments are made under .bench. ARGS="--quick" for a first look.
 bench: $(VENV)/.runs

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.browser import chromium
+
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-CHROMIUM = Path("/usr/bin/chromium")
 ORDERS = "120"
 SIZE = {"width": 1280, "height": 900}
 UP = re.compile(r"(http://\S+)/docs is up.*keys: agent (\S+) ops (\S+)")
@@ -92,9 +93,7 @@ def shoot(
 def main() -> None:
     """All of them."""
     with sync_playwright() as playing, demo() as at:
-        browser = playing.chromium.launch(
-            executable_path=CHROMIUM if CHROMIUM.exists() else None, args=["--no-sandbox"]
-        )
+        browser = playing.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         shoot(browser, at, "ops", "/ops", board)
         shoot(browser, at, "ops-dark", "/ops", board, dark=True)
         shoot(browser, at, "order", "/ops", an_order)

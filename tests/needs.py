@@ -18,14 +18,13 @@ from typing import NoReturn
 
 import pytest
 
+from benchmarks import browser
 from benchmarks import postgres as databases
 from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, find_binary, version
 from consent_engine.errors import SettingsError
 from tests.front.check import NoTools, tools
 from tests.waiting import HANGS_S
 
-CHROMIUM = Path("/usr/bin/chromium-headless-shell")
-"""A browser without windows: Debian's other program draws its own around each tab, for two fifths of the CPU."""
 KANNEL = ("bearerbox", "smsbox", "fakesmsc")
 _KANNEL_PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/lib/kannel/test"
 
@@ -104,7 +103,7 @@ def kannel() -> dict[str, str]:
 
 def chromium() -> str:
     """Return the path of a Chromium that Playwright can drive."""
-    return str(CHROMIUM) if CHROMIUM.exists() else _lacks("no Chromium here (Debian: chromium-headless-shell)")
+    return browser.chromium() or _lacks("no Chromium here (Debian: chromium-headless-shell)")
 
 
 def front_tools() -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.browser import chromium
 from benchmarks.http.house import in_one_line
 from consent_engine.domain.days import CHINA
 from tests.acceptance.axe import COLOURS, PAGES, arrived, grave
@@ -24,7 +25,6 @@ from tests.acceptance.handset import handset
 from tests.acceptance.lived_in import REFUSED, WAITS, lived_in
 from tests.acceptance.tab import Tab, begin, read_aloud
 
-CHROMIUM = Path("/usr/bin/chromium")
 LANGUAGES, SCHEMES, WIDTHS = ("zh-CN", "en-GB"), ("light", "dark"), (1280, 360, 320)
 REST_MS = 400
 FRESH = itertools.count(9401)
@@ -254,7 +254,7 @@ def run() -> int:
         wanted.pictures.mkdir(parents=True, exist_ok=True)
     found = Found()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playing:
-        browser = playing.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playing.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         (house := Path(folder) / "house").mkdir()
         with lived_in(house) as home, handset(Path(folder) / "handset") as phone:
             for scene in (*SCENES, Scene("handset", phone, "")):

@@ -22,6 +22,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from benchmarks.browser import chromium
 from benchmarks.http.house import ROOT, in_one_line, positive, running, wait_for
 from benchmarks.machine import below, cpu_of, load
 from benchmarks.ports import free_ports
@@ -32,7 +33,6 @@ from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, installation
 
-CHROMIUM = Path("/usr/bin/chromium")
 MANY, BATCH, FIRST, AGENTS = 100_000, 200, 13_900_000_000, 50
 PLANS = ("5g-smart-199", "data-pack-10gb")
 FLOOR = "/healthz"
@@ -237,9 +237,7 @@ def run() -> int:
         checkouts = [ROOT, *([wanted.against] if wanted.against else [])]
         trees = stack.enter_context(serving(stack, found, settings, checkouts))
         playing = stack.enter_context(sync_playwright())
-        browser = playing.chromium.launch(
-            executable_path=CHROMIUM if CHROMIUM.exists() else None, args=["--no-sandbox"]
-        )
+        browser = playing.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         stack.callback(browser.close)
         measured(browser, trees, keys, wanted.rounds, cold=wanted.cold)
         print(f"load {load()}")
