@@ -37,7 +37,7 @@ from consent_engine.engine.reserving import call_named, free_recording, reserve_
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import Release, Reserve, Step, load, post, prove, save, saving, transact
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed
-from consent_engine.ports import By, Change, Commit, Leased, Owner, Posted
+from consent_engine.ports import By, Change, Commit, Leased, Posted
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _again(known: Call | None, ask: Reserve) -> Step[CallTaken | None]:
         if known is None:
             return None
         yield Release(ask.key, ask.claimant)  # the archive knows the key
-    elif not (yield from prove(known.id, Owner.CALL)):
+    elif not (yield from prove(known.id, Call)):
         return None  # it left for the archive meanwhile
     if known.began.request != ask.fingerprint:
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")

@@ -19,6 +19,8 @@ from consent_engine.domain.decide.sms_texts import text_of
 from consent_engine.domain.effects import (
     ACTIVATE,
     DEACTIVATE,
+    READ,
+    WAKE_ASIDE,
     Accepted,
     Lane,
     Millis,
@@ -56,7 +58,20 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import BrokenRecord, StoreUnavailable, place_of
-from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Route, Sms, Store, Work, kind_of
+from consent_engine.ports import (
+    Activation,
+    Deactivation,
+    Endpoint,
+    Leased,
+    Outside,
+    Records,
+    Route,
+    Sms,
+    Snapshot,
+    Store,
+    Work,
+    kind_of,
+)
 from consent_engine.ports.outside import MAY_GO
 from consent_engine.ports.registry import BSS, GATEWAY
 
@@ -209,6 +224,32 @@ LOOK_AGAIN_S, LOOKS = 0.2, 3
 """An activation that begins more than LOOK_AGAIN_S after it was leased is checked again with the store, together with
 others that are late, then before its call and once the connection stands; after LOOKS checks of its own it is given
 back. So an activation begins at most this long after a STOP was acknowledged."""
+
+
+def may_begin(records: Records, leased: Sequence[Leased]) -> list[bool]:
+    """Whether the outside call for each of these effects of orders, leased a while ago, may begin: the lease still
+    holds, its order is unchanged, and nothing on its line may take it back.
+
+    Proven, so that a server that others no longer write to cannot say yes. Raises StoreUnavailable, NotDurable.
+    """
+    orders = [each.of(Order) for each in leased]
+    # The lines first: an order that is unchanged after them was so while nothing was unread.
+    lines, ids = [order.line for order in orders], [order.id for order in orders]
+    seen = records.look({Line: lines, Order: ids}, prove=True)
+    return [_still_holds(each, order, seen) for each, order in zip(leased, orders, strict=True)]
+
+
+def _still_holds(leased: Leased, order: Order, seen: Snapshot) -> bool:
+    now, line, held = seen.of(Order).get(order.id), seen.of(Line).get(order.line), leased.held
+    # A no, or the end of its plan, is only noted in it while its activation is under way: that is another version.
+    if now is None or line is None or now.version != order.version:
+        return False
+    pending = now.effects.get(leased.effect)
+    if pending is None or (pending.attempts, pending.leased_at) != (held.token, held.since):
+        return False
+    # An activation that may have happened is no longer barred: the BSS is asked for its outcome.
+    waits = line.awaited or not line.effects.keys().isdisjoint({READ, WAKE_ASIDE})
+    return pending.in_doubt or not (waits or line.barring(order.doc.carrier, order.doc.plan, order.id))
 
 
 class _Start(NamedTuple):
@@ -387,7 +428,7 @@ class Flights:
 
     def _may_begin(self, leased: Sequence[Leased]) -> list[bool]:
         try:
-            return self._store.lanes.may_begin(leased)
+            return may_begin(self._store.records, leased)
         except StoreUnavailable as error:
             log.error("%d activations were not begun: the store cannot confirm them: %s", len(leased), error)
             return [False] * len(leased)

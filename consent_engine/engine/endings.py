@@ -127,7 +127,7 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
     loaded = yield from load({Ending: [name]})
     ending, now = loaded.of(Ending).get(name), loaded.now
     op = f"give-up:{digest(compact([by, reason, *_times_reopened(ending)]))[:12]}"
-    if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
+    if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Ending)):
         return ending.knows(op)
     decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
     if ending is None or decision.is_void:
@@ -167,7 +167,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         loaded = yield from load({Order: [order.id], Line: [order.line], Ending: [name]})
         here = loaded.of(Order).get(order.id)  # else it is as SQL had it: by now its person may be erased there
         if (known := loaded.find(Ending, name)) is not None:
-            if not (yield from prove(name, Owner.ENDING)):
+            if not (yield from prove(name, Ending)):
                 raise Stale
             return EndingTaken(known, is_new=False)
         if (past := (yield from _archived(order, loaded, name))) is not None:

@@ -105,7 +105,7 @@ def recording_event_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]
     loaded = yield from load({Line: [name]})
     line, now = loaded.line(name), loaded.now
     if known := next((each for each in line.history if each.op == asked.op), None):
-        if not (yield from prove(name, Owner.LINE)):
+        if not (yield from prove(name, Line)):
             raise Stale
         return LineEventTaken(known, is_new=False)
     _may_be(asked, line, now)

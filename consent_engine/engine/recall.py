@@ -26,7 +26,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.engine.round_trips import Load, Recall, Stale, Step, load, prove, save, transact
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused
-from consent_engine.ports import OWNERS, By, Change, Commit, CommitResult, Kept, R, Recorded, Snapshot, Store
+from consent_engine.ports import By, Change, Commit, CommitResult, Kept, R, Recorded, Snapshot, Store
 from consent_engine.ports.archive import MOST_OF_A_LINE
 from consent_engine.ports.records import CLOCKS_APART_MS, K
 
@@ -125,7 +125,7 @@ def proven(record: R) -> Step[R]:
     neither: it has changed, and is looked for again.
     """
     kind = type(record)
-    if not ((yield from prove(record.id, OWNERS[kind])) or (yield Recall(kind, (record.id,)))):
+    if not ((yield from prove(record.id, kind)) or (yield Recall(kind, (record.id,)))):
         raise Stale
     return record
 

@@ -40,7 +40,7 @@ from consent_engine.domain.order.order import Evidence, Retention
 from consent_engine.engine.recall import AWAY, changing, proven, recalled
 from consent_engine.engine.round_trips import Stale, Step, load, post, prove, save, saving, transact
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Change, Commit, Leased, Owner, Posted
+from consent_engine.ports import Change, Commit, Leased, Posted
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_MS = 86_400_000
@@ -83,7 +83,7 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
     def taken() -> Step[ReportTaken]:
         loaded = yield from load({Line: [line_key], Report: [own_id]})
         if own_id in loaded.of(Report):
-            if not (yield from prove(own_id, Owner.REPORT)):
+            if not (yield from prove(own_id, Report)):
                 raise Stale
             return ReportTaken(loaded.of(Report)[own_id], is_new=False)
         if (past := (yield from recalled(Report, [own_id]))) is None:

@@ -26,7 +26,6 @@ from consent_engine.ports import (
     Commit,
     CommitResult,
     Kept,
-    Owner,
     Posted,
     Recorded,
     Records,
@@ -42,9 +41,10 @@ W = TypeVar("W")
 
 
 class Load(Struct, frozen=True):
-    """A request for records that can still change."""
+    """A request for records that can still change. prove: earlier writes of them must be durable"""
 
     wanted: Wanted
+    prove: bool = False
 
 
 class LoadYeses(Struct, frozen=True):
@@ -58,13 +58,6 @@ class Save(Struct, frozen=True):
 
     commit: Commit
     prove: bool = False
-
-
-class Prove(Struct, frozen=True):
-    """A request to prove that earlier writes of an order, or of a call, are durable."""
-
-    record: str
-    owner: Owner = Owner.ORDER
 
 
 class Reserve(Struct, frozen=True):
@@ -100,7 +93,7 @@ class Recall(Struct, frozen=True):
     by: By = By.ID
 
 
-Ask = Load | LoadYeses | Save | Prove | Post | Reserve | Release | Recall
+Ask = Load | LoadYeses | Save | Post | Reserve | Release | Recall
 Step = Generator[Ask, Any, T]
 
 
@@ -139,7 +132,8 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     wanted: dict[type, dict[str, None]] = {}
     for kind, names in chain.from_iterable(ask.wanted.items() for ask in asks):
         wanted.setdefault(kind, {}).update(dict.fromkeys(names))
-    found = store.records.look({kind: list(names) for kind, names in wanted.items()})
+    proves = any(ask.prove for ask in asks)
+    found = store.records.look({kind: list(names) for kind, names in wanted.items()}, prove=proves)
     # Each ask gets only the records that it named: another ask's record must not be taken for its own.
     return [
         Snapshot(found.now, {kind: _own(found.of(kind), some) for kind, some in ask.wanted.items()}, found.unreadable)
@@ -189,14 +183,6 @@ def _tell(events: Sequence[tuple[Order, Event]]) -> None:
     log.info("%s", "\n".join(lines), extra={"each": each})
 
 
-def _proven(store: Store, asks: Sequence[Prove], due: Counter[Lane]) -> Sequence[object]:
-    answers: dict[Prove, bool] = {}
-    for owner in {ask.owner for ask in asks}:
-        alike = [ask for ask in asks if ask.owner is owner]
-        answers.update(zip(alike, store.records.prove([ask.record for ask in alike], owner), strict=True))
-    return [answers[ask] for ask in asks]
-
-
 def _posted(store: Store, asks: Sequence[Post], due: Counter[Lane]) -> Sequence[object]:
     stored = store.inbox.receive([ask.posted for ask in asks])
     due[Lane.INBOUND] += sum(each.is_new for each in stored)
@@ -218,7 +204,6 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     Post: _posted,
     Recall: _recalled,
     Save: _saved,
-    Prove: _proven,
     Reserve: _reserved,
     Release: _released,
 }
@@ -285,10 +270,11 @@ def saving(commit: Commit, *, prove: bool = False) -> Step[CommitResult]:
     return word
 
 
-def prove(record: str, owner: Owner = Owner.ORDER) -> Step[bool]:
-    """Prove an order, or a call, durable; False when it has left the store and must be looked for again."""
-    answer: bool = yield Prove(record, owner)
-    return answer
+def prove(record: str, kind: type = Order) -> Step[bool]:
+    """Prove durable what a record says; False when it has left the store and must be looked for again."""
+    seen: Snapshot = yield Load({kind: (record,)}, prove=True)
+    found = seen.all.get(record)
+    return record in seen.unreadable or (found is not None and found.version > 0)
 
 
 def post(posted: Posted) -> Step[Stored]:

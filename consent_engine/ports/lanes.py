@@ -173,13 +173,6 @@ class Lanes(Protocol):
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:
         """Return how many SMS a second are leased now for each of these gateways that have a rate, set or learnt."""
 
-    def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
-        """Whether the outside call for each of these effects of orders, leased a while ago, may begin: the lease still
-        holds, no restriction bars it, and its order is unchanged.
-
-        Proven, so that a server that others no longer write to cannot say yes. Raises StoreUnavailable, NotDurable.
-        """
-
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         """Make an effect of records, leased by this worker, due at another instant; no worker gets it before."""
 

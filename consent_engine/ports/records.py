@@ -240,16 +240,16 @@ class Records(Protocol):
     def part(self, record: str) -> int:
         """Return the number of the part of the store (cell) that keeps a record: each part fails on its own."""
 
-    def look(self, wanted: Wanted) -> Snapshot:
-        """Return the server's instant and the wanted records that exist and can be read. A line always exists, if only
-        as version 0; records that were moved to the archive are missing.
+    def look(self, wanted: Wanted, *, prove: bool = False) -> Snapshot:
+        """Return the server's instant and the wanted records that exist and can be read, kind by kind as they are
+        named. A line always exists, if only as version 0; records that were moved to the archive are missing.
+
+        prove: prove durable, as a commit does, all earlier writes to them: a server that others no longer write to
+        cannot answer then. Raises NotDurable, too
         """
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[CommitResult]:
         """Save each commit, all in one round trip; sent again automatically when an answer was lost on the wire."""
-
-    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
-        """Prove durable, as `prove=True` does, earlier writes to these records; False for a record that is not here."""
 
     def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
         """Return the newest yeses that each is to be compared with; those of one agent, as one, for all of them."""

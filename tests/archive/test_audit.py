@@ -57,8 +57,8 @@ class Returning:
     def __getattr__(self, name):
         return getattr(self._records, name)
 
-    def look(self, wanted):
-        found = self._records.look(wanted)
+    def look(self, wanted, *, prove=False):
+        found = self._records.look(wanted, prove=prove)
         if wanted.get(Order) and not found.of(Order) and not self.back:
             self.back, engine = True, self._town.engine
             engine.reveals.reveal(engine.show(wanted[Order][0]), "auditor-1", "auditor", "case 7")

@@ -9,13 +9,12 @@ from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, 
 from consent_engine.adapters.redis.inspection import disk_free
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import Clock, OfCell
-from consent_engine.domain.effects import LEAVES, READ, WAKE_ASIDE, WITHOUT_CALLS, Lane, Millis, lane_of
+from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, lane_of
 from consent_engine.domain.hitch import Hitch
-from consent_engine.domain.line.restriction import BARRING, names_barring
-from consent_engine.domain.order.order import Order
+from consent_engine.domain.line.restriction import BARRING
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LaneDepth, Lanes, Leased, Leases, Owner, Route, ServerMemory, Stuck, Work, kind_of
+from consent_engine.ports import LaneDepth, Lanes, Leases, Owner, Route, ServerMemory, Stuck, Work, kind_of
 from consent_engine.ports.lanes import ASKED, PROBE_MS
 
 log = logging.getLogger(__name__)
@@ -98,19 +97,6 @@ class RedisLanes(OfCell, Lanes):
         key = self._cell.record(Owner(owner), record)
         parked = parked_of(kept, Hitch.UNREADABLE.of())
         calls.script("swap", [key, *self._cell.dues(work)], [f"f:{effect}", raw(kept), parked, member])
-
-    def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
-        calls = Calls()
-        for each in leased:
-            order = each.of(Order)
-            # An activation that may have happened is no longer barred: the BSS is asked for its outcome.
-            in_doubt = order.effects[each.effect].in_doubt
-            names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)
-            keys = [self._cell.order(order.id), self._cell.line(order.line)]
-            held, bars = (f"f:{each.effect}", each.held.lease), [f"r:{name}" for name in names]
-            bars += [] if in_doubt else [f"f:{READ}", f"f:{WAKE_ASIDE}"]
-            calls.script("may_begin", keys, [*held, order.version, self._clock.argument(), *bars])
-        return [bool(answer) for answer in self._wire.send(calls, prove=True, repeat=True)]
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         rows = [part for record, due in dues.items() for part in (due, f"{owner}:{record}:{effect}")]

@@ -50,9 +50,11 @@ class RedisRecords(OfCell, Records):
     def part(self, record: str) -> int:
         return 0
 
-    def look(self, wanted: Wanted) -> Snapshot:
+    def look(self, wanted: Wanted, *, prove: bool = False) -> Snapshot:
         keys = [self._cell.record(OWNERS[kind], name) for kind, names in wanted.items() for name in names]
-        time, *kept = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
+        # A write after the look: WAITAOF covers the writes of its own connection, and all that came before these.
+        written = (("HINCRBY", self._cell.journaled, "proofs", 1),) * prove
+        time, *kept = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys), *written, prove=prove)
         now, unread, unreadable = self._clock.instant(time), iter(kept), set[str]()
         found: dict[type, dict[str, Any]] = {kind: {} for kind in wanted}
         for kind, names in wanted.items():
@@ -88,12 +90,6 @@ class RedisRecords(OfCell, Records):
         self._offers.update((name, content) for name, content in said if content)
         return [word for group in answers for word in group]
 
-    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
-        looked = (("HGET", self._cell.record(owner, record), "v") for record in records)
-        # A write after the look: WAITAOF covers the writes of its own connection, and all that came before these.
-        *versions, _ = self._wire.ask(*looked, ("HINCRBY", self._cell.journaled, "proofs", 1), prove=True)
-        return [version is not None for version in versions]
-
     def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
         asked = [("HGET", self._cell.cadence(self._cell.days.of(beat.at)), beat.among) for beat in beats]
         each = list(dict.fromkeys(asked))
@@ -112,7 +108,7 @@ class RedisRecords(OfCell, Records):
         entries = (Leaf.of_lifting(line, carrier, at).entry,) if is_lasting(carrier) else ()
         for _ in range(MOST_RACES):
             if kept in self.lifted(LOOK_BACK):  # a repeat
-                self.prove([line], Owner.LINE)
+                self.look({Line: [line]}, prove=True)
                 return LiftResult.OK
             record = self.look({Line: [line]}).of(Line).get(line)
             if record is None:

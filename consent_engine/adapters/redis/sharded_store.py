@@ -18,7 +18,6 @@ from consent_engine.ports import (
     Inbox,
     LaneDepth,
     Lanes,
-    Leased,
     Leases,
     LiftResult,
     Owner,
@@ -49,12 +48,12 @@ class ShardedRecords(OfCells, Records):
     def part(self, record: str) -> int:
         return self._cells.number(record)
 
-    def look(self, wanted: Wanted) -> Snapshot:
+    def look(self, wanted: Wanted, *, prove: bool = False) -> Snapshot:
         now, unreadable = 0, set[str]()
         found: dict[type, dict[str, Any]] = {kind: {} for kind in wanted}
         for part in sorted({self.part(record) for some in wanted.values() for record in some}) or [0]:
             owned = {kind: [each for each in some if self.part(each) == part] for kind, some in wanted.items()}
-            there = self._cells.stores[part].records.look(owned)
+            there = self._cells.stores[part].records.look(owned, prove=prove)
             now, unreadable = max(now, there.now), unreadable | there.unreadable
             for kind, known in found.items():
                 known.update(there.of(kind))
@@ -66,9 +65,6 @@ class ShardedRecords(OfCells, Records):
             if len({self.part(change.id) for change in commit.records}) > 1:
                 raise ValueError("the records of one commit are in several cells")
         return self._cells.each(commits, _record, lambda cell, some: cell.records.commit(some, prove=prove))
-
-    def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
-        return self._cells.each(records, str, lambda cell, some: cell.records.prove(some, owner))
 
     def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
         return self._cells.each(beats, lambda beat: beat.line, lambda cell, some: cell.records.newest_yeses(some))
@@ -135,9 +131,6 @@ class ShardedLanes(OfCells, Lanes):
         answers = self._cells.reached(lambda cell: cell.lanes.rates(routes))
         learnt = {route for rates in answers for route in rates}
         return {route: min(rates[route] for rates in answers if route in rates) for route in learnt}
-
-    def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
-        return self._cells.each(leased, lambda each: each.held.record, lambda cell, some: cell.lanes.may_begin(some))
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         self._cells.passed(

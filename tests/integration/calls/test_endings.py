@@ -597,7 +597,7 @@ def test_an_ending_follows_its_order_to_the_archive_and_is_the_same_one_asked_ag
     again = desk.engine.endings.ask(desk.engine.show(order.id), Why(Cause.WITHDRAWN, "hotline", "desk"))
     assert (again.is_new, again.ending.head) == (False, told.head)
     assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
-    assert not desk.engine.store.records.prove([ending_id(order.id)], Owner.ENDING)[0]
+    assert desk.engine.store.records.look({Ending: [ending_id(order.id)]}).all == {}
 
 
 def test_an_ending_stays_while_its_order_is_in_the_store_and_while_the_archive_is_away(desk):

@@ -735,8 +735,8 @@ class Moving:
     def __getattr__(self, name):
         return getattr(self._records, name)
 
-    def look(self, wanted):
-        found = self._records.look(wanted)
+    def look(self, wanted, *, prove=False):
+        found = self._records.look(wanted, prove=prove)
         next(self._moves, lambda: None)()
         return found
 

@@ -5,6 +5,7 @@ import pytest
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.order.facts import Ended
+from consent_engine.engine.calls_in_flight import may_begin
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.round_trips import drive
@@ -176,6 +177,6 @@ def test_one_that_stood_still_between_that_lease_and_its_call_looks_again(world,
     unknown = Ended(ACTIVATE, asks.token, world.runner.run(world.bss.ask(doubted.id)))
     drive(world.engine.store, [recording(doubted.id, unknown, now=world.clock.now, held=asks.held)])
     [calls] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
-    assert world.engine.store.lanes.may_begin([calls]) == [True]
+    assert may_begin(world.engine.store.records, [calls]) == [True]
     world.say("TD")
-    assert world.engine.store.lanes.may_begin([calls]) == [False]
+    assert may_begin(world.engine.store.records, [calls]) == [False]

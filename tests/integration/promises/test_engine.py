@@ -63,8 +63,8 @@ class Torn:
     def __getattr__(self, name):
         return getattr(self.records, name)
 
-    def look(self, wanted):
-        found = self.records.look(wanted)
+    def look(self, wanted, *, prove=False):
+        found = self.records.look(wanted, prove=prove)
         self.looks += 1
         return found._replace(found={**found.found, Order: {}}) if self.looks == 1 else found
 

@@ -10,7 +10,7 @@ from consent_engine.domain.effects import ACTIVATE, Lane, Unavailable, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.order.order import QUESTION
-from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
+from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS, may_begin
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import MOST_TRIES, drive
@@ -24,7 +24,7 @@ STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
 
 @dataclass
 class Standing:
-    """Lanes of a worker that stalls once, after it leased an activation. meanwhile: called then"""
+    """Lanes of a worker that stalls once, after it leased an activation, and its last looks. meanwhile: called then"""
 
     inner: object
     clock: object
@@ -41,12 +41,24 @@ class Standing:
             self.clock.forward(self.ms)
         return leased
 
-    def may_begin(self, leased):
-        self.looks += 1
-        answer = self.inner.may_begin(leased)
-        if self.at_a_look:
-            self.at_a_look()
-        return answer
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+@dataclass
+class Looking:
+    """The records of such a worker."""
+
+    inner: object
+    lanes: Standing
+
+    def look(self, wanted, *, prove=False):
+        found = self.inner.look(wanted, prove=prove)
+        if prove:
+            self.lanes.looks += 1
+            if self.lanes.at_a_look:
+                self.lanes.at_a_look()
+        return found
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
@@ -70,7 +82,7 @@ def asked_and_confirmed(world):
 def worker(world, meanwhile=lambda: None, **more):
     store = world.engine.store
     lanes = Standing(store.lanes, world.clock, meanwhile, **more)
-    return world.another(replace(store, lanes=lanes)), lanes
+    return world.another(replace(store, lanes=lanes, records=Looking(store.records, lanes))), lanes
 
 
 def test_a_stop_acknowledged_while_a_leased_activation_stood_still_comes_before_the_first_call(world, confirmed):
@@ -137,13 +149,13 @@ def test_what_is_given_back_in_the_millisecond_of_its_lease_wakes_its_lane_and_i
 
 
 def test_a_lease_of_the_same_number_from_another_instant_begins_no_call(world, confirmed):
-    lanes = world.engine.store.lanes
-    [leased] = lanes.lease(Lane.ACTIVATION, 1)
+    records = world.engine.store.records
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     for other in others_of(leased.held):
         pending = structs.replace(leased.record.effects[ACTIVATE], leased_at=other.since)
         order = structs.replace(leased.record, effects={**leased.record.effects, ACTIVATE: pending})
-        assert lanes.may_begin([structs.replace(leased, token=other.token, record=order)]) == [False]
-    assert lanes.may_begin([leased]) == [True]
+        assert may_begin(records, [structs.replace(leased, token=other.token, record=order)]) == [False]
+    assert may_begin(records, [leased]) == [True]
 
 
 @pytest.mark.parametrize("effect", [QUESTION, ACTIVATE, "sms.help"])
@@ -313,9 +325,9 @@ def test_a_refusal_whose_time_is_over_holds_no_activation_up_at_the_last_look(wo
     world.say("是")
     world.run(Lane.INBOUND)
     [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
-    assert world.engine.store.lanes.may_begin([leased]) == [True]
+    assert may_begin(world.engine.store.records, [leased]) == [True]
     world.clock.now = until - 1
-    assert world.engine.store.lanes.may_begin([leased]) == [False]
+    assert may_begin(world.engine.store.records, [leased]) == [False]
 
 
 def test_an_outcome_whose_order_too_many_others_change_is_recorded_later_and_those_beside_it_at_once(world):

@@ -41,7 +41,6 @@ AGAIN = {
     "drop_journal": "test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it",
     "free_request": "test_a_key_that_another_record_has_by_now_stays_reserved",
     "keep_entry": "test_a_reveal_stands_in_the_audit_lines_once",
-    "may_begin": "test_a_call_that_was_forbidden_meanwhile_does_not_begin",
     "pause": "test_a_pause_that_another_ended_meanwhile_stays_ended",
     "publish_plan": "test_a_plan_that_another_published_meanwhile_stays_the_newest",
     "read_journal": "test_one_reads_a_cell_at_a_time_until_it_is_silent",
@@ -221,17 +220,6 @@ def test_a_look_that_is_repeated_sees_what_came_meanwhile(desk):
 
 
 # -- orders and their effects -----------------------------------------------------------------------------------------
-
-
-def test_a_call_that_was_forbidden_meanwhile_does_not_begin(desk):
-    desk.place()
-    desk.run()
-    desk.clock.forward(seconds=1)
-    desk.say("是")
-    desk.run(Lane.INBOUND)
-    [leased] = desk.slow.lanes.lease(Lane.ACTIVATION, 1)
-    desk.wire.meanwhile = lambda: desk.say("TD")
-    assert desk.slow.lanes.may_begin([leased]) == [False]
 
 
 def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_leased(desk):

@@ -20,7 +20,7 @@ from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.order import QUESTION, sealed
+from consent_engine.domain.order.order import QUESTION, Order, sealed
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Held, Owner, Posted
@@ -120,13 +120,14 @@ def test_only_what_is_called_a_new_order_is_created(world, store, order):
     put = (Put(WAKE_TOO_LATE, 9),)
     for change in (Change.of(order, {"e1": "[]"}, put), Change(Owner.ORDER, order.id, put=put)):
         assert one(store, Commit("op", (change,))) is CommitResult.STALE
-    assert store.records.prove([order.id]) == [False]
+    assert store.records.look({Order: [order.id]}, prove=True).all == {}
     assert record(world, order) == {}
 
 
 def test_a_proof_changes_nothing_and_says_which_orders_are_here(world, store, order):
     was = record(world, order)
-    assert store.records.prove([order.id, "0ce7" + "f" * 24]) == [True, False]
+    other = "0ce7" + "f" * 24
+    assert list(store.records.look({Order: [order.id, other]}, prove=True).all) == [order.id]
     assert record(world, order) == was
     assert list(world.client.keys("ce:*order:*")) == [world.cell.order(order.id)]
 
