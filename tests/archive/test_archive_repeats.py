@@ -23,8 +23,8 @@ def test_a_repeat_whose_order_leaves_between_the_look_and_the_proof_is_that_orde
     desk = town.another()
     look, todo = desk.store.records.look, [True]
 
-    def looked(wanted):
-        found = look(wanted)
+    def looked(wanted, *, prove=False):
+        found = look(wanted, prove=prove)
         if todo and order.id in found.of(Order):
             todo.pop()
             town.run(Lane.TIMER)

@@ -8,14 +8,3 @@ local function over(restriction, now) -- whether it has ended: a line keeps it f
     local ends = restriction and tonumber(restriction[9]) or 0
     return ends > 0 and ends <= now
 end
-local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
-    if redis.call("HEXISTS", line, "f:wake.parts") == 0 then return false end
-    local fields = redis.call("HGETALL", line)
-    for i = 1, #fields, 2 do
-        if string.sub(fields[i], 1, 2) == "p:" then
-            local row = row_in(fields[i + 1])
-            if not row or row[6] == 0 then return true end
-        end
-    end
-    return false
-end

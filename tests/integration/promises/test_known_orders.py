@@ -36,10 +36,10 @@ class Watched:
         self._look, records.look = records.look, self._looked
         self._commit, records.commit = records.commit, self._committed
 
-    def _looked(self, wanted):
+    def _looked(self, wanted, *, prove=False):
         self.orders += wanted.get(Order, ())
         self.lines += wanted.get(Line, ())
-        return self._look(wanted)
+        return self._look(wanted, prove=prove)
 
     def _committed(self, commits, **more):
         saved = self._commit(commits, **more)

@@ -151,9 +151,9 @@ def test_the_instants_of_a_line_do_not_go_back(world, store):
 def test_of_a_number_that_nobody_knows_the_line_alone_is_looked_at_and_an_order_without_its_line_is_found(world, store):
     looked, look = [], store.records.look
 
-    def seen(wanted):
+    def seen(wanted, *, prove=False):
         looked.append([kind for kind, ids in wanted.items() if ids])
-        return look(wanted)
+        return look(wanted, prove=prove)
 
     store.records.look = seen
     [one] = wanted(world, [NUMBER])

@@ -75,6 +75,17 @@ for i, key in ipairs(KEYS) do
     local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, most)
     sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {} }
 end
+local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
+    if redis.call("HEXISTS", line, "f:wake.parts") == 0 then return false end
+    local fields = redis.call("HGETALL", line)
+    for i = 1, #fields, 2 do
+        if string.sub(fields[i], 1, 2) == "p:" then
+            local row = row_in(fields[i + 1])
+            if not row or row[6] == 0 then return true end
+        end
+    end
+    return false
+end
 local function oldest() -- the next member of all due-sets
     from = nil
     for _, set in ipairs(sets) do
