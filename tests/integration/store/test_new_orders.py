@@ -161,4 +161,4 @@ def test_of_a_number_that_nobody_knows_the_line_alone_is_looked_at_and_an_order_
     assert looked == [[Line]]
     world.client.delete(world.cell.line(order.line))  # the store was damaged
     again = world.engine.place(one)
-    assert (again.created, again.order.head, looked[-1]) == (False, order.head, [Order, Line, Call])
+    assert (again.created, again.order.head, looked) == (False, order.head, [[Line], [Order, Line, Call], [Order]])
