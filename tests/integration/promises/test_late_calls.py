@@ -100,6 +100,13 @@ def test_a_message_set_aside_while_a_leased_activation_stood_still_comes_before_
     assert (world.bss.asked, lanes.looks) == ([], 1)
 
 
+def test_a_number_suspended_while_a_leased_activation_stood_still_has_nothing_activated(world, confirmed):
+    line = world.cell.line(confirmed.line)
+    engine, lanes = worker(world, lambda: world.client.hset(line, "r:suspended:*", '[1,"line","m"]'))
+    world.run(Lane.ACTIVATION, engine=engine)
+    assert (world.bss.asked, lanes.looks) == ([], 1)
+
+
 def test_a_call_that_begins_at_once_looks_no_more(world, confirmed):
     engine, lanes = worker(world, ms=STOOD_MS - 2)
     world.run(Lane.ACTIVATION, engine=engine)
