@@ -25,6 +25,7 @@ from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import Chained, mark_of
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.recall import changing
 from consent_engine.engine.round_trips import SAVED, Step, drive, drive_in_turn, load, prove, save, saving
@@ -67,8 +68,10 @@ def leaving(leased: Leased) -> Step[Left]:
     beside = yield from _beside(leased)
     if beside.due:
         return Left(gone=False, due=beside.due)
-    guard = EVERY_MESSAGE if beside.line else None
-    word = yield from save(Commit(LEFT, (Change.leave(leased.record), *beside.changes), leased.held, guard))
+    guard, record = EVERY_MESSAGE if beside.line else None, leased.record
+    # The scribe finds a line by the records that its entries name; those of this one it may not have read yet.
+    line = () if isinstance(record, Order | Line) else (mark_of(Chained.LINE, record.line),)
+    word = yield from save(Commit(LEFT, (Change.leave(record), *beside.changes), leased.held, guard, entries=line))
     if word in SAVED:
         return Left(gone=True)
     return Left(gone=False, due=0 if word is CommitResult.LOST else leased.at + SOON_MS)

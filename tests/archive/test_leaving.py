@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import delete, select, update
 
-from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.adapters.sql.tables import CALLS, LINES, ORDERS, RECORDS
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.decide.decision import Put
@@ -277,6 +277,19 @@ def test_what_sql_does_not_have_as_it_is_is_brought_there_before_it_goes(desk, c
     leave(desk, case)
     assert left_of(desk, name) == []
     assert case.shown(desk, name) == head
+
+
+def test_what_left_before_the_scribe_read_its_entries_has_its_line_brought_to_sql(desk, case):
+    name = case.made(desk)
+    leave(desk, case)
+    assert left_of(desk, name) == []
+    with desk.archive.asking() as connection:
+        connection.execute(delete(LINES))
+    write_out(desk.engine.store, "one")
+    with desk.archive.asking() as connection:
+        there = set(connection.execute(select(LINES.c.id)).scalars())
+    assert there == {key.rpartition(":")[2] for key in desk.client.scan_iter("ce:*:line:*")}
+    assert there or case.owner in {Owner.ORDER, Owner.ENDING}, "the line went with its last order"
 
 
 def test_what_stands_in_sql_with_another_head_is_not_let_go_and_a_person_is_told(desk, case):
