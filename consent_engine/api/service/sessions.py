@@ -79,10 +79,13 @@ def failures(clock: Callable[[], float] = monotonic) -> Brake:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A caller who is signed in. csrf: a token that only our own pages know, required with every change."""
+    """A caller who is signed in. csrf: a token that only our own pages know, required with every change · name: by
+    which the session can be ended
+    """
 
     caller: ApiKey
     csrf: str
+    name: str
 
 
 class Sessions:
@@ -118,8 +121,9 @@ class Sessions:
         said = f"{holder}.{now + seconds * 1000}.{secrets.token_hex(8)}"
         self._set(request, response, f"{said}.{self.sign('session', said)}", seconds)
 
-    def close(self, request: Request, response: Response) -> None:
-        """Sign out: the browser forgets the cookie."""
+    async def close(self, request: Request, response: Response, session: Session) -> None:
+        """Sign out: the browser forgets the cookie, and a copy of it is good for a second at most."""
+        await self._front.ask(lambda engine: engine.registry.end_sign_ins([session.name], LIFE_S * 1000))
         self._set(request, response, "", 0)
 
     def _set(self, request: Request, response: Response, value: str, seconds: int) -> None:
@@ -136,14 +140,14 @@ class Sessions:
         whole = len(cookie) <= _LONGEST_COOKIE and len(parts) == _PARTS - 1 and cookie.isascii()
         if not whole or not hmac.compare_digest(proof, self.sign("session", said)):
             raise Unauthenticated("sign in with an API key")
-        holder, until, _ = parts
+        holder, until, name = parts
         if int(until) <= await self._front.now():
             raise Unauthenticated(_OVER)
         front = self._front
         caller = await self._known.of(
-            holder, front.bounds.known_s, lambda: front.ask(lambda engine: _caller(engine, holder))
+            said, front.bounds.known_s, lambda: front.ask(lambda engine: _caller(engine, holder, name))
         )
-        return Session(caller, self.sign("csrf", said))
+        return Session(caller, self.sign("csrf", said), name)
 
     async def acting(self, request: Request) -> Session:
         """Return the session of a request that no other site caused. Raises Unauthenticated and Forbidden.
@@ -195,8 +199,10 @@ class Sessions:
 _OVER = "the session is over: sign in again"
 
 
-def _caller(engine: Engine, holder: str) -> ApiKey:
+def _caller(engine: Engine, holder: str, session: str) -> ApiKey:
     """Return the caller as now stored. Raises Unauthenticated when the key was revoked, or the sign-in was ended."""
+    if engine.registry.sign_ins_ended([session]):
+        raise Unauthenticated(_OVER)
     if not holder.startswith(_PERSON):
         return engine.keys.by_hash(holder)
     encoded = holder.removeprefix(_PERSON)

@@ -88,7 +88,7 @@ async def sign_out(request: Request) -> Response:
     session = await signed_in(request)
     if session is not None:
         sessions.check(request, session, form.get("csrf", ""))
-        sessions.close(request, answer)
+        await sessions.close(request, answer, session)
     return answer
 
 
