@@ -91,9 +91,9 @@ class Revealer:
         self._registry.reveals.note(Reveal(self._registry.now(), what, by, role, reason, name, size))
         return name
 
-    def happened(self) -> list[Reveal]:
+    def happened(self, most: int = MOST_TOLD) -> list[Reveal]:
         """Return the newest reveals, newest first. Raises StoreUnavailable."""
-        return self._registry.reveals.newest(MOST_TOLD)
+        return self._registry.reveals.newest(most)
 
 
 PIECE = 5_000

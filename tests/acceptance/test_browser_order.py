@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from consent_engine.api.web.words import words
 from tests.acceptance.tab import Tab
 from tests.waiting import until
 
@@ -46,6 +47,7 @@ def test_the_page_of_an_order_tells_of_its_call_its_review_and_its_ending_and_wh
         ops.page.locator(f"#timeline [data-trigger={trigger}]").wait_for()
     assert "听清了" in ops.page.locator("#timeline [data-trigger=reviewed]").inner_text()
     ops.page.locator("#sms .ours", has_text="退订或撤销通知").wait_for()
+    assert words("zh")["wake.archive"] not in ops.page.locator("#waiting").inner_text(), "that is nobody's next step"
     [held] = until("it is listed", lambda: home.ask("GET", "/v1/refusals?state=held", role="ops")[1]["held"])
     home.ask("POST", "/v1/refusals/held", {"ids": [held["id"]], "refusal": True}, role="ops")
     assert ops.complaints == desk.complaints == []

@@ -124,7 +124,9 @@ function showWaiting() {
   const at = now().getTime();
   const bars = shown.barred.filter(({ kind }) => isWord(`bar_next.${kind}`));
   const isHeld = bars.some(({ kind }) => HELD.includes(kind));
-  const own = shown.waiting.filter(({ effect }) => !(isHeld && effect === "wake.reminder")).sort((a, b) => (a.at ?? "").localeCompare(b.at ?? ""));
+  /** @param {Waits} each */
+  const isNext = ({ effect, parked }) => parked || !(effect === "wake.archive" || (isHeld && effect === "wake.reminder"));
+  const own = shown.waiting.filter(isNext).sort((a, b) => (a.at ?? "").localeCompare(b.at ?? ""));
   const ending = shown.ending && !shown.ending.ended_at ? [shown.ending] : [];
   const rows = [
     ...bars.map((each) => [each.kind, barRow(each, at)]),

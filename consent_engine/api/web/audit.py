@@ -3,15 +3,13 @@ lanes and gateways paused, lists imported; each with name, time and reason. Newe
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
-from consent_engine.api.schemas.views import View, instant
-from consent_engine.api.service.callers import AUDITOR
+from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.pages import behind_sign_in
@@ -19,71 +17,57 @@ from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import hidden
 from consent_engine.engine.engine import Engine
-from consent_engine.ports import ApiKey
 from consent_engine.ports.registry import Import, Reveal
 
-operations = Operations(whose=visitor_of)
-MOST_SHOWN = 200
+operations = Operations()
+A_PAGE = 200
+PAGES = frozenset(map(str, range(1, 51)))
+"""The pages of the list: each is found by reading all acts that are newer than it."""
 
 
-class FileRow(View):
-    """A file that was imported."""
-
-    sha256: str
-    lines: int = Field(description="without those refused")
-    refused: int
-    new: int | None = Field(description="numbers that were not restricted so before; null: it begins")
-
-
-class ActRow(View):
-    """One act of a person."""
+class ActRow(NamedTuple):
+    """One act of a person. act: revealed, exported, lifted, decided (that a reply is no refusal), paused, resumed,
+    importing, imported · what: the order's id; how many orders an export had, and of which list; the kind and carrier
+    of a restriction; the lane or gateway; the kind of the restrictions that a list imports · reason: empty where a
+    list is imported · file: of such a list
+    """
 
     at: str
-    act: str = Field(
-        description="revealed, exported, lifted, decided (that a reply is no refusal), paused, resumed, importing, "
-        "imported"
-    )
+    act: str
     by: str
-    what: str = Field(
-        description="the order's id; how many orders an export had, and of which list; the kind and carrier of a "
-        "restriction; the lane or gateway; the kind of the restrictions that a list imports"
-    )
-    reason: str = Field(description="empty where a list is imported")
-    file: FileRow | None = Field(default=None, description="of a list that is imported")
-
-
-class Acts(View):
-    """Acts of people, newest first."""
-
-    acts: list[ActRow]
+    what: str
+    reason: str
+    file: Import | None = None
 
 
 @operations.add("GET", "/audit", PUBLIC)
 async def audit(request: Request) -> Response:
+    asked = request.query_params.get("page", "")
+    n = int(asked) if asked in PAGES else 1
+
     async def shown(_session: Session) -> Mapping[str, Any]:
-        return {"acts": (await front_of(request).ask(look)).acts}
+        acts = await front_of(request).ask(lambda engine: look(engine, n))
+        return {"acts": acts[:A_PAGE], "older": len(acts) > A_PAGE, "page": n, "last": n == len(PAGES)}
 
     return await behind_sign_in(request, "audit.html", shown)
 
 
-@operations.add("GET", "/audit/acts", AUDITOR)
-def acts(engine: Engine, _caller: ApiKey) -> Acts:
-    return look(engine)
-
-
-def look(engine: Engine) -> Acts:
-    """Return the newest acts of all kinds. Raises StoreUnavailable."""
+def look(engine: Engine, page: int = 1) -> list[ActRow]:
+    """Return a page of the acts of all kinds, newest first, and one more if there are older ones. Raises
+    StoreUnavailable.
+    """
+    most = page * A_PAGE + 1
     rows = [
-        *(_shown(each) for each in engine.reveals.happened()),
-        *(_lifted(each) for each in engine.records.lifted(MOST_SHOWN)),
+        *(_shown(each) for each in engine.reveals.happened(most)),
+        *(_lifted(each) for each in engine.records.lifted(most)),
         *(
             (each.at, _row(each.at, "paused" if each.paused else "resumed", each.by, each.name, each.reason))
-            for each in engine.pauses.happened(MOST_SHOWN)
+            for each in engine.pauses.happened(most)
         ),
-        *(_imported(each) for each in engine.registry.imports.newest(MOST_SHOWN)),
+        *(_imported(each) for each in engine.registry.imports.newest(most)),
     ]
     rows.sort(key=lambda row: row[0], reverse=True)
-    return Acts(acts=[row for _, row in rows[:MOST_SHOWN]])
+    return [row for _, row in rows[most - 1 - A_PAGE : most]]
 
 
 def _shown(reveal: Reveal) -> tuple[Millis, ActRow]:
@@ -93,9 +77,8 @@ def _shown(reveal: Reveal) -> tuple[Millis, ActRow]:
 
 
 def _imported(list_: Import) -> tuple[Millis, ActRow]:
-    file = FileRow(sha256=list_.digest, lines=list_.lines, refused=list_.refused, new=list_.new)
     row = _row(list_.at, "importing" if list_.new is None else "imported", list_.by, list_.kind, "")
-    return list_.at, row.model_copy(update={"file": file})
+    return list_.at, row._replace(file=list_)
 
 
 def _lifted(kept: str) -> tuple[Millis, ActRow]:

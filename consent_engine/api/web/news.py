@@ -4,7 +4,7 @@ since when, and what it means; the page of an order hears of the order as well.
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from time import monotonic
 
@@ -46,7 +46,8 @@ this share of them, in the minute that has just begun or the one before."""
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A line on top of every page. code: the name of its words · target: what it is about · since: 0 where that is not
-    known · facts: what else the words name · ends: of a pause, when all work begun before ends; 0 once it has
+    known · facts: what else the words name · ends: of a pause, when all work begun before ends; 0 once it has · parked:
+    activations that wait for a person, of a BSS that is ill
     """
 
     code: str
@@ -54,6 +55,7 @@ class Notice:
     since: Millis = 0
     facts: tuple[tuple[str, str], ...] = ()
     ends: Millis | None = None
+    parked: int = 0
 
     @property
     def hampers(self) -> Lane:
@@ -74,18 +76,21 @@ def notices_of(engine: Engine) -> list[Notice]:
     }  # fmt: skip
     targets = targets_of(engine.outside)
     health = health_of(engine.registry, targets, now)
-    ill = map(_illness, health, lately(engine.registry, targets, engine.call_ms))
     try:
         depths = engine.depths()
     except StoreUnavailable:  # a part of the store is away: the notices of the rest are shown all the same
         depths = {}
+    ill = [each for each in map(_illness, health, lately(engine.registry, targets, engine.call_ms)) if each]
+    if depths:
+        parked = depths[Lane.ACTIVATION].parked
+        ill = [replace(each, parked=parked) if each.target.to == BSS else each for each in ill]
     late = (
         Notice("notice.late", Endpoint(LANE, lane.value), now - depth.late)
         for lane, depth in depths.items()
         if depth.late > LATE_MS and Endpoint(LANE, lane.value) not in paused
     )
     silent = [] if engine.registry.workers(HEARD_WITHIN_MS) else [Notice("ops.no_workers", Endpoint(GATEWAY, ""))]
-    return [*silent, *paused.values(), *(each for each in ill if each and each.target not in paused), *late]
+    return [*silent, *paused.values(), *(each for each in ill if each.target not in paused), *late]
 
 
 def _illness(each: Health, of: Series) -> Notice | None:
@@ -105,7 +110,8 @@ def _line(each: Notice, said: Mapping[str, str], days: Days) -> Line:
     if each.ends is not None:
         ends = instant_shown(days, each.ends)[11:]
         begun = said["paused.draining"].format(at=ends) if each.ends else said["paused.drained"]
-    text = f"{said[each.code].format_map(facts)}{begun}{said[f'means.{each.hampers.value}']}"
+    means = said["means.parked" if each.parked else f"means.{each.hampers.value}"]
+    text = f"{said[each.code].format_map(facts)}{begun}{means.format(n=each.parked)}"
     return Line(f"{each.code} {to} {name}", text, each.hampers.value, None if each.ends is None else f"{to} {name}")
 
 

@@ -14,6 +14,7 @@ from contextlib import closing
 import pytest
 
 from consent_engine.api.routes.refusals import BATCH, stored
+from consent_engine.api.web.audit import look
 from consent_engine.cli.imports import Column
 from consent_engine.domain.csv_file import LONGEST_LINE, FileRefused, columns_of, lines_in, rows_in
 from consent_engine.domain.line.restriction import Kind
@@ -100,13 +101,12 @@ def test_an_import_is_an_act_for_an_audit_with_its_file_and_its_counts(door, imp
     assert reasons(door, NUMBER) == ["marketing_free"]
     auditor = door.sign_in(Role.AUDITOR)
     digest = hashlib.sha256(content.encode()).hexdigest()
-    acts = [(each["act"], each["what"], each["file"]) for each in auditor.get("/audit/acts").json()["acts"]]
-    file = {"sha256": digest, "lines": 1, "refused": 1}
-    assert acts[2:] == [
-        ("imported", "marketing_free", {**file, "new": 1}),
-        ("importing", "marketing_free", {**file, "new": None}),
+    acts = [(each.act, each.what, each.file) for each in look(door.engine)]
+    assert [(act, what, file.digest, file.lines, file.refused, file.new) for act, what, file in acts[2:]] == [
+        ("imported", "marketing_free", digest, 1, 1, 1),
+        ("importing", "marketing_free", digest, 1, 1, None),
     ]
-    assert [(act, what, of["lines"]) for act, what, of in acts[:2]] == [
+    assert [(act, what, file.lines) for act, what, file in acts[:2]] == [
         ("imported", "refused", 0),
         ("importing", "refused", 0),
     ]

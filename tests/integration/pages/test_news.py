@@ -8,11 +8,12 @@ import pytest
 
 from consent_engine.api.web.news import Notice, _line, notices_of
 from consent_engine.api.web.words import LANGUAGES, words
-from consent_engine.domain.effects import Accepted, Lane, Unavailable
+from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Unavailable
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.ports import Endpoint
 from tests.integration.api_door import live
+from tests.integration.mishaps import park
 from tests.waiting import HANGS_S
 
 GATEWAY, BSS = Endpoint("gateway", "simulated"), Endpoint("bss", "simulated")
@@ -102,6 +103,16 @@ def test_a_target_is_named_while_it_fails_refuses_is_slow_or_stands_still(door):
     door.engine.pauses.resume(GATEWAY, "ops-1", "done")
     called(door, GATEWAY, Accepted("m"), 8)
     assert codes(door) == [("notice.failing", GATEWAY, Lane.SMS), ("notice.slow", BSS, Lane.ACTIVATION)]
+
+
+def test_of_a_bss_that_is_away_it_is_said_how_many_services_wait_for_a_person(door):
+    park(door.engine, door.place().json()["id"], "no answer within 10.0 s", ACTIVATE)
+    called(door, GATEWAY, Unavailable("503"), 3)
+    called(door, BSS, Unavailable("503"), 3)
+    days, said = door.engine.terms.reporting.days, words("en")
+    told = {each.target: _line(each, said, days).text for each in notices_of(door.engine)}
+    assert told[BSS].endswith(said["means.parked"].format(n=1))
+    assert told[GATEWAY].endswith(said["means.sms"])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -3,6 +3,8 @@
 import pytest
 
 from consent_engine.api.schemas.views import instant
+from consent_engine.api.web.audit import A_PAGE, PAGES, look
+from consent_engine.api.web.words import words
 from consent_engine.domain.decide.decide import MOST_REVEALED
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import Trigger
@@ -10,6 +12,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
+from consent_engine.ports.registry import Reveal
 from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
 
 WHY = "监管机构调取该订单"
@@ -101,8 +104,7 @@ def test_who_revealed_lifted_decided_and_stopped_stands_on_the_audit_page(door, 
     lifted = {"msisdn": OTHER, "evidence": act}
     assert door.call("POST", "/v1/refusals/lift", Role.ADMIN, lifted).status_code == 200
     auditor = door.sign_in(Role.AUDITOR)
-    acts = auditor.get("/audit/acts").json()["acts"]
-    told = {each["act"]: (each["by"], each["what"], each["reason"]) for each in acts}
+    told = {each.act: (each.by, each.what, each.reason) for each in look(door.engine)}
     assert told["lifted"][:2] == ("the-admin", "*")
     assert "form-7" in told.pop("lifted")[2]
     assert told == {
@@ -123,6 +125,28 @@ def test_who_revealed_lifted_decided_and_stopped_stands_on_the_audit_page(door, 
         f'href="/orders/{placed}"',
     ):
         assert word in page, word
+
+
+def test_an_act_that_is_no_longer_on_the_first_page_of_the_audit_stands_on_one_of_the_next(door):
+    for n in range(A_PAGE + 1):
+        name = f"reveal-{n}"
+        door.engine.registry.reveals.note(Reveal(n, "a" * 28, "the-auditor", Role.AUDITOR, f"why-{n}", name, None))
+    auditor = door.sign_in(Role.AUDITOR)
+    first, second = (auditor.get(f"/audit?page={n}&lang=en").text for n in ("1", "2"))
+    assert (first.count("<tr data-act"), second.count("<tr data-act")) == (A_PAGE, 1)
+    assert [">why-0<" in each for each in (first, second)] == [False, True]
+    assert ['rel="next" href="?page=2"' in each for each in (first, second)] == [True, False]
+    assert ['rel="prev" href="?page=1"' in each for each in (first, second)] == [False, True]
+    for n in ("0", "-1", "x", "", f"{len(PAGES) + 1}"):
+        assert ">why-200<" in auditor.get(f"/audit?page={n}").text, n
+
+
+def test_the_last_page_of_the_audit_says_that_older_acts_are_not_listed(door):
+    for n in range(A_PAGE * len(PAGES) + 1):
+        door.engine.registry.reveals.note(Reveal(n, "a" * 28, "the-auditor", Role.AUDITOR, WHY, f"reveal-{n}", None))
+    last = door.sign_in(Role.AUDITOR).get(f"/audit?page={len(PAGES)}&lang=en").text
+    assert words("en")["audit.end"] in last
+    assert 'rel="next"' not in last
 
 
 @pytest.mark.parametrize("role", list(Role))

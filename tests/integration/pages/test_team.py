@@ -59,7 +59,7 @@ def test_the_board_is_for_supervisors(door, role):
 def test_a_supervisor_sees_nothing_else(door):
     visitor = door.sign_in(Role.SUPERVISOR)
     assert {path for path in MAY if visitor.get(path).status_code == 200} == {"/", "/board", "/help"}
-    for path in ("/ops/board", "/ops/held", "/desk/mine", "/audit/acts", "/v1/orders", "/v1/calls", "/v1/reviews"):
+    for path in ("/ops/board", "/ops/held", "/desk/mine", "/audit", "/v1/orders", "/v1/calls", "/v1/reviews"):
         assert visitor.get(path).status_code == 403, path
 
 
