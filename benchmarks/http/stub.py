@@ -68,7 +68,7 @@ class Desk(asyncio.Protocol):
             body = b'{"activation_id":"a%d","active_from":"2025-11-25T00:00:00+08:00"}' % number
         else:
             self._told.say(f"{said['purpose']} {said['to']} {said['ref']} {now:.6f}\n")
-            body = b'{"message_id":"m%d"}' % number
+            body = b'{"message_id":"%b"}' % said["ref"].encode()  # as the load's reports name it
         head = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         if self._after_s:
             asyncio.get_running_loop().call_later(self._after_s, self._wire.write, head + body)

@@ -160,7 +160,7 @@ class Population:
 
     def _report(self, who: Subscriber, at: float) -> None:
         if who.order is not None and self.desk.gateway.reports:
-            self.desk.report(who.order, Delivery.DELIVERED, message_id=f"r-{who.n}", at=int(who.there * 1000))
+            self.desk.report(who.order, Delivery.DELIVERED, at=int(who.there * 1000))
         self.desk.run(Lane.INBOUND)
 
     def _reply(self, who: Subscriber, at: float) -> None:
