@@ -191,6 +191,10 @@ OIDC = {
         "-",
         "The claim with a person's agent number, like `staff.agent`: they act for it and review none of its calls",
     ),
+    "TEAM": (
+        "-",
+        "The claim with the team whose agents a supervisor sees on `/board`; without this setting, each sees all",
+    ),
     "SESSION": (
         "`8h`",
         (

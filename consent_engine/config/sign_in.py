@@ -15,7 +15,7 @@ from consent_engine.errors import SettingsError
 
 PREFIX = "OIDC"
 REQUIRED = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "ROLES")
-KNOWN = (*REQUIRED, "NAME", "SESSION", "SCOPE", "AGENT")
+KNOWN = (*REQUIRED, "NAME", "SESSION", "SCOPE", "AGENT", "TEAM")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LONGEST_SESSION = timedelta(hours=12)
 
@@ -45,7 +45,8 @@ class Oidc(Struct, frozen=True):
     """The provider, our registration there, and the meaning of its claims.
 
     roles: the first rule that fits gives the role · name: the claim that names a person for ever · session: how long a
-    sign-in lasts at most · agent: the claim with a person's number as an agent, '' where none has it
+    sign-in lasts at most · agent: the claim with a person's number as an agent, '' where none has it · team: that with
+    the team whose agents a supervisor sees, '' where each sees all
     """
 
     issuer: str
@@ -56,6 +57,7 @@ class Oidc(Struct, frozen=True):
     session: Millis
     scope: str
     agent: str = ""
+    team: str = ""
 
     def role_of(self, claims: Mapping[str, object]) -> Role | None:
         """Return the role that the claims give; None where no rule fits."""
@@ -65,11 +67,16 @@ class Oidc(Struct, frozen=True):
         """Return the agent's number that the claims give a person; '' where they give none. Raises ValueError for an
         invalid number: which calls are a person's own must not be guessed.
         """
-        found = _said(claims, self.agent) if self.agent else None
-        number = str(found) if isinstance(found, int) and not isinstance(found, bool) else found or ""
-        if not isinstance(number, str) or (number and (not is_sound(number) or contains_number(number))):
-            raise ValueError("the claim that CONSENT_OIDC__AGENT names is not a valid agent's number")
-        return number
+        return _sound(claims, self.agent, "AGENT", "agent's number")
+
+    def team_of(self, claims: Mapping[str, object], role: Role) -> str:
+        """Return the team that the claims give a person; '' where they give none. Raises ValueError for a bad name,
+        and for a supervisor without one, who would see all teams.
+        """
+        team = _sound(claims, self.team, "TEAM", "team's name")
+        if self.team and not team and role is Role.SUPERVISOR:
+            raise ValueError("a supervisor has no claim that CONSENT_OIDC__TEAM names")
+        return team
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> "Oidc | None":
@@ -89,7 +96,16 @@ class Oidc(Struct, frozen=True):
             session=_session(values.get("SESSION", "8h")),
             scope=_scope(values.get("SCOPE", "openid profile")),
             agent=values.get("AGENT", ""),
+            team=values.get("TEAM", ""),
         )
+
+
+def _sound(claims: Mapping[str, object], path: str, setting: str, meaning: str) -> str:
+    found = _said(claims, path) if path else None
+    name = str(found) if isinstance(found, int) and not isinstance(found, bool) else found or ""
+    if not isinstance(name, str) or (name and (not is_sound(name) or contains_number(name))):
+        raise ValueError(f"the claim that {_named(setting)} names is not a valid {meaning}")
+    return name
 
 
 def _named(name: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -219,6 +219,25 @@ def test_a_person_without_that_claim_is_bound_to_no_agent(bound, fake):
     call = recorded(bound, "A1024", 1)
     visitor, _ = signed_in(bound, fake, "/review")
     assert visitor.post(f"https://door/v1/reviews/{call}", {"verdict": "pass"}, **JSON).status_code == 200
+
+
+@pytest.fixture
+def led(running, fake):
+    told = {"CONSENT_OIDC__ROLES": "groups:leads=supervisor", "CONSENT_OIDC__TEAM": "unit"}
+    made = PageDoor(*running, **(TOLD | told))
+    made.app.state.provider = Provider(made.settings.oidc(), httpx2.MockTransport(fake.answer))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("unit", ["north", "", "all teams", 13800138000])
+def test_a_supervisor_sees_the_team_that_the_provider_names_and_without_one_nothing(led, fake, unit):
+    fake.claims = {"sub": "u-5", "groups": ["leads"], "unit": unit}
+    visitor, _ = signed_in(led, fake, "/board")
+    assert visitor.get("https://door/board").status_code == (200 if unit == "north" else 303)
+    if unit == "north":
+        holder = visitor.cookies["__Host-consent"].partition(".")[0].removeprefix("p")
+        assert json.loads(urlsafe_b64decode(f"{holder}=="))[-1] == "north", "its board is that of a key of this team"
 
 
 @pytest.mark.parametrize("subject", ["13800138000", "a b", "x" * 99])

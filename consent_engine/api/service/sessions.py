@@ -58,7 +58,7 @@ class ProviderAway(ConsentError, code="provider_away"):
 
 class SignedIn(Struct, frozen=True, array_like=True):
     """A person who signed in with the provider. ended_by: the names by which the sign-in can be ended · at: when the
-    person signed in · agent: the person's agent number; '': none
+    person signed in · agent: the person's agent number; '': none · team: whose agents a supervisor sees; '': all
     """
 
     name: str
@@ -66,6 +66,7 @@ class SignedIn(Struct, frozen=True, array_like=True):
     ended_by: tuple[str, ...]
     at: Millis
     agent: str = ""
+    team: str = ""
 
 
 _SIGNED_IN = Decoder(SignedIn)
@@ -209,7 +210,7 @@ def _caller(engine: Engine, holder: str, session: str) -> ApiKey:
     person = _SIGNED_IN.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     if engine.registry.sign_ins_ended(person.ended_by) >= person.at:
         raise Unauthenticated(_OVER)
-    return ApiKey(person.name, person.role, 0, person.agent)
+    return ApiKey(person.name, person.role, 0, person.agent, person.team)
 
 
 def _origin(url: str) -> str:

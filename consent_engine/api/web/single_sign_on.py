@@ -167,7 +167,7 @@ async def _person(request: Request, under_way: UnderWay) -> SignedIn:
     if role is None:
         raise NoRole("no rule of CONSENT_OIDC__ROLES fits this person")
     try:
-        agent = settings.agent_of(claims)
+        agent, team = settings.agent_of(claims), settings.team_of(claims, role)
     except ValueError as error:
         raise SignInFailed(str(error)) from None
     subject, named = str(claims["sub"]), str(claims.get(settings.name) or claims["sub"])
@@ -178,9 +178,8 @@ async def _person(request: Request, under_way: UnderWay) -> SignedIn:
         if not engine.registry.end_sign_ins([engine.keys.of_sign_in("answered", under_way.state)], LIFE_S * 1000):
             raise SignInFailed("this sign-in was answered before")
         ended_by = tuple(engine.keys.of_sign_in(settings.issuer, *each) for each in ways)
-        return SignedIn(
-            engine.keys.signed_in_as(settings.issuer, subject, named), role, ended_by, engine.registry.now(), agent
-        )
+        by = engine.keys.signed_in_as(settings.issuer, subject, named)
+        return SignedIn(by, role, ended_by, engine.registry.now(), agent, team)
 
     return await front.ask(signed_in)
 
