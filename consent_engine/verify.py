@@ -313,7 +313,7 @@ class Inspection(TypedDict):
 
 
 class NotEvidence(ValueError):
-    """It is no evidence file and no inspection file, or of another format."""
+    """It is no evidence file and no inspection file, of another format, or its yes by words that are not known here."""
 
 
 class Broken(ValueError):
@@ -975,7 +975,7 @@ def _answered(case: Case) -> Iterator[str]:
     asker = (order.events[0].person or {}).get("msisdn")
     if asker is not None and yes.person.get("msisdn") != asker:
         raise Broken(link, "came from another number than the one that was asked")
-    yield from _words(case, yes, link)
+    _words(case, yes, link)
 
 
 def _counts(before: Read, detail: Mapping[str, Any], link: str) -> None:
@@ -996,7 +996,7 @@ def _counts(before: Read, detail: Mapping[str, Any], link: str) -> None:
         raise Broken(link, "a yes without the code that was asked for")
 
 
-def _words(case: Case, yes: Event, link: str) -> Iterator[str]:
+def _words(case: Case, yes: Event, link: str) -> None:
     person, detail, doc = yes.person or {}, yes.detail, case.order.doc
     rule, edition, said = detail["rule"], detail.get("edition"), letters(str(person["text"]))
     if rule == "which_one":
@@ -1005,8 +1005,10 @@ def _words(case: Case, yes: Event, link: str) -> Iterator[str]:
             raise Broken(link, "is not the code of a yes that was asked for")
         return
     if edition not in YES:
-        yield f"the words of edition {edition} are not known to this verifier: the yes cannot be compared"
-    elif not is_yes(str(person["text"]), edition):
+        raise NotEvidence(
+            f"the yes was read by words of edition {edition}, which this verifier does not know: take a newer one"
+        )
+    if not is_yes(str(person["text"]), edition):
         raise Broken(link, "its words are not in the closed list of what is consent")
     proves = any(e.detail.get("asked") for e in case.order.all("replied_suspect") if e.n < yes.n)
     if (proves or rule == "code") and doc["code"] not in {said[-3:], said[:3]}:
@@ -1661,7 +1663,7 @@ def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 -
         if "inspection" in file:
             return list(_inspected(file, trusted, roots))
         said = list(_evident(file, trusted, roots))
-    except Broken:
+    except (Broken, NotEvidence):
         raise
     except NotSigned as error:
         raise Broken("signatures", str(error)) from None

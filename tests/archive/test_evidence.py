@@ -257,6 +257,12 @@ def test_a_yes_with_a_sign_that_takes_it_back_is_none(whole, text):
         checked(forged(whole, lambda _, person: person.update(text=text), "said_yes"))
 
 
+@pytest.mark.parametrize("edition", [99, 0, -1])
+def test_a_yes_by_words_of_an_edition_that_the_verifier_lacks_is_not_said_to_be_sound(whole, edition):
+    with pytest.raises(NotEvidence, match=f"words of edition {edition}, which this verifier does not know"):
+        checked(forged(whole, lambda row, _: row[5].update(edition=edition), "said_yes"))
+
+
 def noted(file, what, **detail):
     """Return a file in which something else happens just before the yes."""
     made = json.loads(json.dumps(file))

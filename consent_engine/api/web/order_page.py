@@ -34,7 +34,7 @@ from consent_engine.engine.evidence import encoded
 from consent_engine.engine.inspector import LineSms
 from consent_engine.errors import OrderNotFound
 from consent_engine.ports import ApiKey, Owner
-from consent_engine.verify import Broken, verify
+from consent_engine.verify import Broken, NotEvidence, verify
 
 
 class WaitingView(View):
@@ -248,8 +248,8 @@ def _broken_link(file: Mapping[str, Any]) -> str:
     """Return the first broken link of a file, and what is wrong with it; "" for a sound one."""
     try:
         verify(file)
-    except Broken as broken:
-        return str(broken)
+    except (Broken, NotEvidence) as fault:
+        return str(fault)
     return ""
 
 
