@@ -19,7 +19,7 @@ def drawn(page: str) -> str:
 def rows() -> list[str]:
     """A line for each room: its path, and the first line of its docstring. What is inside says so itself."""
     faces = [ROOT / "workers" / "__init__.py", *sorted((ROOT / "consent_engine").glob("*/__init__.py"))]
-    return [f"| `{_name(face)}` | {_about(face)} |\n" for face in faces]
+    return ["| Folder | Contents |\n", "|---|---|\n", *(f"| `{_name(face)}` | {_about(face)} |\n" for face in faces)]
 
 
 def _name(face: Path) -> str:
