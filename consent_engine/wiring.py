@@ -260,7 +260,7 @@ def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
     if lacking:
         log.error("these data are older than their archive: the latest refusals may be missing: run `consent doctor`")
     if cut is not None:
-        log.error("the archive: %s: %s: run `consent doctor`", cut.of, cut.said)
+        log.error("the archive: %s: %s: run `consent doctor`", *cut)
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from consent_engine.errors import BrokenRecord
 
 if TYPE_CHECKING:
     from consent_engine.config.settings import Settings
-    from consent_engine.engine.audit import Audited
     from consent_engine.engine.audit_checkpoint import Head
     from consent_engine.engine.reconciliation import CdrForm, Compared
     from consent_engine.ports import Log
@@ -168,8 +167,9 @@ def audit(
     before is brought to the log first.
     """
     from consent_engine.config.settings import Settings
+    from consent_engine.doctor.audit import audit as looked
+    from consent_engine.doctor.rules import RULES
     from consent_engine.engine.audit import EVER
-    from consent_engine.engine.audit import audit as looked
     from consent_engine.engine.scribe import as_of_now
 
     between = millis_of(since, "--since", 0), millis_of(until, "--until", EVER[1])
@@ -183,25 +183,17 @@ def audit(
             as_of_now(engine.store)
         before = retention.records_before(engine.registry.now())
         plans = engine.registry.catalogue
-        found = looked(engine.store, before, between, lambda far: say(f"looked at {far.entries:,} entries"), plans)
+        found = looked(engine.store, before, between, lambda far: say(f"looked at {far:,} entries"), plans)
         now, differs = "", list[tuple[str, str]]()
         if engine.store.log is not None and (known or not between[0]):
             now, differs = _published(settings, engine.store.log, known)
-    rows = [*found.wrong, *differs]
-    summary = (
-        f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
-    )
+    rows, log = [*found.wrong, *differs], found.log
+    summary = f"{log.entries:,} entries of {log.records:,} records looked at, {found.expired:,} of them past retention"
     kept = [("checkpoint", now)] if now else []
     table(("record", "found"), [*rows, ("log", f"{summary}; {len(rows):,} wrong"), *kept])
-    _say_what_to_do(found)
+    for rule in (RULES[name] for name, breaks in found.found.items() if breaks):
+        tell(f"{rule.what}: {rule.do}")
     return int(bool(rows))
-
-
-def _say_what_to_do(found: "Audited") -> None:
-    from consent_engine.doctor.rules import RULES
-
-    for damage in dict.fromkeys(fault.damage for fault in found.faults):
-        tell(f"{RULES[damage].what}: {RULES[damage].do}")
 
 
 def _published(settings: "Settings", log: "Log", known: "Head | None") -> tuple[str, list[tuple[str, str]]]:

@@ -161,7 +161,7 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
             f"{found.damaged:,} of the newest entries of the log cannot be read: the journal or the log was changed",
             "consent audit names them, and records that lack an entry; keep the data, and report it",
         )
-    lacking = len({record for record, _ in found.wrong})
+    lacking = len({*found.wrong})
     if lacking:
         yield bad(
             f"{lacking:,} of the records sealed last are missing or changed: these data are older than "

@@ -5,28 +5,30 @@ commit that names the version it saw. So records that were read one after the ot
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import chain, islice
 
 from consent_engine.adapters.redis.inspection import Kind, RedisSurvey
 from consent_engine.doctor import refusals
+from consent_engine.doctor.audit import KIND, MOST, UNREFUSED, Audit, Places, Plans, listed
 from consent_engine.doctor.findings import Finding, good, named
 from consent_engine.doctor.rules import RULES, Found, FoundCall, FoundEnding, FoundLine, FoundOrder, broken_by
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.audit import EVER, Audited, Damage, Plans, audit, note_events
+from consent_engine.engine.audit import Logged, note_events, replayed
 from consent_engine.engine.audit_refusals import note_lifted, note_standing
 from consent_engine.engine.recall import pieces
 from consent_engine.engine.revoking import awaits_revocation
-from consent_engine.ports import By, Change, Commit, CommitResult, Owner, Recorded, Store, by_kind
-from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Position
+from consent_engine.ports import By, Change, Commit, CommitResult, Owner, Recorded, Snapshot, Store, by_kind
+from consent_engine.ports.queries import NOTHING
 
 PIECE = 200
 SAMPLE = 1_000
@@ -37,7 +39,6 @@ RESERVED_MS = 3_600_000
 """No request lasts this long: an older reservation without an order is of a process that died."""
 REVOKING_MS = 60_000
 """How long a revocation may be at work, before an order that it has not reached is one that it never will."""
-MOST = 10_000_000
 MENDED = "put back what was missing of"
 """The beginning of the finding about mended records."""
 _MEMBER = re.compile(r"([olcer]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
@@ -60,16 +61,14 @@ class Wanted:
 
 
 @dataclass
-class Walk:
-    """A walk, piece by piece. `found`: names of records by rule · `mended`: the records put right."""
+class Walk(Audit):
+    """A walk over the records and the due-sets; over the log, too, where all is wanted. `mended`: records put right"""
 
-    store: Store
     survey: RedisSurvey
     lease_ms: int
     wanted: Wanted = Wanted(all=True)
-    plans: Plans = dict
+    _: KW_ONLY
     tell: Callable[[str], None] = lambda _: None
-    found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     mended: list[str] = field(default_factory=list)
     looked: Counter[Owner | str] = field(default_factory=Counter)
     lines: dict[str, None] = field(default_factory=dict)
@@ -84,166 +83,148 @@ class Walk:
     """those of them, orders, without a record"""
     kept_since: Millis = 0
     """what ended before may have been deleted by its class"""
-    by_log: Audited = field(default_factory=Audited)
-    """what the log says, where it was replayed"""
 
     # -- which records ---------------------------------------------------------------------------------------------
 
     def everything(self) -> None:
         """Look at all that is wanted."""
-        sql = self.store.queries
-        self._all_of(Owner.ORDER, sql.orders if sql is not NOTHING else None)
+        store, whole = self.store, self.wanted.all
+        sql = store.queries if store.queries is not NOTHING else None
+        size = store.log.size() if whole and store.log is not None else 0
+        if whole:
+            self._replay()
+        self._all_of(Owner.ORDER, sql.orders.present if sql else None)
         if self.lost:  # one that has left for good meanwhile is present no more
-            left = self.store.archive.versions(self.lost) if self.store.archive is not None else {}
-            self.found["gone"] += [each for each in self.lost if each not in left]
-        if self.wanted.all:
-            for ids in chain(self.store.records.names(Owner.LINE), self.survey.names(Kind.INBOX)):
-                self.lines |= dict.fromkeys(ids)
-        self._all_of(Owner.CALL, sql.calls if sql is not NOTHING else None)
-        for page in self._listed(sql.endings.open, PIECE) if sql is not NOTHING else ():
-            self.look(Owner.ENDING, page)
+            left = store.archive.versions(self.lost) if store.archive is not None else {}
+            self.note("gone", [each for each in self.lost if each not in left])
+        self._all_of(Owner.CALL, sql.calls.present if sql else None)
+        self._all_of(Owner.ENDING, sql.endings.open if sql else None)
+        self._all_of(Owner.REPORT, None)
         self._due()
-        for piece in pieces(list(self.lines), PIECE):
+        for ids in chain(store.records.names(Owner.LINE), self.survey.names(Kind.INBOX)) if whole else ():
+            self.lines |= dict.fromkeys(ids)
+        for piece in chain(self.logged(Owner.LINE), pieces(list(self.lines), PIECE)):
             self.look(Owner.LINE, piece)
-        if self.wanted.all:
-            size = self.store.log.size() if self.store.log is not None else 0
-            self._log()
+        if whole:
+            self.resold()
             self._refusals()
-            if self.store.log is not None:
+            if store.log is not None:
                 self._unlogged(size)
 
-    def _log(self) -> None:
-        """Replay the log, and note all that is not as it says."""
+    def _replay(self) -> None:
+        """Read the log, and note its own damages."""
         far = 0
 
-        def tell(read: Audited) -> None:
+        def tell(entries: int) -> None:
             nonlocal far
-            if read.entries // TELL_ENTRIES > far:
-                far = read.entries // TELL_ENTRIES
-                self.tell(f"looked at {read.entries:,} entries of the log")
+            if entries // TELL_ENTRIES > far:
+                far = entries // TELL_ENTRIES
+                self.tell(f"looked at {entries:,} entries of the log")
 
-        liftings = chain.from_iterable(self.survey.lifted())
-        self.by_log = audit(self.store, self.kept_since, EVER, tell, self.plans, liftings)
-        faults = self.by_log.faults
-        unsealed = [fault.of for fault in faults if fault.damage is Damage.UNSEALED] if self.wanted.mend else []
-        noted = set().union(*(note_events(self.store, some) for some in pieces(unsealed, PIECE)))
-        self._note("unsealed", sorted(noted), noted=True)
-        for fault in faults:
-            if not (fault.damage is Damage.UNSEALED and fault.of in noted):
-                self.found[fault.damage].append(fault.of)
+        self.log = replayed(self.store, self.kept_since, tell=tell)
+        self.found["log"] |= dict(self.log.wrong)
 
     def _refusals(self) -> None:
         """Note lines whose refusal is gone and was not lifted; or put it back, if this mends and it can be."""
-        store, log = self.store, self.by_log
-        lost = {*refusals.off_their_lines(store), *refusals.named(log.lost, self.plans)}
-        lost |= {*refusals.not_lifted(store, self.survey, self.refused, log.refusals)}
+        store, gone = self.store, self.refusals(chain.from_iterable(self.survey.lifted()))
+        lost = {*refusals.off_their_lines(store), *refusals.named(gone, self.plans or dict)}
+        lost |= {*refusals.not_lifted(store, self.survey, self.refused, self.log.refusals)}
         back = sorted(each for each in lost if each[1]) if self.wanted.mend else []
         for some in pieces(back, PIECE):
             store.inbox.receive([refusals.put_back(*each) for each in some])
             self.mended += [f"{line} refusal" for line, _ in some]
-        self.found["unrefused"] = [line for line, _ in sorted(lost.difference(back))]
+        self.found["unrefused"] = {line: UNREFUSED for line, _ in sorted(lost.difference(back))}
 
     def _unlogged(self, size: int) -> None:
         """Note refusals and liftings that the log lacks; or have them noted there, if this mends. size: how many
         entries the log had before it was replayed
         """
-        store, known, mends = self.store, self.by_log.refusals, self.wanted.mend
+        store, known, mends = self.store, self.log.refusals, self.wanted.mend
         for acts in pieces(known.lifted, PIECE):
             lacking = refusals.unlifted(store, acts)
             noted = mends and lacking and note_lifted(store, lacking)
-            self._note("unlifted", [leaf.record for _, leaf in lacking], noted=bool(noted))
+            self._lacking("unlifted", [leaf.record for _, leaf in lacking], noted=bool(noted))
         for some in pieces(refusals.unlogged(store, self.lasting, size, known), PIECE):
             noted = mends and note_standing(store, some)
-            self._note("unlogged", [line for line, _ in some], noted=bool(noted))
+            self._lacking("unlogged", [line for line, _ in some], noted=bool(noted))
 
-    def _note(self, rule: str, lines: Sequence[str], *, noted: bool) -> None:
+    def _lacking(self, rule: str, lines: Sequence[str], *, noted: bool) -> None:
         """Note lines of which the log lacks something, or had it noted there."""
         if noted:
             self.mended += [f"{line} log entry" for line in lines]
         else:
-            self.found[rule] += lines
+            self.note(rule, lines)
 
-    def _all_of(self, owner: Owner, sql: OrderQueries | CallQueries | None) -> None:
-        """Look at the records that SQL has as present, newest first; then at all others that Redis has; or at some, up
-        to the sample, where the scribe is behind or SQL cannot be asked.
+    def _all_of(self, owner: Owner, sql: Places | None) -> None:
+        """Look at the records that SQL has as present, newest first; then at those that the log has; then at all others
+        that Redis has, or at some, up to the sample, where the scribe is behind or SQL cannot be asked.
         """
-        wanted, seen = self.wanted, set[str]()
-        for page in self._listed(sql.present, wanted.piece) if sql else ():
+        wanted, seen, size = self.wanted, set[str](), MOST if self.wanted.all else self.wanted.sample
+        for page in listed(sql, wanted.piece, size) if sql else ():
             self.present.update(page)
-            seen.update(page)
-            self.look(owner, page)
+            self._new(owner, page, seen)
+        for names in self.logged(owner):
+            self._new(owner, names, seen)
         if not wanted.all and sql and not self.store.journal.waiting().count:
             return
-        for ids in self.store.records.names(owner, None if wanted.all else SOME_PIECES):
-            if not wanted.all and len(seen) >= wanted.sample:
+        for names in self.store.records.names(owner, None if wanted.all else SOME_PIECES):
+            if len(seen) >= size:
                 return
-            for piece in pieces([each for each in dict.fromkeys(ids) if each not in seen], PIECE):
-                seen.update(piece)
-                self.look(owner, piece)
+            self._new(owner, names, seen)
 
-    def _listed(
-        self, page: Callable[[Position | None, int], list[Position]], piece: int
-    ) -> Iterator[list[str]]:  # fmt: skip
-        before, left = None, MOST if self.wanted.all else self.wanted.sample
-        while left > 0 and (rows := page(before, min(piece, left))):
-            yield [record for _, record in rows]
-            before, left = rows[-1], left - len(rows)
+    def _new(self, owner: Owner, names: Iterable[str], seen: set[str]) -> None:
+        """Look at those that were not looked at yet."""
+        for piece in pieces([each for each in dict.fromkeys(names) if each not in seen], PIECE):
+            seen.update(piece)
+            self.look(owner, piece)
 
     # -- a piece of them -------------------------------------------------------------------------------------------
 
-    def look(self, owner: Owner, ids: Sequence[str]) -> None:
-        """Look at some records of a kind."""
-        there = {found.record.id: found for found in self._read(owner, ids)}
-        self._absent(owner, [each for each in ids if each not in there])
-        self._counted(owner, there)
-        broken = {
-            record: (found.record.version, rules) for record, found in there.items() if (rules := broken_by(found))
-        }
-        for found in self._read(owner, list(broken)) if broken else ():
-            record = found.record.id
-            version, rules = broken[record]
-            if found.record.version == version and (both := [rule for rule in broken_by(found) if rule in rules]):
-                if self.wanted.mend:
-                    self._mend(found)
-                    both = [rule for now in self._read(owner, [record]) for rule in broken_by(now) if rule in both]
-                for rule in both:
-                    self.found[rule].append(found.name)
+    def confirmed(self, owner: Owner, each: Found | Logged, rules: Mapping[str, str]) -> None:
+        if self.wanted.mend:
+            if isinstance(each, Found):
+                self._mend(each)
+            elif "unsealed" in rules and note_events(self.store, [each.name]):
+                self.mended.append(f"{each.name} log entry")
+            name = each.key[1]
+            again = self.read(owner, [name], self.store.records.look({KIND[owner]: [name]}))
+            now = [rule for one in again for rule in broken_by(one)]
+            rules = {rule: said for rule, said in rules.items() if rule in now}
+        super().confirmed(owner, each, rules)
 
-    def _absent(self, owner: Owner, ids: Sequence[str]) -> None:
-        """Note records that cannot be read, or that SQL has as present and Redis has not."""
+    def seen(self, owner: Owner, names: Sequence[str], found: Snapshot, first: Sequence[Found | Logged]) -> None:
+        """Note records that cannot be read, or that SQL has as present and Redis has not; count the others, and keep
+        what others are compared with.
+        """
+        super().seen(owner, names, found, first)
+        there = found.of(KIND[owner])
+        self.note("unreadable", found.unreadable)
         if owner is Owner.ORDER:
-            versions = dict(zip(ids, self.store.records.versions(ids), strict=True))
-            self.found["unreadable"] += [each for each in ids if versions[each]]
-            self.lost += [each for each in ids if not versions[each] and each in self.present]
-        elif owner is not Owner.CALL:  # whether its order finds it is a rule of orders
-            self.found["unreadable"] += ids
-
-    def _counted(self, owner: Owner, there: Mapping[str, Found]) -> None:
-        """Count records, and keep what others are compared with."""
+            lacking = (each for each in names if each not in there and each not in found.unreadable)
+            self.lost += [each for each in lacking if each in self.present]
         before, self.looked[owner] = self.looked[owner], self.looked[owner] + len(there)
-        for found in there.values():
-            if isinstance(found, FoundOrder):
-                order = found.record
-                self.lines[order.line] = None
-                if at := order.refused_at:
-                    whom = order.line, order.doc.carrier
+        for record in there.values():
+            if isinstance(record, Order):
+                self.lines[record.line] = None
+                if at := record.refused_at:
+                    whom = record.line, record.doc.carrier
                     self.refused[whom] = max(at, self.refused.get(whom, 0))
-            elif isinstance(found, FoundLine):
-                standing = [each for each in found.record.restrictions if each.kind in LASTING and not each.until]
-                self.lasting.update((found.record.id, each.name) for each in standing)
+            elif isinstance(record, Line):
+                standing = [each for each in record.restrictions if each.kind in LASTING and not each.until]
+                self.lasting.update((record.id, each.name) for each in standing)
         if owner is Owner.ORDER and before // self.wanted.tell_every < self.looked[owner] // self.wanted.tell_every:
             self.tell(f"looked at {self.looked[owner]:,} orders")
 
-    def _read(self, owner: Owner, ids: Sequence[str]) -> Sequence[Found]:
-        """Read records, and all that their rules compare them with, behind them: those that can be read."""
-        read: Mapping[Owner, Callable[[Sequence[str]], Sequence[Found]]] = {
+    def read(self, owner: Owner, names: Sequence[str], found: Snapshot) -> Sequence[Found | Logged]:
+        """Read also all that the rules compare the records with, behind them."""
+        read: Mapping[Owner, Callable[[Snapshot], Sequence[Found]]] = {
             Owner.ORDER: self._orders, Owner.LINE: self._lines, Owner.CALL: self._calls, Owner.ENDING: self._endings,
+            Owner.REPORT: self._reports,
         }  # fmt: skip
-        return read[owner](ids)
+        return [*read[owner](found), *(super().read(owner, names, found) if self.wanted.all else ())]
 
-    def _orders(self, ids: Sequence[str]) -> Sequence[Found]:
+    def _orders(self, found: Snapshot) -> Sequence[Found]:
         look, archive = self.store.records.look, self.store.archive
-        found = look({Order: ids})
         now, orders = found.now, found.of(Order)
         lines = look({Line: list({order.line: None for order in orders.values()})}).of(Line)
         named = list({order.doc.call_id: None for order in orders.values()})
@@ -256,7 +237,7 @@ class Walk:
         keys = [request_key(order) for order in others]
         twice = archive.recall(Order, keys, By.KEY) if archive is not None and others else {}
         until = now - REVOKING_MS
-        listed = {code: Listed.of(_known_by(versions, until), now) for code, versions in self.plans().items()}
+        listed = {code: Listed.of(_known_by(versions, until), now) for code, versions in (self.plans or dict)().items()}
         dues = self._dues(Owner.ORDER, orders)
         return [
             FoundOrder(
@@ -270,9 +251,8 @@ class Walk:
             for name, order in orders.items()
         ]  # fmt: skip
 
-    def _lines(self, ids: Sequence[str]) -> Sequence[Found]:
+    def _lines(self, found: Snapshot) -> Sequence[Found]:
         records = self.store.records
-        found = records.look({Line: ids})
         now, lines = found.now, found.of(Line)
         named = [entry.order for line in lines.values() for entry in line.entries]
         orders = records.look({Order: named}).of(Order)
@@ -288,8 +268,8 @@ class Walk:
             for name, line in lines.items()
         ]  # fmt: skip
 
-    def _calls(self, ids: Sequence[str]) -> Sequence[Found]:
-        archive, found = self.store.archive, self.store.records.look({Call: ids})
+    def _calls(self, found: Snapshot) -> Sequence[Found]:
+        archive = self.store.archive
         held = [(key, call.id) for call in found.of(Call).values() for key in call.recording_keys]
         others = self._reserved_elsewhere(held)
         keys = [key for key, call in held if call in others]
@@ -307,10 +287,13 @@ class Walk:
             for name, call in found.of(Call).items()
         ]  # fmt: skip
 
-    def _endings(self, ids: Sequence[str]) -> Sequence[Found]:
-        found = self.store.records.look({Ending: ids})
+    def _endings(self, found: Snapshot) -> Sequence[Found]:
         dues = self._dues(Owner.ENDING, found.of(Ending))
         return [FoundEnding(record=each, now=found.now, dues=dues[name]) for name, each in found.of(Ending).items()]
+
+    def _reports(self, found: Snapshot) -> Sequence[Found]:
+        dues = self._dues(Owner.REPORT, found.of(Report))
+        return [Found(record=each, now=found.now, dues=dues[name]) for name, each in found.of(Report).items()]
 
     def _dues(self, owner: Owner, records: Mapping[str, Recorded | Line]) -> Mapping[str, Mapping[str, float | None]]:
         """Return when the effects of these records are due."""
@@ -344,14 +327,14 @@ class Walk:
         for member in members:
             match = _MEMBER.fullmatch(member)
             if match is None or lane_of(match[3]) is not lane:
-                self.found["member"].append(member[:80])
+                self.note("member", [member[:80]])
                 continue
             read.append((member, Owner(match[1]), match[2], match[3]))
             if match[1] == Owner.LINE:
                 self.lines[match[2]] = None
         idle = [(lane, member) for member, *_ in self._idle(self._idle(read))]
         standing = self.survey.dues(idle)
-        self.found["idle"] += [member for (_, member), due in zip(idle, standing, strict=True) if due is not None]
+        self.note("idle", [member for (_, member), due in zip(idle, standing, strict=True) if due is not None])
 
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
         records = self.store.records.look(by_kind((whose, record) for _, whose, record, _ in read)).all
@@ -378,7 +361,7 @@ def records(
     """Check the records and yield the findings. store: without its archive and log when these cannot be asked · tell:
     reports progress · plans: returns all that were published · kept_since: what ended before may have been deleted
     """
-    walk = Walk(store, survey, lease_ms, wanted, plans, tell, kept_since=kept_since)
+    walk = Walk(store, survey, lease_ms, wanted, plans=plans, tell=tell, kept_since=kept_since)
     walk.everything()
     looked = walk.looked
     if walk.mended:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from msgspec import UNSET
 
 from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.doctor.audit import Plans
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
@@ -19,7 +20,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, Restriction, name_of
 from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import head_of
-from consent_engine.engine.audit import Plans, refusals_of
+from consent_engine.engine.audit import refusals_of
 from consent_engine.engine.audit_refusals import Lifting, Refusals
 from consent_engine.engine.recall import pieces
 from consent_engine.ports import Posted, Store

@@ -22,7 +22,8 @@ from consent_engine.domain.line.line import Entry, Line
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
-from consent_engine.ports import Change
+from consent_engine.engine.audit import Logged
+from consent_engine.ports import Change, Recorded
 
 GRACE_MS = 3_600_000
 """How late a worker may be before an operator must see to it."""
@@ -31,7 +32,7 @@ GRACE_MS = 3_600_000
 class Found(Struct, frozen=True):
     """A record as it was read. dues: of each pending effect, when it is due; None: it is in no due-set"""
 
-    record: Order | Line | Call | Ending
+    record: Recorded | Line
     now: Millis
     dues: Mapping[str, float | None]
 
@@ -39,6 +40,11 @@ class Found(Struct, frozen=True):
     def name(self) -> str:
         """The id that people are given."""
         return self.record.id
+
+    @property
+    def key(self) -> tuple[type, str, int]:
+        """By which two looks are of the same: one that changed in between was read while others wrote."""
+        return Found, self.record.id, self.record.version
 
     @property
     def misnamed(self) -> bool:
@@ -164,12 +170,12 @@ class FoundEnding(Found, frozen=True):
 
 
 _BARS: Mapping[str, Kind] = {CallState.UP: Kind.CALL, Verdict.CONTESTED: Kind.REVIEW}
-F = TypeVar("F", bound=Found)
+F = TypeVar("F", bound=Found | Logged)
 
 
 class Rule(NamedTuple, Generic[F]):
-    """A rule. level, what, do: of the finding · of, broken: which records it is about, and whether one breaks it; None:
-    the walk itself sees it
+    """A rule. level, what, do: of the finding · of, broken: which records it is about, and whether one breaks it, or a
+    sentence that says how; None: the walk itself sees it
     """
 
     level: Level
@@ -189,7 +195,8 @@ MEND = "consent doctor --mend; if it says so again: consent show ORDER, and repo
 RULES: Mapping[str, Rule[Any]] = {
     "gone": Rule(BAD, "orders that are gone from Redis, though SQL has them as open or new", BACKUP),
     "unreadable": Rule(BAD, "records that cannot be read, or whose seal does not fit: they were changed or damaged",
-                       BACKUP),
+                       BACKUP, Logged,
+                       lambda record: record.unread and "cannot be read, and nothing of it is in the log"),
     "history": Rule(BAD, "orders whose sealed history does not lead to the record: a defect, or the secret leaked",
                     BACKUP, FoundOrder, lambda order: not sound(order.record)),
     "endless": Rule(BAD, "open orders without the timer that ends their wait", MEND,
@@ -222,15 +229,19 @@ RULES: Mapping[str, Rule[Any]] = {
     "member": Rule(WARN, "entries of due-sets that the engine did not write",
                    "which program writes into this Redis?"),
     "idle": Rule(WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
-    "dropped": Rule(BAD, "records that lack events which the log has, are gone, or cannot be read", BACKUP),
-    "rewritten": Rule(BAD, "records whose history is another one than the log has", BACKUP),
+    "dropped": Rule(BAD, "records that lack events which the log has, are gone, or cannot be read", BACKUP,
+                    Logged, lambda record: record.dropped),
+    "rewritten": Rule(BAD, "records whose history is another one than the log has", BACKUP,
+                      Logged, lambda record: record.rewritten),
     "unsealed": Rule(BAD, "records with events that the log lacks: SQL is an older copy, or entries were taken out",
                      "was SQL restored: consent doctor --all --mend notes them; else keep the data, and report it: who "
-                     "else writes into this Redis, and into SQL?"),
+                     "else writes into this Redis, and into SQL?", Logged, lambda record: record.unsealed),
     "unlisted": Rule(BAD, "records that SQL lacks, though the log has them: no list names them",
-                     "restore the database's newest backup beside it: docs/operations.md"),
+                     "restore the database's newest backup beside it: docs/operations.md",
+                     Logged, lambda record: record.unlisted and "SQL has no row of it"),
     "misfiled": Rule(BAD, "records whose row in SQL says otherwise than the record: lists and searches go by it",
-                     "who else writes into this database? Restore its newest backup beside it: docs/operations.md"),
+                     "who else writes into this database? Restore its newest backup beside it: docs/operations.md",
+                     Logged, lambda record: record.misfiled),
     "resold": Rule(BAD, "plans that are not as they were sold: their catalogue was changed", BACKUP),
     "log": Rule(BAD, "entries of the log that are gone, written anew or unreadable",
                 "keep the data, and restore the archive from its newest backup: docs/operations.md"),
@@ -253,9 +264,10 @@ RULES: Mapping[str, Rule[Any]] = {
 }  # fmt: skip
 
 
-def broken_by(found: Found) -> list[str]:
-    """Return the names of the rules that a record breaks."""
-    return [
-        name for name, rule in RULES.items()
-        if rule.of and rule.broken and isinstance(found, rule.of) and rule.broken(found)
-    ]  # fmt: skip
+def broken_by(found: Found | Logged) -> dict[str, str]:
+    """Return the names of the rules that a record breaks, each with how, where the rule says that."""
+    said = (
+        (name, rule.broken(found)) for name, rule in RULES.items()
+        if rule.of and rule.broken and isinstance(found, rule.of)
+    )  # fmt: skip
+    return {name: how if isinstance(how, str) else "" for name, how in said if how}

@@ -176,11 +176,11 @@ class Lookup:
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
         """As `Records.look`, with archived orders. The store first: an order leaving it is archived already."""
         found = self._store.records.look({Order: orders, Line: lines})
-        return found.now, self._completed(Order, orders, found), {**found.of(Line)}
+        return found.now, self.completed(Order, orders, found), {**found.of(Line)}
 
     def of(self, kind: type[R], names: Sequence[str]) -> dict[str, R]:
         """Return the records of a kind that exist and can be read."""
-        return self._completed(kind, names, self._store.records.look({kind: names}))
+        return self.completed(kind, names, self._store.records.look({kind: names}))
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """As `Records.versions`, with archived orders."""
@@ -190,8 +190,8 @@ class Lookup:
         archived = archive.versions(missing) if archive else {}
         return [version or archived.get(order, 0) for order, version in zip(orders, found, strict=True)]
 
-    def _completed(self, kind: type[R], names: Sequence[str], found: Snapshot) -> dict[str, R]:
-        """Return the records found in the store, with the missing ones that SQL has."""
+    def completed(self, kind: type[R], names: Sequence[str], found: Snapshot) -> dict[str, R]:
+        """Return the records that the store had, by a look at it, with the missing ones that SQL has."""
         here = found.of(kind)
         missing = [name for name in names if name not in here]
         archive = self._store.bound_archive() if missing else None

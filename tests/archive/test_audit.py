@@ -8,12 +8,13 @@ from sqlalchemy import text
 
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor import Level, journal
+from consent_engine.doctor.audit import audit
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.audit import audit, newest
+from consent_engine.engine.audit import newest
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.scribe import write_out
 from tests.archive.house import LONG
@@ -42,10 +43,10 @@ def test_what_is_as_the_log_has_it_is_right_in_the_store_and_in_the_archive(town
     town.move(LONG)
     town.settled(msisdn=parse("13900139001"))
     found = audited(town)
-    assert (found.wrong, found.records, found.entries) == ([], 4, town.engine.store.log.size())
+    assert (found.wrong, found.log.records, found.log.entries) == ([], 4, town.engine.store.log.size())
     sealed(town)
     found = audited(town)
-    assert (found.wrong, found.records, found.expired) == ([], 6, 0)
+    assert (found.wrong, found.log.records, found.expired) == ([], 6, 0)
 
 
 class Returning:
@@ -95,7 +96,7 @@ def test_each_link_of_a_chain_is_hashed_a_few_times_however_many_entries_it_has(
         found = audited(small)
     finally:
         sys.setprofile(None)
-    assert (found.wrong, found.entries) == ([], 40)
+    assert (found.wrong, found.log.entries) == ([], 40)
     assert hashed <= 5 * 40
 
 
@@ -127,7 +128,7 @@ def test_a_record_that_is_gone_before_its_time_is_named(small):
     assert {record for record, _ in audited(small).wrong} == {order.id}
     found = audited(small, kept_since=small.clock.now + 1)
     assert (found.wrong, found.expired) == ([], events - 1)  # its call is still there
-    assert audited(small, between=(small.clock.now + 1, 2**62)).entries == 0
+    assert audited(small, between=(small.clock.now + 1, 2**62)).log.entries == 0
 
 
 def test_what_was_taken_out_of_the_journal_is_named_whatever_waits_in_it(small):
@@ -181,7 +182,7 @@ def test_what_became_of_a_number_is_compared_with_the_log(small):
     happens(small, "suspended")
     sealed(small)
     found = audited(small)
-    assert (found.wrong, found.records, found.entries) == ([], 1, 3)
+    assert (found.wrong, found.log.records, found.log.entries) == ([], 1, 3)
     assert newest(small.engine.store, 0).entries == 0, "it counts what it compares"
     line = small.engine.line(NUMBER)
     small.client.hdel(small.cell.line(line.id), "e2")
@@ -248,9 +249,9 @@ def test_an_audit_since_an_instant_does_not_read_what_was_sealed_long_before(mar
     marked.settled()
     sealed(marked)
     found = audited(marked, between=(since, 2**62))
-    assert (found.wrong, found.records) == ([], 2)
+    assert (found.wrong, found.log.records) == ([], 2)
     assert size - 8 <= marked.engine.store.log.read[0] <= size
-    assert audited(marked).entries == marked.engine.store.log.size(), "without an instant it begins at 0"
+    assert audited(marked).log.entries == marked.engine.store.log.size(), "without an instant it begins at 0"
 
 
 def test_what_was_sealed_late_is_not_passed_over(marked):
@@ -265,7 +266,7 @@ def test_what_was_sealed_late_is_not_passed_over(marked):
     marked.client.rpush(marked.cell.journal, *waits)
     sealed(marked)
     everything = audited(marked, between=(since, 2**62))
-    assert (everything.wrong, everything.entries) == ([], marked.engine.store.log.size())
+    assert (everything.wrong, everything.log.entries) == ([], marked.engine.store.log.size())
 
 
 def test_a_log_from_before_there_were_marks_is_read_from_its_beginning(marked):
@@ -293,7 +294,7 @@ def test_marks_that_nobody_can_read_hold_up_neither_the_sealing_nor_an_audit(mar
     marked.settled(msisdn=parse("13900139000"))
     assert sealed(marked)
     assert audited(marked, between=(first, 2**62)).wrong == []
-    assert audited(marked).entries == marked.engine.store.log.size()
+    assert audited(marked).log.entries == marked.engine.store.log.size()
 
 
 # Damaged entries ----------------------------------------------------------------------------------------------------

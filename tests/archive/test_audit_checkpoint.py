@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import text
 
+from consent_engine.doctor.audit import audit
 from consent_engine.domain.msisdn import parse
-from consent_engine.engine.audit import audit
 from consent_engine.engine.audit_checkpoint import Head, compared
 from consent_engine.engine.scribe import write_out
 from tests.conftest import OTHER

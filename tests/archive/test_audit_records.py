@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select, update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.doctor.audit import audit
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.msisdn import parse
-from consent_engine.engine.audit import audit
 from consent_engine.engine.scribe import write_out
 from consent_engine.ports.queries import OrderFilter
 from tests.archive.house import LONG, gone

@@ -9,7 +9,8 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.tables import META
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, journal
-from consent_engine.engine.audit import audit, newest
+from consent_engine.doctor.audit import audit
+from consent_engine.engine.audit import newest
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import BrokenRecord
 from consent_engine.wiring import installation

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.doctor.audit import audit
 from consent_engine.domain.call.call import Call, CallNotFound, ReportNotFound
 from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.call.report import Report, RewardTerms
 from consent_engine.domain.call.transcript import Spoken
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.audit import audit
 from consent_engine.engine.recall import STAYS_MS, at_hand
 from consent_engine.engine.review import Transcript
 from consent_engine.engine.scribe import write_out

@@ -3,10 +3,11 @@
 import pytest
 
 from consent_engine.doctor import Level
+from consent_engine.doctor.audit import UNREFUSED, audit
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.seal import LIFTED, STANDS, Leaf, head_of
-from consent_engine.engine.audit import UNREFUSED, audit, newest
+from consent_engine.engine.audit import newest
 from consent_engine.engine.audit_refusals import Lifting, note_lifted
 from consent_engine.ports import Change, Commit, CommitResult, LiftResult
 from tests.archive.refusals import (
@@ -114,7 +115,7 @@ def test_a_lifting_in_a_backups_journal_hides_no_refusal_that_came_after_it(smal
     sealed(small)
     restored(small, was)
     line = small.engine.line(NUMBER).id
-    assert newest(small.engine.store, 0, most=1).wrong == [(line, UNREFUSED)]
+    assert newest(small.engine.store, 0, most=1).wrong == [line]
     doctor(small, mend=True)
     assert not small.engine.dial(NUMBER, "mobile").callable
 
@@ -128,7 +129,7 @@ def test_the_audit_of_a_period_knows_of_the_liftings_after_it(small):
     small.client.delete(small.cell.lifted)
     sealed(small)
     found = audit(small.engine.store, 0, (0, until))
-    assert (found.entries, found.wrong) == (1, [])
+    assert (found.log.entries, found.wrong) == (1, [])
 
 
 @pytest.mark.parametrize("damaged", ["garbage", "{}", '["a"]', '[1,"voice"]'])

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
+from consent_engine.doctor.audit import audit
 from consent_engine.domain.call.call import ReportDecided, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report import ReportDoor, ReportState, RewardTerms
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_PERSON, Lane
-from consent_engine.engine.audit import audit
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import ReportFilter

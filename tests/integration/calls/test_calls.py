@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent_engine.doctor.audit import audit
 from consent_engine.domain.call.call import AlreadyEnded, Call, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import CHINA, DAY_MS
@@ -10,7 +11,6 @@ from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.offer.offer import Policy
 from consent_engine.domain.order.event import chain
 from consent_engine.domain.seal import Leaf
-from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked

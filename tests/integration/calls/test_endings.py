@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.sql.tables import ORDERS
+from consent_engine.doctor.audit import audit
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import (
@@ -34,7 +35,6 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.seal import Chained, Leaf
-from consent_engine.engine.audit import audit
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.line_events import LineEventAsked

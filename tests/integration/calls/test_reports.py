@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from consent_engine.api.schemas.forms import read
+from consent_engine.doctor.audit import audit
 from consent_engine.doctor.work import reports as findings
 from consent_engine.domain.admission.report_request import DecideReport, ReportDecision
 from consent_engine.domain.call.call import Call, ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
@@ -13,7 +14,6 @@ from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.line.line import MOST_NAMED, ReportedCall
-from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import Malformed
