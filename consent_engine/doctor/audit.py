@@ -134,7 +134,7 @@ class Audit:
         """Note the plans that do not stand as they were sold. A version that nobody bought yet, the instants from which
         a tariff is public, and who approved it, are in no order: nothing here would show that they changed.
         """
-        if self.plans is None:
+        if self.plans is None or self.log.began is None:
             return
         try:
             hashes = {(code, each.number): each.plan.hash for code, all_of in self.plans().items() for each in all_of}
