@@ -253,14 +253,14 @@ def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
     missing, or its count of entries cannot be right: nothing is sealed then.
     """
     try:
-        lacking = audit.newest(engine.store, keep.records_before(engine.registry.now()), 100).wrong
+        _, lacking = audit.newest(engine.store, keep.records_before(engine.registry.now()), 100)
         cut = audit.cut(engine.store)
     except ArchiveUnavailable:
         return
     if lacking:
         log.error("these data are older than their archive: the latest refusals may be missing: run `consent doctor`")
-    if cut is not None:
-        log.error("the archive: %s: %s: run `consent doctor`", *cut)
+    for of, said in cut.items():
+        log.error("the archive: %s: %s: run `consent doctor`", of, said)
 
 
 @contextmanager

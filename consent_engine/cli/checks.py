@@ -167,7 +167,7 @@ def audit(
     before is brought to the log first.
     """
     from consent_engine.config.settings import Settings
-    from consent_engine.doctor.audit import audit as looked
+    from consent_engine.doctor.records import audit as looked
     from consent_engine.doctor.rules import RULES
     from consent_engine.engine.audit import EVER
     from consent_engine.engine.scribe import as_of_now
@@ -177,13 +177,11 @@ def audit(
         raise typer.BadParameter("must be after --since", param_hint="--until")
     known = _known(checkpoint)
     settings = Settings.load()
-    retention, say = settings.retention(), Slowly().tell
     with opened() as engine:
         with suppress(BrokenRecord):  # of the log's count, which the audit names
             as_of_now(engine.store)
-        before = retention.records_before(engine.registry.now())
-        plans = engine.registry.catalogue
-        found = looked(engine.store, before, between, lambda far: say(f"looked at {far:,} entries"), plans)
+        before = settings.retention().records_before(engine.registry.now())
+        found = looked(engine.store, before, between, Slowly().tell, engine.registry.catalogue)
         now, differs = "", list[tuple[str, str]]()
         if engine.store.log is not None and (known or not between[0]):
             now, differs = _published(settings, engine.store.log, known)

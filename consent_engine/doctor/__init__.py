@@ -1,7 +1,7 @@
 """`consent doctor`: everything wrong with an installation that can be reached, and the command to type for it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from shlex import quote
@@ -88,6 +88,16 @@ class _Patient:
     def survey(self) -> RedisSurvey:
         first, *others = self.cells
         return RedisSurvey(*first, *others)
+
+    @property
+    def whole(self) -> Store:
+        """The store with all that is in SQL; without it where SQL cannot be asked, or is not that of these data."""
+        meta, archive = self.first.meta(), self.archive
+        archive.must_stand = "archive" in meta  # none is created where the data name the archive they belong to
+        with suppress(ArchiveUnavailable):
+            if is_archive_of(archive, meta):
+                return replace(self.store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
+        return self.store
 
     @property
     def cli(self) -> str:
@@ -258,16 +268,10 @@ def _catalogue(patient: _Patient) -> Iterator[Finding]:
     yield from setup.catalogue(registry, keys, registry.now(), wrong, patient.settings.addresses(), days)
 
 
-def _archive_of(patient: _Patient, meta: Mapping[str, str]) -> SqlArchive:
-    """Return the archive; none is created where the data name the archive they belong to."""
-    patient.archive.must_stand = "archive" in meta
-    return patient.archive
-
-
 def _archive(patient: _Patient) -> Iterator[Finding]:
     """Check that the archive answers, and that it is the one these data belong to."""
-    meta = patient.first.meta()
-    archive = _archive_of(patient, meta)
+    meta, archive = patient.first.meta(), patient.archive
+    archive.must_stand = "archive" in meta
     try:
         known = archive.check()
         owner = archive.owner()
@@ -301,44 +305,30 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:
-    now, meta = patient.registry.now(), patient.first.meta()
+    now, store = patient.registry.now(), patient.whole
     kept_since = patient.settings.retention().records_before(now)
-    archive = _archive_of(patient, meta)
-    yield from journal.sealed(patient.store, archive, meta, kept_since, mend=patient.wanted.mend)
+    yield from journal.sealed(store, kept_since, mend=patient.wanted.mend)
     with suppress(ArchiveUnavailable, BrokenRecord):  # reported by the checks before
-        if is_archive_of(archive, meta):
+        if store.log is not None:
             folder, keys = log_as_kept(patient.settings)
-            yield from journal.public(SqlLog(archive), folder, keys, patient.settings.witnesses or (), now)
-            yield from journal.feeds(SqlLog(archive), now)
+            yield from journal.public(store.log, folder, keys, patient.settings.witnesses or (), now)
+            yield from journal.feeds(store.log, now)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:
-    archive = _archive_of(patient, patient.first.meta())
-    store = _with_sql(patient, archive)
-    yield from work.reports(store, patient.settings.reporting(), patient.registry.now())
+    yield from work.reports(patient.whole, patient.settings.reporting(), patient.registry.now())
 
 
 def _dead(patient: _Patient) -> Iterator[Finding]:
     """Find sales that died of one cause."""
     now, secret = patient.registry.now, patient.secret
-    archive = _archive_of(patient, patient.first.meta())
     with suppress(ArchiveUnavailable, SettingsError):
-        store, asked = _with_sql(patient, archive), terms(patient.settings, secret)  # what fails is a finding already
+        store, asked = patient.whole, terms(patient.settings, secret)  # what fails is a finding already
         found = Undeliverable(store, now, asked, secret, lambda _: [], lambda _: []).dead()
         yield from work.dead(found, now())
 
 
-def _with_sql(patient: _Patient, archive: SqlArchive) -> Store:
-    """Return the store with all that is in SQL; without it where SQL cannot be asked, or is not that of these data."""
-    with suppress(ArchiveUnavailable):
-        if is_archive_of(archive, patient.first.meta()):
-            return replace(patient.store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
-    return patient.store
-
-
 def _records(patient: _Patient) -> Iterator[Finding]:
-    lease_ms, meta = millis(patient.settings.lease), patient.first.meta()
-    archive = _archive_of(patient, meta)
-    store, plans = _with_sql(patient, archive), patient.registry.catalogue
+    lease_ms, plans = millis(patient.settings.lease), patient.registry.catalogue
     kept_since = patient.settings.retention().records_before(patient.registry.now())
-    yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans, kept_since)
+    yield from records.records(patient.whole, patient.survey, lease_ms, patient.wanted, patient.tell, plans, kept_since)

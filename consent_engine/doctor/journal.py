@@ -1,11 +1,8 @@
 """Checks of the journal and the log: entries reach it, it is published, and the records sealed last are here."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from shlex import quote
 
-from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hitch import in_words
@@ -14,32 +11,23 @@ from consent_engine.engine import audit
 from consent_engine.engine.feeding import behind
 from consent_engine.engine.publishing import forked, unsigned_ms, unwitnessed_ms
 from consent_engine.engine.witnessing import said_of
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, Log, Store
 from consent_engine.ports.journal import Waiting
 from consent_engine.ports.public_log import Folder, PublicLog
-from consent_engine.wiring import is_archive_of
 
 LATE_MS = 60_000
 """An entry that waits longer shows that no worker writes it out: a scribe looks every second."""
 
 
-def sealed(
-    store: Store, archive: SqlArchive, meta: Mapping[str, str], kept_since: Millis, *, mend: bool = False
-) -> Iterator[Finding]:
-    """Check the journal and the newest records against an archive. Of one that is away or another one, which the check
-    of the archive reports, only how many entries wait for it. mend: count the log's entries anew where their count
-    cannot be right. Raises StoreUnavailable and ArchiveUnavailable.
+def sealed(store: Store, kept_since: Millis, *, mend: bool = False) -> Iterator[Finding]:
+    """Check the journal and the newest records against the log. Of one that is away or another one, which the check of
+    the archive reports, only how many entries wait for it. mend: count the log's entries anew where their count cannot
+    be right. Raises StoreUnavailable and ArchiveUnavailable.
     """
-    try:
-        bound = is_archive_of(archive, meta)
-    except ArchiveUnavailable:
-        bound = False
-    if not bound:
+    if (log := store.log) is None:
         yield from _behind(store.journal.waiting())
         return
-    log = SqlLog(archive)
-    store = replace(store, archive=archive, log=log)
     if mend and (anew := log.recount()) is not None:
         yield good(f"the log's entries are counted anew: {anew:,}")
     yield from journal(store.journal, log)
@@ -155,19 +143,18 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
     """Check that the newest sealed records are here: after a failover, a restore, or damage to files some may
     be missing, and nothing else shows it. Raises StoreUnavailable and ArchiveUnavailable.
     """
-    found = audit.newest(store, kept_since)
-    if found.damaged:
+    log, lacking = audit.newest(store, kept_since)
+    if log.wrong:
         yield bad(
-            f"{found.damaged:,} of the newest entries of the log cannot be read: the journal or the log was changed",
+            f"{len(log.wrong):,} of the newest entries of the log cannot be read: the journal or the log was changed",
             "consent audit names them, and records that lack an entry; keep the data, and report it",
         )
-    lacking = len({*found.wrong})
     if lacking:
         yield bad(
-            f"{lacking:,} of the records sealed last are missing or changed: these data are older than "
+            f"{len({*lacking}):,} of the records sealed last are missing or changed: these data are older than "
             "their archive, and subscribers who refused last may be called again",
             "stop APIs and workers; consent doctor --all --mend puts refusals back; if consent audit names other "
             "records, restore Redis from its newest backup: docs/operations.md",
         )
-    elif found.entries:
-        yield good(f"the newest {found.entries:,} entries of the log are here")
+    elif log.entries:
+        yield good(f"the newest {log.entries:,} entries of the log are here")

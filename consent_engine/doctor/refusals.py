@@ -7,12 +7,12 @@ The door, dialling and the gate read fields of a line that no seal covers, becau
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 
 from msgspec import UNSET
 
 from consent_engine.adapters.redis.inspection import RedisSurvey
-from consent_engine.doctor.audit import Plans
-from consent_engine.domain.canonical_json import parsed
+from consent_engine.doctor.compared import Plans
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, encode_message
@@ -20,8 +20,8 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, Restriction, name_of
 from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import head_of
-from consent_engine.engine.audit import refusals_of
-from consent_engine.engine.audit_refusals import Lifting, Refusals
+from consent_engine.engine.audit import Replay
+from consent_engine.engine.audit_refusals import Lifting, Refusals, lasting, lifted_on
 from consent_engine.engine.recall import pieces
 from consent_engine.ports import Posted, Store
 from consent_engine.ports.queries import NOTHING, Position, StandingRestriction
@@ -63,23 +63,20 @@ def _is_off(row: StandingRestriction, line: Mapping[str, str]) -> bool:
 
 
 def not_lifted(
-    store: Store, survey: RedisSurvey, refused: Mapping[Whom, Millis], known_by_log: Refusals | None
+    store: Store, survey: RedisSurvey, refused: Mapping[Whom, Millis], known: Refusals
 ) -> list[Whom]:  # fmt: skip
     """Return refusals of the histories that stand no more and were not lifted since, as far back as that is kept: by
     the record of the act, or by the log, which has it also where Redis was rebuilt and lost those records.
 
     refused: the latest by line and carrier
     """
-    known = store.records.look({}).now - Retention().records
-    missing = dict(_missing(store, {whom: at for whom, at in refused.items() if at >= known}))
-    lifted = _lifted(survey) if missing else {}
-
-    def lifted_at(line: str, name: str) -> Millis:
-        return max(lifted.get((line, name), -1), known_by_log.lifted_at(line, name) if known_by_log else -1)
-
+    oldest = store.records.look({}).now - Retention().records
+    missing = dict(_missing(store, {whom: at for whom, at in refused.items() if at >= oldest}))
+    acts = lifted_on(chain.from_iterable(survey.lifted()), {line for line, _ in missing}) if missing else []
+    newest = {whom: at for at, whom in sorted((leaf.at, (leaf.record, name)) for name, leaf in acts)}
     return [
         (line, carrier) for (line, carrier), at in missing.items()
-        if all(lifted_at(line, of) < at for of in (carrier, EVERY_CARRIER))
+        if all(max(newest.get((line, of), -1), known.lifted_at(line, of)) < at for of in (carrier, EVERY_CARRIER))
     ]  # fmt: skip
 
 
@@ -91,29 +88,20 @@ def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Who
                 yield (line, carrier), refused[line, carrier]
 
 
-def unlogged(store: Store, lasting: Iterable[Whom], size: int, known: Refusals) -> list[Whom]:
-    """Return what stands on lines, without an end, and not by the log, and has no entry on its way there. size: how
-    many entries the log had before it was read
+def unlogged(store: Store, standing: Iterable[Whom], log: Replay) -> list[Whom]:
+    """Return what stands on lines, without an end, and not by the log, and has no entry on its way there. log: as it
+    was read before; it is read on.
     """
-    lacking = sorted(each for each in lasting if not known.has(*each))
-    found = [each for some in pieces(lacking, PIECE) for each in _standing(store, some)]
-    if not found or (log := store.log) is None:
+    lacking = sorted(each for each in standing if not log.refusals.has(*each))
+    found = [(line.id, name) for some in pieces(lacking, PIECE) for line, name in lasting(store, some)[1]]
+    if not found or store.log is None:
         return []
     named = {(line, head_of(name)) for line, name in found}
     # Read before the log: an entry that leaves it meanwhile is found there. A backup's may have been there before.
     waiting = [leaf for leaf in store.journal.refusals() if (leaf.record, leaf.head) in named]
-    coming = {(leaf.record, leaf.head) for leaf in waiting if not log.has(leaf.entry)}
-    since = refusals_of(store, size)
-    return [each for each in found if (each[0], head_of(each[1])) not in coming and not since.has(*each)]
-
-
-def _standing(store: Store, some: Sequence[Whom]) -> Iterator[Whom]:
-    """Yield those of these restrictions that still stand, without an end."""
-    lines = store.records.look({Line: list({line for line, _ in some})}).of(Line)
-    for line, name in some:
-        standing = lines[line].named(name) if line in lines else None
-        if standing is not None and not standing.until:
-            yield line, name
+    coming = {(leaf.record, leaf.head) for leaf in waiting if not store.log.has(leaf.entry)}
+    log.read_on(store)
+    return [each for each in found if (each[0], head_of(each[1])) not in coming and not log.refusals.has(*each)]
 
 
 def named(lost: Sequence[Whom], plans: Plans) -> Iterator[Whom]:
@@ -129,24 +117,11 @@ def named(lost: Sequence[Whom], plans: Plans) -> Iterator[Whom]:
     yield from ((line, of_head.get(head, "")) for line, head in lost)
 
 
-def _lifted(survey: RedisSurvey) -> dict[Whom, Millis]:
-    """Return the instant of the newest lifting by line and carrier."""
-    found: dict[Whom, Millis] = {}
-    for piece in survey.lifted():
-        for each in map(parsed, piece):
-            whom = str(each["line"]), str(each["carrier"])
-            found[whom] = max(found.get(whom, 0), int(each["at"]))
-    return found
-
-
 def unlifted(store: Store, some: Sequence[Lifting]) -> list[Lifting]:
     """Return those of these liftings that the log lacks: once their records are too old, nothing else would tell of
     them.
     """
-    log, waiting = (
-        store.log,
-        store.journal.among({leaf.entry for _, leaf in some}),
-    )  # first: entries go from it to the log
+    log, waiting = store.log, store.journal.among({leaf.entry for _, leaf in some})  # first: they go from it to the log
     return [each for each in some if log and not (each.leaf.entry in waiting or log.has(each.leaf.entry))]
 
 

@@ -6,8 +6,8 @@ leaves are the doctor's, as all rules of records are; `newest` looks at the log'
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -19,27 +19,22 @@ from consent_engine.domain.seal import LIFTED, Chained, Leaf
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.recall import Lookup
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import KINDS, OWNERS, Change, Commit, CommitResult, Owner, Recorded, Snapshot, Store
+from consent_engine.ports import KINDS, OWNERS, Owner, Recorded, Snapshot, Store
 
 PIECE = 500
 CELLS_APART_MS = 60_000
 """A record that is no longer than this after the log's first entry is not missed there: a log that was begun anew may
 have another cell's first entry before it.
 """
-Wrong = tuple[str, str]
-"""The name of a record, of entries or of a plan, and what is wrong with it."""
 Between = tuple[Millis, Millis]
 EVER: Between = (0, 2**62)
 """All of the log."""
 
 
-# -- the log -----------------------------------------------------------------------------------------------------------
-
-
 class Replay:
-    """What the log says of a period. entries: how many it has · wrong: its own defects · began: when its first entry
-    came; records without one whose last event is not newer need none · early: how many leaves of a record are so old
-    that its class may have been deleted
+    """What the log says of a period. entries: how many it has · end: the number behind the last entry that was read ·
+    wrong: its own defects · began: when its first entry came; records without one whose last event is not newer need
+    none · early: how many leaves of a record are so old that its class may have been deleted
 
     leaves: number and head of each leaf of a record, with blanks between, in the log's order: there are as many as
     there were events. Of a line, which is deleted with its number when nothing is left of it and begins anew with the
@@ -49,16 +44,44 @@ class Replay:
     def __init__(self, kept_since: Millis = 0, between: Between = EVER) -> None:
         self.between = between
         self.began: Millis | None = None
-        self.entries = 0
-        self.wrong: list[Wrong] = []
+        self.entries = self.end = 0
+        self.wrong: dict[str, str] = {}
         self.refusals = Refusals()
         self.leaves: dict[Owner, dict[str, str]] = {owner: {} for owner in Owner}
         self.early: dict[str, int] = {}
         self._kept_since = kept_since
 
-    def has(self, at: Millis) -> bool:
-        """Whether an instant is in the period."""
-        return self.between[0] <= at < self.between[1]
+    def read_on(self, store: Store, tell: Callable[[int], None] = lambda _: None) -> None:
+        """Read the log from where this ended. tell: receives how many more entries were read, now and then
+
+        Raises StoreUnavailable and ArchiveUnavailable; NotOurArchive for another installation's log: it would find
+        nothing wrong there, or everything.
+        """
+        if (log := store.log) is None:
+            return
+        store.bound_archive()
+        self.end = max(self.end, log.begins(self.between[0]))
+        while rows := log.entries(self.end, PIECE):
+            self.note(self.decoded(rows))
+            tell(len(rows))
+        with suppress(BrokenRecord):
+            self.began = next((Leaf.decode(entry).at for _, entry, _ in log.entries(0, 1)), None)
+        self.wrong |= cut(store)
+
+    def decoded(self, rows: Iterable[tuple[int, str, str]]) -> Iterator[Leaf]:
+        """Yield the leaves in the next entries, and note the defects of these."""
+        for n, entry, hashed in rows:
+            if n != self.end:
+                self.wrong |= _gap(self.end, n)
+            self.end = n + 1
+            try:
+                leaf = Leaf.decode(entry)
+            except BrokenRecord as error:
+                self.wrong[f"entry {n}"] = str(error)
+                continue
+            if digest(entry) != hashed:
+                self.wrong[f"entry {n}"] = "written anew in the log: its hash is another one's"
+            yield leaf
 
     def note(self, leaves: Iterable[Leaf]) -> None:
         """Take the next leaves. Of those after the period the liftings count: what they lifted is not missing."""
@@ -67,13 +90,17 @@ class Replay:
             self.entries += inside
             if leaf.of is Chained.REFUSAL:
                 if inside or leaf.seq == LIFTED:
-                    self.refusals.note([leaf])
+                    self.refusals.note(leaf)
             elif inside:
                 of, is_line = self.leaves[Owner(leaf.of)], leaf.of is Chained.LINE
                 had = "" if is_line and not leaf.seq else of.get(leaf.record, "")
                 of[leaf.record] = f"{had}{leaf.seq} {leaf.head} "
                 if leaf.at < self._kept_since and not is_line:
                     self.early[leaf.record] = self.early.get(leaf.record, 0) + 1
+
+    def has(self, at: Millis) -> bool:
+        """Whether an instant is in the period."""
+        return self.between[0] <= at < self.between[1]
 
     def of(self, owner: Owner, record: str) -> list[tuple[int, str]]:
         """Return number and head of the leaves of a record."""
@@ -86,67 +113,11 @@ class Replay:
         return sum(map(len, self.leaves.values())) + len({line for line, _ in self.refusals.standing})
 
 
-def replayed(
-    store: Store, kept_since: Millis, between: Between = EVER, tell: Callable[[int], None] = lambda _: None
-) -> Replay:
-    """Read the log of a period. tell: receives the number of entries read so far, now and then · kept_since: what
-    ended before may have been deleted by its class
-
-    Raises StoreUnavailable and ArchiveUnavailable; NotOurArchive for another installation's log: it would find nothing
-    wrong there, or everything.
-    """
-    if store.log is not None:
-        store.bound_archive()
-    found = Replay(kept_since, between)
-    for piece in _pieces(store, found, between[0]):
-        found.note(piece)
-        tell(found.entries)
-    found.began = _began(store)
-    return found
+def _gap(first: int, end: int) -> dict[str, str]:
+    return {f"entries {first} to {end - 1}": "dropped from the log"}
 
 
-def refusals_of(store: Store, first: int) -> Refusals:
-    """Return the refusals and registrations that stand by the log, read from an entry on.
-
-    Raises StoreUnavailable and ArchiveUnavailable.
-    """
-    found = Replay()
-    for piece in _pieces(store, found, 0, first):
-        found.refusals.note(leaf for leaf in piece if leaf.of is Chained.REFUSAL)
-    return found.refusals
-
-
-def _pieces(store: Store, found: Replay, since: Millis, first: int = 0) -> Iterator[list[Leaf]]:
-    """Yield the leaves of the log, starting where `since` may begin, or at `first`; defects of the log itself are noted
-    on the way.
-    """
-    if store.log is None:
-        return
-    expected = max(first, store.log.begins(since))
-    while rows := store.log.entries(expected, PIECE):
-        leaves = []
-        for n, entry, hashed in rows:
-            if n != expected:
-                found.wrong.append(_gap(expected, n))
-            expected = n + 1
-            try:
-                leaf = Leaf.decode(entry)
-            except BrokenRecord as error:
-                found.wrong.append((f"entry {n}", str(error)))
-                continue
-            if digest(entry) != hashed:
-                found.wrong.append((f"entry {n}", "written anew in the log: its hash is another one's"))
-            leaves.append(leaf)
-        yield leaves
-    if (end := cut(store)) is not None:
-        found.wrong.append(end)
-
-
-def _gap(first: int, end: int) -> Wrong:
-    return f"entries {first} to {end - 1}", "dropped from the log"
-
-
-def cut(store: Store) -> Wrong | None:
+def cut(store: Store) -> dict[str, str]:
     """Return the missing end of the log, or its count of entries that cannot be right, and what is wrong with it.
 
     Raises ArchiveUnavailable.
@@ -154,17 +125,8 @@ def cut(store: Store) -> Wrong | None:
     try:
         end, size = store.log.ends() if store.log is not None else (0, 0)
     except BrokenRecord as error:
-        return "log", str(error)
-    return _gap(end, size) if size > end else None
-
-
-def _began(store: Store) -> Millis | None:
-    """Return the instant of the log's first entry; None where there is none, or it cannot be read."""
-    first = store.log.entries(0, 1) if store.log is not None else []
-    try:
-        return Leaf.decode(first[0][1]).at if first else None
-    except BrokenRecord:
-        return None
+        return {"log": str(error)}
+    return _gap(end, size) if size > end else {}
 
 
 # -- the records beside it ---------------------------------------------------------------------------------------------
@@ -175,7 +137,7 @@ class Logged(Struct, frozen=True):
 
     record: None where it is gone or cannot be read · leaves: number and head of its leaves, in the log's order · early:
     how many of them may have gone with its class · sealed: its last event is in the log, on its way there, or need not
-    be · unread: SQL has a row of it, which cannot be read, and the log has nothing of it · unlisted: SQL should have a
+    be · unread: the store or SQL has it, it cannot be read, and the log has nothing of it · unlisted: SQL should have a
     row of it, and has none · columns: those of its row that say otherwise than it
     """
 
@@ -248,7 +210,7 @@ def beside(store: Store, log: Replay, owner: Owner, names: Sequence[str], found:
             # A line that is further in the log by now began anew, or got more events, since that was read.
             leaves=() if kind is None and name in sealed else log.of(owner, name),
             sealed=name not in ahead or name in sealed,
-            unread=name in listed and name not in there and name not in log.leaves[owner],
+            unread=name in listed | found.unreadable and name not in there and name not in log.leaves[owner],
             unlisted=name in lacking and name in sealed and ahead[name] not in waiting,
         )
         for name in names
@@ -266,44 +228,17 @@ def _is_ahead(log: Replay, last: Leaf, lacking: set[str]) -> bool:
     return last.at < log.between[1] and not found
 
 
-def note_events(store: Store, records: Iterable[str]) -> set[str]:
-    """Have the log learn of the newest event, and with it of the whole chain, of those of these records that the store
-    has; proven durable. Return these, but for one that changed since it was looked at: the next look finds that.
-    """
-    names = [*records]
-    found = store.records.look(dict.fromkeys(OWNERS, names))
-    there: list[Recorded | Line] = [each for kind in OWNERS for each in found.found[kind].values()]
-    kept = [each for each in there if each.publics]
-    commits = [Commit("", (Change.look(each),), entries=(Leaf.of_record(each).entry,)) for each in kept]
-    saved = store.records.commit(commits, prove=True) if commits else []
-    return {each.id for each, word in zip(kept, saved, strict=True) if word is CommitResult.OK}
-
-
-class Newest(NamedTuple):
-    """The end of the log. entries: how many were compared · damaged: how many cannot be read, which says nothing of the
-    data · wrong: records that lack what it has, or have another history; lines that lack a refusal
-    """
-
-    entries: int
-    damaged: int
-    wrong: list[str]
-
-
-def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Newest:
-    """Compare the newest entries of the log: data older than their log lack these first.
+def newest(store: Store, kept_since: Millis, most: int = PIECE) -> tuple[Replay, list[str]]:
+    """Compare the newest entries of the log: data older than their log lack these first. Return them, with their own
+    defects, which say nothing of the data; and the records that lack what they say, or have another history, and lines
+    that lack a refusal.
 
     Raises StoreUnavailable and ArchiveUnavailable.
     """
-    log, compared, damaged = Replay(kept_since), 0, 0
-    for _, entry, _ in store.log.newest(most) if store.log is not None else ():
-        try:
-            leaf = Leaf.decode(entry)
-        except BrokenRecord:
-            damaged += 1
-        else:
-            # Lines are left to the whole log: one that began anew seems to be another one.
-            log.note([leaf] if leaf.of is not Chained.LINE else [])
-            compared += leaf.of not in {Chained.LINE, Chained.REFUSAL}
+    log, rows = Replay(kept_since), store.log.newest(most) if store.log is not None else []
+    log.end = rows[0][0] if rows else 0
+    # Lines are left to the whole log: one that began anew seems to be another one.
+    log.note(leaf for leaf in log.decoded(rows) if leaf.of is not Chained.LINE)
     lost = [line for line, _ in log.refusals.missing(store)]
     for kind, owner in OWNERS.items():
         names = list(log.leaves[owner])
@@ -311,4 +246,4 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Newest:
             looked = beside(store, log, owner, names, store.records.look({kind: names})) if names else []
             names = [each.name for each in looked if each.dropped or each.rewritten]
         lost += names
-    return Newest(compared + len(log.refusals.standing), damaged, lost)
+    return log, lost

@@ -12,7 +12,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.seal import STANDS, Leaf, head_of
 from consent_engine.engine.recall import pieces
-from consent_engine.ports import Change, Commit, CommitResult, Store
+from consent_engine.ports import Change, Commit, CommitResult, Recorded, Store
 
 PIECE = 500
 LOOK_BACK = 10_000
@@ -38,15 +38,14 @@ class Refusals:
         self._liftings: set[str] = set()
         self._lifted_at: dict[tuple[str, str], Millis] = {}
 
-    def note(self, leaves: Iterable[Leaf]) -> None:
-        """Take the next leaves of refusals, in the log's order."""
-        for leaf in leaves:
-            if leaf.seq == STANDS:
-                self.standing[leaf.record, intern(leaf.head)] = leaf.at
-            else:
-                self.standing.pop((leaf.record, leaf.head), None)
-                self._liftings.add(leaf.entry)
-                self._lifted_at[leaf.record, intern(leaf.head)] = leaf.at
+    def note(self, leaf: Leaf) -> None:
+        """Take the next leaf of a refusal, in the log's order."""
+        if leaf.seq == STANDS:
+            self.standing[leaf.record, intern(leaf.head)] = leaf.at
+        else:
+            self.standing.pop((leaf.record, leaf.head), None)
+            self._liftings.add(leaf.entry)
+            self._lifted_at[leaf.record, intern(leaf.head)] = leaf.at
 
     def has(self, line: str, name: str) -> bool:
         """Whether a restriction of this name stands by the log."""
@@ -66,7 +65,7 @@ class Refusals:
         gone = [each for some in pieces(known, PIECE) for each in _gone(store, some)]
         if not gone:
             return []
-        acts = _lifted_on(store.records.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
+        acts = lifted_on(store.records.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
         self.lifted = self._since_the_log(store, [each for each in acts if each.leaf.entry not in self._liftings])
         lifted = {(leaf.record, leaf.head) for _, leaf in self.lifted}
         return [each for each in gone if each not in lifted]
@@ -89,21 +88,29 @@ def _gone(store: Store, some: Sequence[tuple[str, str]]) -> Iterator[tuple[str, 
     yield from (each for each in some if each not in stands)
 
 
-def _lifted_on(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:
+def lifted_on(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:
     """Read the records of liftings on these lines."""
     found = (each for each in map(parsed, liftings) if each["line"] in lines)
     acts = ((str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found)
     return [Lifting(name, Leaf.of_lifting(line, name, at)) for line, name, at in acts]
 
 
+def lasting(store: Store, some: Sequence[tuple[str, str]]) -> tuple[Millis, list[tuple[Line, str]]]:
+    """Return those of these restrictions, by line and name, that stand without an end, each with its line; and when
+    that was read.
+    """
+    found = store.records.look({Line: list({line for line, _ in some})})
+    lines = found.of(Line)
+    named = ((lines[line], name, lines[line].named(name)) for line, name in some if line in lines)
+    return found.now, [(line, name) for line, name, stands in named if stands is not None and not stands.until]
+
+
 def note_standing(store: Store, some: Sequence[tuple[str, str]]) -> int:
     """Have the log learn of restrictions, by line and name, as where they begin to stand; proven durable. Those that do
     not stand any more, or have an end, get no entry. Return how many got one. A repeat adds them again.
     """
-    found = store.records.look({Line: list({line for line, _ in some})})
-    kept = [(found.of(Line)[line], name) for line, name in some if line in found.of(Line)]
-    lasting = [(line, name) for line, name in kept if _lasts(line, name)]
-    return _noted(store, [(line, Leaf.of_refusal(line.id, name, found.now)) for line, name in lasting])
+    now, standing = lasting(store, some)
+    return len(noted(store, [(line, Leaf.of_refusal(line.id, name, now)) for line, name in standing]))
 
 
 def note_lifted(store: Store, some: Sequence[Lifting]) -> int:
@@ -111,19 +118,15 @@ def note_lifted(store: Store, some: Sequence[Lifting]) -> int:
     entry. Return how many got one.
     """
     lines = store.records.look({Line: list({leaf.record for _, leaf in some})}).of(Line)
-    kept = [(lines[leaf.record], name, leaf) for name, leaf in some if leaf.record in lines]
-    return _noted(store, [(line, leaf) for line, name, leaf in kept if not _lasts(line, name)])
+    stands = {(line.id, name) for line, name in lasting(store, [(leaf.record, name) for name, leaf in some])[1]}
+    over = [leaf for name, leaf in some if leaf.record in lines and (leaf.record, name) not in stands]
+    return len(noted(store, [(lines[leaf.record], leaf) for leaf in over]))
 
 
-def _lasts(line: Line, name: str) -> bool:
-    stands = line.named(name)
-    return stands is not None and not stands.until
-
-
-def _noted(store: Store, leaves: Sequence[tuple[Line, Leaf]]) -> int:
-    """Add entries, each unless its line changed since it was looked at: the next look finds that."""
-    commits = [
-        Commit("", (Change.look(line),), entries=(leaf.entry,)) for line, leaf in leaves
-    ]  # fmt: skip
+def noted(store: Store, leaves: Sequence[tuple[Recorded | Line, Leaf]]) -> list[str]:
+    """Have the log learn of these leaves, each unless its record changed since it was looked at: the next look finds
+    that; proven durable. Return the records of those that it learns.
+    """
+    commits = [Commit("", (Change.look(record),), entries=(leaf.entry,)) for record, leaf in leaves]
     saved = store.records.commit(commits, prove=True) if commits else []
-    return saved.count(CommitResult.OK)
+    return [record.id for (record, _), word in zip(leaves, saved, strict=True) if word is CommitResult.OK]

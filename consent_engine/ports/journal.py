@@ -128,6 +128,11 @@ class Log(Protocol):
     def size(self) -> int:
         """Return how many entries were counted. Raises BrokenRecord as `ends` does."""
 
+    def recount(self) -> int | None:
+        """Count the entries anew where the count cannot be right; return how many there are, else None. The caller has
+        checked whose archive it is.
+        """
+
     def ends(self) -> tuple[int, int]:
         """Return the number behind the last entry, and how many were counted, which is more where the last ones are
         gone. Raises BrokenRecord for a count that is no number, or too small: it was changed.

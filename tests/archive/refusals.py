@@ -6,8 +6,7 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.doctor import Level, records
-from consent_engine.doctor.audit import audit
-from consent_engine.doctor.records import Wanted
+from consent_engine.doctor.records import Wanted, audit
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.receive import RefusalAsked

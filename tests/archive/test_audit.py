@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor import Level, journal
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
@@ -183,7 +183,7 @@ def test_what_became_of_a_number_is_compared_with_the_log(small):
     sealed(small)
     found = audited(small)
     assert (found.wrong, found.log.records, found.log.entries) == ([], 1, 3)
-    assert newest(small.engine.store, 0).entries == 0, "it counts what it compares"
+    assert newest(small.engine.store, 0)[0].entries == 0, "it counts what it compares"
     line = small.engine.line(NUMBER)
     small.client.hdel(small.cell.line(line.id), "e2")
     [(named, _)] = audited(small).wrong

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.engine.scribe import write_out
 from tests.conftest import OTHER
 

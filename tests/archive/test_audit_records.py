@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.msisdn import parse

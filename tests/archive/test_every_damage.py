@@ -11,8 +11,7 @@ from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.sql.tables import CALLS, ORDERS
 from consent_engine.doctor import records
-from consent_engine.doctor.audit import audit
-from consent_engine.doctor.records import Wanted
+from consent_engine.doctor.records import Wanted, audit
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent

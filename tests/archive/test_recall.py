@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.domain.call.call import Call, CallNotFound, ReportNotFound
 from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.call.report import Report, RewardTerms

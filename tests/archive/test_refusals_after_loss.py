@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.doctor import Level
-from consent_engine.doctor.audit import UNREFUSED, audit
+from consent_engine.doctor.records import UNREFUSED, audit
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.seal import LIFTED, STANDS, Leaf, head_of
@@ -88,7 +88,7 @@ def test_one_that_was_lifted_after_the_clock_went_back_is_not_missed_while_nobod
     small.clock.forward(seconds=-5)
     lift(small)
     doctor(small, mend=True)
-    assert newest(small.engine.store, 0).wrong == []
+    assert newest(small.engine.store, 0)[1] == []
     assert small.engine.dial(NUMBER, "mobile").callable, "who wants to be called again is not barred for ever"
 
 
@@ -115,7 +115,7 @@ def test_a_lifting_in_a_backups_journal_hides_no_refusal_that_came_after_it(smal
     sealed(small)
     restored(small, was)
     line = small.engine.line(NUMBER).id
-    assert newest(small.engine.store, 0, most=1).wrong == [line]
+    assert newest(small.engine.store, 0, most=1)[1] == [line]
     doctor(small, mend=True)
     assert not small.engine.dial(NUMBER, "mobile").callable
 

@@ -25,7 +25,7 @@ from consent_engine.backup.put_back import by_hand, put_back
 from consent_engine.config.data_folder import LOG_KEY_FILE, keep_log_key, kept_log_key
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, Wanted, examine
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.log.checkpoint import PrivateKey
 from consent_engine.domain.msisdn import parse

@@ -66,9 +66,6 @@ class SqlLog(Log):
             return _end(connection)
 
     def recount(self) -> int | None:
-        """Count the entries anew where the count cannot be right; return how many there are, else None. The caller has
-        checked whose archive it is. Raises ArchiveUnavailable.
-        """
         with self.archive.asking() as connection:
             hold(connection)
             try:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.domain.call.call import ReportDecided, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report import ReportDoor, ReportState, RewardTerms
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_PERSON, Lane

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.domain.call.call import AlreadyEnded, Call, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import CHINA, DAY_MS

@@ -7,8 +7,7 @@ from sqlalchemy import select, update
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.sql.tables import ORDERS
-from consent_engine.doctor.audit import audit
-from consent_engine.doctor.records import Wanted, records
+from consent_engine.doctor.records import Wanted, audit, records
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import (
     NO_NUMBER,

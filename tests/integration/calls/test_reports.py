@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from consent_engine.api.schemas.forms import read
-from consent_engine.doctor.audit import audit
+from consent_engine.doctor.records import audit
 from consent_engine.doctor.work import reports as findings
 from consent_engine.domain.admission.report_request import DecideReport, ReportDecision
 from consent_engine.domain.call.call import Call, ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
