@@ -27,6 +27,7 @@ from consent_engine.doctor.rules import RULES
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.at_rest import MARK
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.decide.decision import Drop, Put
@@ -63,6 +64,7 @@ from consent_engine.wiring import certificates
 from tests.at_rest import rewritten
 from tests.certificates import Shown
 from tests.conftest import NUMBER, OTHER, START, World
+from tests.integration.calls.reporting import decide, report
 from tests.memory import a_store
 
 EVERYTHING = Wanted(all=True)
@@ -252,6 +254,19 @@ def undue(world):
     return order.id
 
 
+def undue_call(world):
+    order = asked(world)
+    [archive] = world.engine.store.records.look({Call: [order.doc.call_id]}).of(Call)[order.doc.call_id].effects
+    assert world.client.zrem(Cell().due[Lane.TIMER], f"c:{order.doc.call_id}:{archive}")
+    return order.doc.call_id
+
+
+def undue_report(world):
+    told = decide(world, report(world), "ours_unrecorded")
+    assert world.client.zrem(Cell().due[Lane.TIMER], f"r:{told.id}:{WAKE_ARCHIVE}")
+    return told.id
+
+
 def unread(world):
     world.say("是")
     [line] = [key.rpartition(":")[2] for key in world.client.keys(f"{Cell().prefix}line:*")]
@@ -306,6 +321,18 @@ def another_number(world):
 
 def another_state(world):
     return changed(world, "state", "awaiting_reply", "confirmed")
+
+
+def another_number_called(world):
+    call = asked(world).doc.call_id
+    rewritten(world.client, f"{Cell().prefix}call:{call}", "who", "+8613800138000", "+8613800138001")
+    return call
+
+
+def another_door_of_a_report(world):
+    told = report(world)
+    world.client.hset(f"{Cell().prefix}report:{told.id}", "doc", told.publics[0].replace("hotline-1", "hotline-2"))
+    return told.id
 
 
 def another_detail(world):
@@ -563,10 +590,12 @@ def open_though_revoked(world):
 
 BROKEN = {
     "endless": (waits_for_nothing, endless, endless_before_it_is_asked),
-    "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
+    "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,),
+    "undue": (undue, undue_call, undue_report),
     "unrefused": (off_its_line, off_its_line_and_the_list, line_gone, suspicion_off_its_line),
     "unread": (unread, unread_and_no_line), "history": (history_state, history_head),
-    "unreadable": (another_number, another_state, another_detail, another_line, unsealed),
+    "unreadable": (another_number, another_state, another_detail, another_line, unsealed, another_number_called,
+                   another_door_of_a_report),
     "excess": (
         settled, reminded_after_settling, activated_without_a_yes, asked_after_a_yes, notified_without_an_activation,
         failed_after_settling,
