@@ -290,10 +290,8 @@ def test_nothing_is_left_of_parts_once_they_are_forgotten(world, order):
 def test_the_words_of_what_was_told_do_not_wait(world, order):
     part(world, LONG, 1)
     waited(world)
-    [kept] = [
-        value for field, value in world.client.hgetall(f"ce:{{0}}:line:{order.line}").items() if field[:2] == "p:"
-    ]
-    assert LONG not in kept
+    [told] = world.engine.line(NUMBER).gathered.values()
+    assert {(each.n, each.id, each.text) for each in told.pieces} == {(1, "", "")}, "its names, and no words"
 
 
 def test_a_strangers_number_does_not_stay_for_parts(world):
