@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from consent_engine.api.app import PARTS
 from consent_engine.api.document.openapi import document
 from consent_engine.api.web.pages import LIFECYCLE
-from consent_engine.api.web.rendering import ALWAYS, SAID, words_of
+from consent_engine.api.web.rendering import SCRIPTED, named_by, words_of
 
 HERE = Path(__file__).parent
 NAMES = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
@@ -62,7 +62,7 @@ def shapes() -> str:
 def words(page: str) -> str:
     """Declare the words of a page."""
     names = [json.dumps(name) for name in words_of(page, "zh")]
-    groups = [each for each in f"{SAID[page]} {ALWAYS}".split() if each.endswith(".") and each not in OF_PAGES]
+    groups = [each for each in named_by(page)[1] if each not in OF_PAGES]
     return f"type Word = {' | '.join([*names, *(f'`{each}${{string}}`' for each in groups)])};\n"
 
 
@@ -77,17 +77,17 @@ def write(folder: Path, *more: Path) -> list[Path]:
     """Write a project of TypeScript for each page, and one for the handset; return their files. more: other scripts"""
     ours, phone = files("consent_engine.api") / "pages", files("consent_engine.simulator") / "pages"
     (folder / "api.d.ts").write_text(shapes(), "utf-8")
-    around = {page: words(page) + elements(ours / "base.html", ours / f"{page}.html") for page in SAID}
+    around = {page: words(page) + elements(ours / "base.html", ours / f"{page}.html") for page in SCRIPTED}
     around["handset"] = "type Word = never;\n" + elements(phone / "handset.html")
     for page, told in around.items():
         (folder / f"{page}.d.ts").write_text(told, "utf-8")
         sources = [
-            str((ours if page in SAID else phone) / f"{page}.js"),
+            str((ours if page in SCRIPTED else phone) / f"{page}.js"),
             str(HERE / "pages.d.ts"),
             "api.d.ts",
             f"{page}.d.ts",
         ]
-        sources += map(str, more if page in SAID else ())
+        sources += map(str, (ours / "palette.js", *more) if page in SCRIPTED else ())
         project = {"extends": str(HERE / "tsconfig.json"), "files": sources}
         (folder / f"{page}.json").write_text(json.dumps(project), "utf-8")
     return [folder / f"{page}.json" for page in around]

@@ -11,7 +11,7 @@ const rowOf = (day) =>
     "tr",
     {},
     make("th", { scope: "row" }, make("span", {}, day.agent), " ", make("span", { className: "badge failed", hidden: true }, word("board.presses"))),
-    ...PAGE.figures.map((name) => make("td", { className: "n", "data-label": word(/** @type {Word} */ (`board.${name}`)) })),
+    ...PAGE.figures.map((name) => make("td", { className: "n", "data-label": word(`figure.${name}`) })),
   );
 
 /** @param {TeamBoard} board */

@@ -57,7 +57,7 @@ function troubles(board) {
     };
     return {
       key: `${each.to} ${each.name} ${each.reason}`,
-      text: word(each.count ? `ops.${each.recovered ? "still" : "waits"}_for_${each.to}` : `ops.fails_${each.to}`, facts),
+      text: word(each.count ? (each.recovered ? `ops.still_for_${each.to}` : `ops.waits_for_${each.to}`) : `ops.fails_${each.to}`, facts),
     };
   });
   const late = board.lanes.filter((lane) => lane.late_ms > LATE_MS && !stands("lane", lane.lane));

@@ -111,7 +111,7 @@ byId("find").addEventListener("submit", async (event) => {
 
 addEventListener("keydown", (event) => {
   const typing = targetOf(event).matches("input, select, textarea, [contenteditable]");
-  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key !== "/" || typing || !byId("keys-on").checked || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   byId("wanted").focus();
   byId("wanted").select();

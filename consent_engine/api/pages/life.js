@@ -244,7 +244,7 @@ export async function loadMine() {
   ({ day } = answer.body);
   showFacts(
     byId("day"),
-    PAGE.figures.map((name) => [word(/** @type {Word} */ (`board.${name}`)), String(answer.body.day[/** @type {"calls"} */ (name)])]),
+    PAGE.figures.map((name) => [word(`figure.${name}`), String(answer.body.day[/** @type {"calls"} */ (name)])]),
   );
   sayAsOf(byId("mine-list"), answer.body);
   showMine();

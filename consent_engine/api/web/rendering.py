@@ -108,43 +108,38 @@ async def posted_form(request: Request, most: int, fields: int) -> dict[str, str
 _PAGES = files("consent_engine.api") / "pages"
 ONE = ".single"
 """The suffix of a word's singular form, beside the plural under the plain name."""
-ALWAYS = "desk.check_field desk.fill desk.live desk.reconnecting list. problem. span. stage. state."
-SAID = {
-    "board": "board.",
-    "desk": """bar. board. carrier. delivery. desk. dial. ending. notice. ops.between ops.number ops.order ops.plan
-        order.erased order.masked order.named order.quoted outcome. purpose. reason. say. script. seen.
-        trigger. violation. why.""",
-    "ops": """because. carrier. lane. ops. paused. purpose. reason. report_class. report_door. reward.
-        tariffs. violation. why.""",
-    "order": """bar. bar_next. by. call. carrier. cause. delivery. desk.delivered desk.recording desk.segments
-        desk.subscriber desk.us detail. door. effect. ending. evidence.call. evidence.ending. how.
-        keyword. lane. notice. ops.agent ops.because ops.between ops.called_at ops.number ops.order
-        ops.placed_at ops.plan ops.report ops.retried ops.seems ops.violation order. outcome. purpose.
-        read. reason. report_class. reported.was review.fail review.heard review.not_played review.pass
-        review.uphold reviewed. role. rule. seen. tariffs. trigger. violation. wake. why.""",
-    "reported": """because. carrier. ops.answer_by ops.away ops.because ops.between ops.called_at ops.came_at
-        ops.carrier ops.number ops.overdue ops.reward ops.shown_number outcome. report_class.
-        report_door. reported. restriction. reward. violation.""",
-    "review": """carrier. desk.recording detail.caller_number ops.agent ops.away ops.between ops.called_at
-        ops.carrier ops.number order.call_id order.named order.outcome outcome. review. reviewed.
-        role.agent tariffs.""",
-}
-"""The words that a page's scripts may say, by the beginnings of their names. `make check` finds one that is missing: a
-script is checked with the words of each page that it is part of.
-"""
-WORDS_OF = {f"{page}.{language}.js": (page, language) for page in SAID for language in LANGUAGES}
+_NAMES = frozenset(each.name for each in _PAGES.iterdir())
+SCRIPTED = sorted(name.removesuffix(".js") for name in _NAMES if name.endswith(".js") and f"{name[:-3]}.html" in _NAMES)
+"""The pages with scripts of their own."""
+WORDS_OF = {f"{page}.{language}.js": (page, language) for page in SCRIPTED for language in LANGUAGES}
 """The modules of words, by name: the page and the language of each."""
+_IMPORTED, _NAMED = re.compile(r'"\./(\w+\.js)"'), re.compile(r'["`]([a-z_]+\.[\w.]*)(?:["`]|(\$\{))')
+
+
+@cache
+def named_by(page: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the names that may be of words in a page's scripts, and the beginnings of those that they put together."""
+    texts: dict[str, str] = {}
+    todo = [f"{page}.js"]
+    while todo:
+        name = todo.pop()
+        texts[name] = (_PAGES / name).read_text("utf-8")
+        todo += {*_IMPORTED.findall(texts[name])} - {*texts}
+    found = {each for text in texts.values() for each in _NAMED.findall(text)}
+    begins = {name for name, open_ended in found if open_ended or name.endswith(".")}
+    return frozenset(name for name, _ in found), tuple(sorted(begins))
 
 
 @cache
 def words_of(page: str, language: str) -> Mapping[str, str]:
-    """Return the words of a page's scripts. Raises KeyError if it has none."""
-    begins = tuple(f"{ALWAYS} {SAID[page]}".split())
-    return {name: said for name, said in words(language).items() if name.startswith(begins)}
+    """Return the words that a page's scripts may say. `make check` finds one that there is not."""
+    names, begins = named_by(page)
+    every = words(language).items()
+    return {name: said for name, said in every if name.removesuffix(ONE) in names or name.startswith(begins)}
 
 
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-ASSETS = frozenset({*WORDS_OF, *(each.name for each in _PAGES.iterdir() if each.name.rpartition(".")[2] in KINDS)})
+ASSETS = frozenset({*WORDS_OF, *(name for name in _NAMES if name.rpartition(".")[2] in KINDS)})
 """The files that pages load: every file of these kinds in their folder, and the words of their scripts."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -158,17 +153,17 @@ HEADERS = {
 }
 MAY_OPEN: dict[str, frozenset[Role]] = {
     "/desk": frozenset({Role.AGENT, Role.ADMIN}),
-    "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/board": frozenset({Role.SUPERVISOR, Role.ADMIN}),
+    "/ops": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/review": frozenset({Role.REVIEWER, Role.ADMIN}),
     "/reports": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
     "/audit": frozenset({Role.AUDITOR, Role.ADMIN}),
-    "/help": frozenset(Role),
     "/rq/": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
+    "/help": frozenset(Role),
 }
-"""The pages behind the sign-in, and the roles that may open them."""
+"""The pages behind the sign-in, as they are listed, and the roles that may open them."""
 FIGURES = ("calls", "permits", "placed", "confirmed", "refused", "held", "failed")
-"""The figures of a day (`WorkdayView`) that an agent sees, and a supervisor among others: each has a word `board.*`."""
+"""The figures of a day (`WorkdayView`) that agents see, and supervisors among others: each has a word `figure.*`."""
 OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}")
 EVIDENCE_OF_AN_ORDER = re.compile(r"/orders/[0-9a-f]{28}/evidence(\.pdf)?")
 
@@ -261,7 +256,7 @@ def page(
     stem = name.removesuffix(".html")
     role, days = session.caller.role if session else "", front_of(request).days
     html = _templates().get_template(name).render(
-        t=words(language), scripts=[f"{stem}.{language}.js", f"{stem}.js"] if stem in SAID else [], banner=banner,
+        t=words(language), scripts=[f"{stem}.{language}.js", f"{stem}.js"] if stem in SCRIPTED else [], banner=banner,
         zone=front_of(request).zone, when=partial(when, days),
         language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],

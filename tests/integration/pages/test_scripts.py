@@ -34,9 +34,9 @@ def loaded(visitor, path):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_names_its_words_and_one_module_and_keeps_all_that_it_imports(door, page):
     html, files = loaded(door.sign_in(Role.ADMIN), f"/{page}?lang=en")
-    scripts = [f"{PAGES[page]}.en.js", f"{PAGES[page]}.js"]
+    scripts = ["palette.js", f"{PAGES[page]}.en.js", f"{PAGES[page]}.js"]
     assert re.findall(r'<script type="module" src="/assets/\w+/([^"]+)">', html) == scripts
-    assert len(re.findall(r"<script [^>]*src=", html)) == 2
+    assert len(re.findall(r"<script [^>]*src=", html)) == 3
     assert {each.headers["cache-control"] for each in files.values()} == {"public, max-age=31536000, immutable"}
     assert sum(address.endswith(".js") for address in files) > 3
     assert all(each.status_code == 200 for each in files.values())
@@ -69,6 +69,12 @@ def test_a_page_has_its_own_words_in_one_language(door, page, language):
     assert len(said) < len(words(language)) * 0.6
 
 
+def test_the_words_of_a_page_are_those_that_its_scripts_name_or_put_together():
+    said = words_of("desk", "en")
+    assert {"desk.tries", "desk.tries.single", "state.agreed", "figure.calls", "why.nack"} <= said.keys()
+    assert {"desk.handset", "board.hint", "review.pass"} & said.keys() == set()
+
+
 def test_a_change_of_one_file_is_another_address_of_all(monkeypatch):
     before = version()
     was = rendering.asset
@@ -82,10 +88,10 @@ def test_no_script_waits_for_an_event_that_may_be_over_when_it_is_read():
     assert [name for name, text in scripts.items() if re.search(r'DOMContentLoaded|Listener\("load"', text)] == []
 
 
-def test_a_page_without_scripts_loads_none(door):
-    html, files = loaded(door.sign_in(Role.ADMIN), "/help")
-    assert "<script" not in html
-    assert not [address for address in files if ".js" in address]
+def test_a_page_without_scripts_of_its_own_loads_the_palette_alone_and_the_sign_in_none(door):
+    _, files = loaded(door.sign_in(Role.ADMIN), "/help")
+    assert [address for address in files if ".js" in address] == [f"/assets/{version()}/palette.js"]
+    assert "<script" not in door.stranger().get("/").text
 
 
 @pytest.mark.parametrize(

@@ -222,13 +222,16 @@ def test_a_link_from_elsewhere_to_a_page_works_for_who_is_signed_in(door):
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("path", MAY)
-def test_each_page_opens_for_its_roles_and_the_start_page_says_which(door, role, path):
+def test_each_page_opens_for_its_roles_and_the_start_page_and_the_palette_say_which(door, role, path):
     visitor = door.sign_in(role)
     answer = visitor.get(path)
     assert answer.status_code == (200 if role in MAY[path] else 403)
     assert answer.headers["content-type"].startswith("text/html")
     if path != "/":
-        assert (f'<a class="card" href="{path}">' in visitor.get("/").text) == (role in MAY[path])
+        start = visitor.get("/").text
+        assert [each in start for each in (f'<a class="card" href="{path}">', f'<li><a href="{path}">')] == [
+            role in MAY[path]
+        ] * 2
 
 
 @pytest.mark.parametrize("role", list(Role))
