@@ -2,12 +2,15 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
 
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
-from consent_engine.doctor.records import audit
+from consent_engine.doctor.records import Walk, Wanted, audit
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.msisdn import parse
@@ -118,6 +121,36 @@ def test_garbage_in_an_archived_row_stops_no_other_record_and_is_named(small, ta
     assert orders[1].id in shown
     calls = gone(small.archive, Call, *[each.doc.call_id for each in orders])
     assert orders[1].doc.call_id in calls
+
+
+class Counted:
+    """A store's records, and the commits of each call."""
+
+    def __init__(self, records):
+        self._records, self.commits = records, []
+
+    def __getattr__(self, name):
+        return getattr(self._records, name)
+
+    def commit(self, commits, **more):
+        self.commits.append(len(commits))
+        return self._records.commit(commits, **more)
+
+
+def test_what_the_log_lacks_of_many_records_is_noted_by_one_round_trip_for_each_kind(small):
+    small.settled()
+    sealed(small)
+    small.clock.forward(hours=1)
+    orders = [small.place(parse(f"1370013700{n}")) for n in range(6)]
+    small.client.delete(small.cell.journal)
+    counted = Counted(small.engine.store.records)
+    survey = RedisSurvey(Wire(small.client, proves=False, replicas=0))
+    walk = Walk(replace(small.engine.store, records=counted), survey, 60_000, Wanted(all=True, mend=True))
+    walk.everything()
+    assert {*walk.mended} == {f"{each} log entry" for one in orders for each in (one.id, one.doc.call_id)}
+    assert counted.commits == [6, 6]
+    sealed(small)
+    assert wrong(small) == []
 
 
 def test_after_an_older_copy_of_sql_what_the_log_lacks_is_named_as_such_until_a_person_has_it_noted(small, tmp_path):
