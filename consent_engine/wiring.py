@@ -176,6 +176,7 @@ def installation(
         engine.registry.check(
             found.secret, strict=settings.durability == "strict", cells=settings.cells, shadow=settings.shadow
         )
+        engine.registry.name_keys(seal_of(settings, found.secret).cipher.names)
         if stocked:  # before plans are written: data whose archive is another's may be lost ones that will be restored
             _check_archive(engine)
         # The bundled sample is a start, not a demand: only a file named in CONSENT_PLANS may stop the start.
@@ -346,6 +347,11 @@ def terms(settings: Settings, secret: str) -> Terms:
     )  # fmt: skip
 
 
+def seal_of(settings: Settings, secret: str) -> Seal:
+    """Return what seals records, and encrypts persons."""
+    return Seal(secret, settings.person_keys.get_secret_value())
+
+
 def _kept(
     settings: Settings, redis_url: str, secret: str, patience_s: float = PATIENCE_S
 ) -> tuple[Store, Registry, Seal]:
@@ -361,7 +367,7 @@ def _kept(
     wires = [wire(cell) for cell in cells]
     lease = millis(settings.lease)
     registry = RedisRegistry(wires[0], prefix=cells[0].shared)
-    seal = Seal(secret)
+    seal = seal_of(settings, secret)
     keep = settings.retention()
     stores = [
         redis_store(wire, lease_ms=lease, cell=cell, seal=seal, keep=keep)

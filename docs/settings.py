@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from consent_engine.adapters.bss.registry import BSS
@@ -36,6 +37,8 @@ MEANS = {
     "shadow": "`true`: all is done but SMS and calls to the BSS, which are only written down, beside the system that "
     "does them ([shadow.md](shadow.md)); settled by the first start on new data",
     "secret": "Key of the hashes by which numbers are found. Generated in the data folder; required with a Redis URL",
+    "person_keys": "Keys that persons are encrypted under, with blanks between: the first closes, all open. `secret` "
+    "is the one made from `CONSENT_SECRET` ([a new key](security.md#a-new-key-for-persons))",
     "durability": "`strict`: an answer once it is on disk. `everysec`: a power loss may lose the last second",
     "replicas": "On how many replicas a write must be proven as well",
     "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX`. `simulated` on the embedded server, else required",
@@ -118,8 +121,9 @@ GROUPS = {
         "cool_off free_exit call_age calls_a_day permits permit_lasts suspect_replies reading_speed cadence"
     ),
     "For compliance: reviews, reports, retention, calendar": (
-        f"shadow review_command review_sample recording_url report_codes {_each('reward')} keep_service "
-        "keep_no_service keep_records time_zone calendar log_key log_dir witnesses tsa_url pdf_key pdf_passphrase"
+        f"shadow review_command review_sample recording_url report_codes {_each('reward')} person_keys "
+        "keep_service keep_no_service keep_records time_zone calendar log_key log_dir witnesses tsa_url pdf_key "
+        "pdf_passphrase"
     ),
     "For several carriers": f"{_each('gateway')} {_each('sender')}",
     "For many machines, and for watching them": "durability cells log_format log_level metrics_addr traces",
@@ -256,6 +260,8 @@ def _default(name: str) -> str:
         return "`./var`"
     if field.default is None:
         return "-"
+    if isinstance(field.default, SecretStr):
+        return f"`{field.default.get_secret_value()}`"
     return f"`{written(field.default) if isinstance(field.default, timedelta) else field.default}`"
 
 

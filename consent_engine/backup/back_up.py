@@ -166,7 +166,7 @@ def _check_origin(meta: Mapping[str, str], settings: Settings, secret: str) -> N
     """
     if meta.get("cells") != str(settings.cells):
         raise SettingsError("no data of an engine are there, or of another CONSENT_CELLS: nothing to keep")
-    if not hmac.compare_digest(proof_of(secret), meta.get("secret", "")):
+    if not hmac.compare_digest(proof_of(secret), meta.get("secret", "").partition(" ")[0]):
         raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
 

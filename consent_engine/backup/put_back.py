@@ -21,7 +21,7 @@ from consent_engine.adapters.file_lock import lock_now, unlock
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.binary import family_and_version, find_binary
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.registry import RedisRegistry, proof_of
+from consent_engine.adapters.redis.registry import RedisRegistry, proof_of, with_keys
 from consent_engine.adapters.redis.snapshot import AOF, BASE
 from consent_engine.adapters.redis.topology import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
@@ -37,10 +37,9 @@ from consent_engine.config.data_folder import (
     private_folder,
 )
 from consent_engine.config.settings import Settings
-from consent_engine.domain.seal import Seal
 from consent_engine.engine.rebuild import Rebuilt, rebuild
 from consent_engine.errors import ArchiveUnavailable, SettingsError
-from consent_engine.wiring import archive_of, data, is_archive_of
+from consent_engine.wiring import archive_of, data, is_archive_of, seal_of
 
 _HALF = ".restoring"
 READ_BY_BOTH = b"REDIS0011"
@@ -94,7 +93,7 @@ def _secret(settings: Settings, folder: Path, manifest: Manifest) -> str:
     if not (kept or named):
         raise SettingsError("this backup was made without its secret: set CONSENT_SECRET to the one the data have")
     for each in (named, kept):
-        if each and not hmac.compare_digest(proof_of(each), manifest.secret):
+        if each and not hmac.compare_digest(proof_of(each), manifest.secret.partition(" ")[0]):
             raise SettingsError("CONSENT_SECRET is not the one of this backup: set that one, or leave it out")
     return named or kept
 
@@ -236,12 +235,13 @@ def fill(settings: Settings, tell: Tell) -> Rebuilt:
             raise ArchiveUnavailable("there is no archive")
         archive.must_stand = True
         known, owner = archive.id(), archive.owner()
-        archive.seal, whole = Seal(found.secret), SqlWhole(archive)
-        proof = whole.secret()
+        archive.seal, whole = seal_of(settings, found.secret), SqlWhole(archive)
+        names, proof = archive.seal.cipher.names, whole.secret()
         if not (owner and proof):
             raise SettingsError("CONSENT_ARCHIVE_URL: nothing was ever written out to this database")
-        if not hmac.compare_digest(proof_of(found.secret), proof):
+        if not hmac.compare_digest(proof_of(found.secret), proof.partition(" ")[0]):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
+        with_keys(proof, names)
         named = {kept_name(settings.data_dir)} if found.server else set()
         if not named <= {"", owner} or store.retirement.archive_bound() not in {"", known}:
             raise SettingsError(
@@ -255,6 +255,7 @@ def fill(settings: Settings, tell: Tell) -> Rebuilt:
             raise SettingsError("workers are at work on this Redis: stop APIs and workers, then type it again")
         strict = settings.durability == "strict"
         registry.check(found.secret, strict=strict, cells=settings.cells, shadow=settings.shadow)
+        registry.name_keys(names, proof.split()[1:])
         done = rebuild(store, whole, owner, known, tell)
         if found.server:
             keep_name(settings.data_dir, owner)

@@ -60,7 +60,7 @@ _COMMANDS: dict[str, Callable[..., object]] = {
     "calls": calls.list_calls, "violations": calls.violations, "reports": calls.reports, "doctor": checks.doctor,
     "settings": checks.settings, "audit": checks.audit, "evidence": persons.evidence, "verify": persons.verify,
     "receipt": persons.receipt, "reconcile": checks.reconcile, "inspect": checks.inspect, "erase": persons.erase,
-    "backup": backup.make, "restore": backup.restore, "rebuild": backup.rebuild,
+    "rekey": persons.rekey, "backup": backup.make, "restore": backup.restore, "rebuild": backup.rebuild,
 }  # fmt: skip
 for _name, _group in _GROUPS.items():
     app.add_typer(_group, name=_name)

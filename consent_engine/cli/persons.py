@@ -1,5 +1,5 @@
 """`consent evidence`, the proof of one order as a file, `verify`, its check, which needs no installation, `receipt`, a
-subscriber's record by its number, and `erase`.
+subscriber's record by its number, `erase`, and `rekey`.
 """
 
 import sys
@@ -58,6 +58,19 @@ def erase(msisdn: Annotated[str, _MSISDN], ground: Annotated[str, _GROUND]) -> N
         *((f"still in backup {n}", instant(each.at), each.place) for n, each in enumerate(done.backups, 1)),
         *((f"stays: {what}", why) for what, why in done.stays.items()),
     ])  # fmt: skip
+
+
+def rekey() -> int:
+    """Encrypt all persons in Redis and SQL under the first key of CONSENT_PERSON_KEYS, while the engine works. If it
+    dies, type it again. Exit status 1: something is under a former key still, an unread message most often.
+    """
+    from consent_engine.engine.rekeying import rekey as encrypted_anew
+
+    with opened() as engine:
+        done, left = encrypted_anew(engine.store, engine.registry)
+    record([("encrypted anew", done), ("under a former key", left)])
+    tell("type it again in a moment" if left else "take the former keys out of CONSENT_PERSON_KEYS, and keep them")
+    return int(left > 0)
 
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")

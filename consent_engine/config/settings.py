@@ -31,6 +31,7 @@ from consent_engine.config.environment import IN_FILE, PREFIX, kept, one_line, o
 from consent_engine.config.sign_in import Oidc
 from consent_engine.config.urls import CLUSTER
 from consent_engine.config.yaml_files import USUAL_ZONE, Reward, TimeZone, calendar_from, days_in, templates_in
+from consent_engine.domain.at_rest import OWN
 from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
@@ -73,6 +74,7 @@ class Settings(_OfEachCarrier):
     keep_no_service: values.KeepPersons = FIVE_MONTHS
     keep_records: values.KeepRecords = THREE_YEARS
     secret: SecretStr | None = None
+    person_keys: Annotated[SecretStr, AfterValidator(values.person_keys)] = SecretStr(OWN)
     durability: Literal["strict", "everysec"] = "strict"
     replicas: int = Field(0, ge=0, le=10)
     gateway: values.AdapterName | None = None

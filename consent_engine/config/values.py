@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from consent_engine.config import urls
+from consent_engine.domain.at_rest import OWN
 from consent_engine.domain.order.order import FIVE_MONTHS, THREE_YEARS
 
 LONGEST = timedelta(days=366)
+SHORTEST_KEY = 32
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SHAPE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
@@ -50,6 +52,14 @@ def written(length: timedelta) -> str:
 
 def millis(length: timedelta) -> int:
     return length // timedelta(milliseconds=1)
+
+
+def person_keys(kept: SecretStr) -> SecretStr:
+    """Check the keys of persons. Raises ValueError, which repeats none."""
+    keys = kept.get_secret_value().split()
+    if not keys or len({*keys}) < len(keys) or any(each != OWN and len(each) < SHORTEST_KEY for each in keys):
+        raise ValueError(f"must be random texts of {SHORTEST_KEY} characters or more, or {OWN}, each once, by blanks")
+    return kept
 
 
 def quiet_span(text: str) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from consent_engine.adapters.redis.client import Wire, connect, unreached
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.registry import RedisRegistry
+from consent_engine.adapters.redis.registry import RedisRegistry, with_keys
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology import is_cluster, is_sentinel, master_at, replicas_known
@@ -45,7 +45,7 @@ from consent_engine.errors import (
 from consent_engine.ports import Endpoint, Outside, Store
 from consent_engine.ports.registry import BSS, GATEWAY
 from consent_engine.ports.store import lost
-from consent_engine.wiring import certificates, is_archive_of, log_as_kept, rates_in, terms
+from consent_engine.wiring import certificates, is_archive_of, log_as_kept, rates_in, seal_of, terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings"]
 
@@ -71,7 +71,7 @@ class _Patient:
 
     @property
     def seal(self) -> Seal:
-        return Seal(self.secret)
+        return seal_of(self.settings, self.secret)
 
     @property
     def store(self) -> Store:
@@ -129,7 +129,7 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
         except SettingsError as error:
             yield bad(str(error), "set it, then start again")
             return
-        archive.seal = Seal(secret)
+        archive.seal = seal_of(settings, secret)
         cells = _cells(settings, url, wanted)
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, cells, archive)
         yield from _looks(patient)
@@ -219,6 +219,7 @@ def _data(patient: _Patient) -> Iterator[Finding]:
     try:
         # check() writes only fields that are missing, and none is.
         patient.registry.check(patient.secret, strict=False, cells=len(patient.cells), shadow=settings.shadow)
+        with_keys(meta["secret"], patient.seal.cipher.names)
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # troubles of the server itself are reported already
             yield bad(str(error), "correct this first: nothing else can be judged before")

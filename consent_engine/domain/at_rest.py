@@ -9,7 +9,7 @@ Hashes, seals and evidence are of the texts themselves. No script looks into a c
 
 import re
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -50,16 +50,25 @@ def _places(name: str) -> tuple[int, ...] | None:
     return next((places for begins, places in _OF_LINES.items() if name.startswith(begins)), None)
 
 
-class Cipher:
-    """Closes values with the first of its keys, and opens them with any. Without keys they stay as they are."""
+OWN = "secret"
+"""What stands for CONSENT_SECRET among the keys that are set."""
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+
+class Cipher:
+    """Closes values with the first of its keys, and opens them with any. Without keys they stay as they are.
+    named: the keys, as they are set, with blanks between; own: the one that OWN stands for
+    """
+
+    def __init__(self, own: str = "", named: str = "") -> None:
+        keys = [mac((own if each == OWN else each).encode(), b"persons at rest") for each in named.split()]
         self.names = tuple(sha256(b"name of a key\n" + key).hexdigest()[:_NAME] for key in keys)
         """of its keys: they tell nothing of them"""
         self._keys = dict(zip(self.names, map(AESGCM, keys), strict=True))
         self._first = next(iter(self._keys.values()), None)
         self._nonces = mac(keys[0], b"nonces") if keys else b""
         self._begins = f"{MARK}{self.names[0]}" if keys else ""
+        self.former = tuple(f"{MARK}{name}" for name in self.names[1:])
+        """what values begin with that are closed with another key than the first"""
 
     def close(self, line: str, text: str) -> str:
         """Return a text as it is kept on a line; what was closed there, under any key, as it is."""
@@ -84,7 +93,7 @@ class Cipher:
             return kept
         key = self._keys.get(kept[1 : _NAME + 1])
         if key is None:
-            raise BrokenRecord(f"a value under the key {kept[1 : _NAME + 1]!a}, which CONSENT_SECRET does not give")
+            raise BrokenRecord(f"a value under the key {kept[1 : _NAME + 1]!a}, which CONSENT_PERSON_KEYS lacks")
         try:
             closed = a2b_base64(kept[_NAME + 1 :])
             text = key.decrypt(closed[:_NONCE], closed[_NONCE:], line.encode())
@@ -133,6 +142,12 @@ class Cipher:
             return part
 
         return _changed(kept, places, made)
+
+    def outdated(self, line: str, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """Return those fields in which something is closed with a former key, opened. Raises BrokenRecord as `open`
+        does.
+        """
+        return self.opened(line, {n: kept for n, kept in fields.items() if any(mark in kept for mark in self.former)})
 
     # -- messages --------------------------------------------------------------------------------------------------
 

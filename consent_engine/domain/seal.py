@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
-from consent_engine.domain.at_rest import Cipher
+from consent_engine.domain.at_rest import OWN, Cipher
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
@@ -40,10 +40,10 @@ LINES_KNOWN = 4_096
 
 
 class Seal:
-    """Makes and checks seals, under one secret. cipher: encrypts persons under it, for both stores"""
+    """Makes and checks seals, under one secret. cipher: encrypts persons, for both stores, under the keys `persons`"""
 
-    def __init__(self, secret: str) -> None:
-        self.cipher = Cipher([mac(secret.encode(), b"persons at rest")])
+    def __init__(self, secret: str, persons: str = OWN) -> None:
+        self.cipher = Cipher(secret, persons)
         self.line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
         self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
         self._receipt_of = partial(keyed, secret, "receipt")

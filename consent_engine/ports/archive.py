@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.seal import Seal
 from consent_engine.ports.queries import Reconciliation
 from consent_engine.ports.records import Owner, R, Recorded
 
@@ -32,8 +33,8 @@ class Expired:
 
 
 class PlansKept(NamedTuple):
-    """The plans as the store keeps them: fields by code. mark: changes whenever one does · secret: the check value of
-    the installation's secret
+    """The plans as the store keeps them: fields by code. mark: changes whenever one does, or the check value · secret:
+    the check value of the installation's secret, and of the keys of persons
     """
 
     mark: str
@@ -90,6 +91,8 @@ class Archive(Protocol):
 
     must_stand: bool
     """whether the data name an archive: then a missing one is not created"""
+    seal: Seal | None
+    """checks its records against tampering, and encrypts persons; None: neither"""
 
     def id(self) -> str:
         """Return the archive's own id, made when it was created: two archives never share one."""
@@ -131,6 +134,14 @@ class Archive(Protocol):
 
         Raises ArchiveUnavailable.
         """
+
+    def rekey(self) -> int:
+        """Encrypt the persons of all records that the store let go under the newest key, in pieces. Return how many had
+        something under a former one. Raises ArchiveUnavailable: the same again goes on.
+        """
+
+    def under_former_keys(self) -> int:
+        """Return how many records and numbers, of all that are here, have something under a former key."""
 
     def backed_up(self, made: BackupMade) -> None:
         """Keep that a backup was made."""

@@ -167,7 +167,9 @@ class Whole(Protocol):
         """Return the catalogue, as `Retirement.plans` gave it."""
 
     def secret(self) -> str:
-        """Return the check value of the secret that all of it is under; "" where nothing was ever written out."""
+        """Return the check value of the secret and of the keys that all of it is under; "" where nothing was ever
+        written out.
+        """
 
     def until(self) -> Millis:
         """Return the instant of the newest change that is here; 0 where there is none."""

@@ -371,3 +371,9 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
         """Raise SettingsError unless the server can keep our promises, and the data have this secret and `cells`, and
         are a shadow's or real ones, as is asked for: that is settled when they are first written.
         """
+
+    def name_keys(self, names: Sequence[str], known: Sequence[str] | None = None) -> None:
+        """Keep the name of the key that persons are encrypted under from now on, the first of these; proven durable.
+        known: those that they are under already; None: those that were kept. Raises SettingsError where one of them is
+        not among these
+        """

@@ -14,6 +14,7 @@ from consent_engine.domain.admission.report_request import MakeReport, ReportMad
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer.versions import Proposal, attested
+from consent_engine.domain.seal import Seal
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.slice import Pace
@@ -35,6 +36,8 @@ class Registry(RedisRegistry):
 class Celled(World):
     """A world over `count` cells. wire: the connection to a cell. archive: where settled orders go, if anywhere."""
 
+    seal: Seal | None = None
+
     def __init__(
         self, client: Any, count: int, *, alone: bool = False, clock: Clock | None = None,
         archive: Archive | None = None,
@@ -49,7 +52,8 @@ class Celled(World):
 
     def another(self) -> Engine:
         made = [
-            redis_store(self.wire(cell.number), lease_ms=60_000, clock=self.clock, cell=cell) for cell in self.names
+            redis_store(self.wire(cell.number), lease_ms=60_000, clock=self.clock, cell=cell, seal=self.seal)
+            for cell in self.names
         ]
         self.stores = self.stores or made
         store = made[0] if len(made) == 1 else sharded_store(made)

@@ -44,6 +44,15 @@ def proof_of(secret: str) -> str:
     return hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
 
 
+def with_keys(kept: str, names: Sequence[str]) -> str:
+    """Return the check value of data whose persons are encrypted under the first of these keys from now on. kept: the
+    one that they have: the secret's, and the names of keys. Raises SettingsError where one of those is not among these.
+    """
+    if lost := {*kept.split()[1:]}.difference(names):
+        raise SettingsError(f"CONSENT_PERSON_KEYS lacks the key {min(lost)}, under which persons stand here: add it")
+    return " ".join(dict.fromkeys((*kept.split(), *names[:1])))
+
+
 def proposed_of(proposal: Proposal) -> str:
     """Return a proposal as it is kept: the admin, the instant, the plan, and the one it replaced, if any."""
     row = [proposal.by, proposal.at, json.loads(proposal.plan.encode()), *[proposal.before] * bool(proposal.before)]
@@ -361,8 +370,14 @@ class RedisRegistry(Registry):
             )
         if str(was_cells) != str(cells):
             raise SettingsError(wrong_cells(cells, str(was_cells)))
-        if not hmac.compare_digest(str(was_proof), proof):
+        if not hmac.compare_digest(str(was_proof).partition(" ")[0], proof):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
+
+    def name_keys(self, names: Sequence[str], known: Sequence[str] | None = None) -> None:
+        proof, *kept = str(self._one("HGET", self._meta, "secret")).split()
+        now = with_keys(" ".join([proof, *(kept if known is None else known)]), names)
+        if now.split()[1:] != kept:
+            self._one("HSET", self._meta, "secret", now, prove=True)
 
     def _check_server(self, *, strict: bool) -> None:
         """Check that the server keeps all data. Raises SettingsError."""

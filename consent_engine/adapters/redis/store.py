@@ -181,11 +181,11 @@ class RedisRetirement(OfCell, Retirement):
         [(of, secret, mark)] = self._wire.ask(("HMGET", f"{p}meta", "archive", "secret", "catalogue"))
         if of != archive:
             raise lost([cell])
-        if (mark or "0") == known:
+        if (mark := f"{mark or 0} {secret}") == known:
             return None
         [codes] = self._wire.ask(("SMEMBERS", f"{p}plans"))
         found = self._wire.ask(*(("HGETALL", f"{p}plan:{code}") for code in sorted(codes)))
-        return PlansKept(mark or "0", secret or "", dict(zip(sorted(codes), found, strict=True)))
+        return PlansKept(mark, secret or "", dict(zip(sorted(codes), found, strict=True)))
 
     def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
         p = self._cell.shared

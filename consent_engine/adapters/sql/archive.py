@@ -17,11 +17,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, Pause, connected
-from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, columns_of
+from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, columns_of, has_former
 from consent_engine.adapters.sql.tables import (
     BACKUPS,
     CALLS,
     ERASURES,
+    LINES,
     META,
     OFFERS,
     ORDERS,
@@ -145,7 +146,6 @@ class SqlArchive(SqlKept[Order], Archive):
         self._shadow = shadow
         self._retention = retention or Retention()
         self.seal: Seal | None = None
-        """checks its records against tampering; None: they are not checked"""
         self.must_stand = False
         self._engine = connected(url, timeout_s, lambda: self.must_stand or bool(self._id))
         self.insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
@@ -315,6 +315,15 @@ class SqlArchive(SqlKept[Order], Archive):
             if busy:
                 raise ArchiveUnavailable("erased, but readers hold the archive's write-ahead log: run it once more")
         return found
+
+    def rekey(self) -> int:
+        return sum(table.renew() for table in (self, self.calls, self.records))
+
+    def under_former_keys(self) -> int:
+        tables = ORDERS, CALLS, RECORDS, LINES
+        counts = [select(func.count()).where(has_former(self.seal, each.c.person)) for each in tables]
+        with self.asking() as connection:
+            return sum(connection.execute(each).scalar_one() for each in counts)
 
     def backed_up(self, made: BackupMade) -> None:
         with self.asking() as connection:

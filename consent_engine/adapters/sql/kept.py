@@ -1,12 +1,12 @@
 """The tables of records: written when a record is new, written anew when it changed, read, listed and expired."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Table, delete, or_, select, true, update
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, delete, false, or_, select, true, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.bulk import bulk
@@ -21,7 +21,7 @@ from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.event import chain, publics_of
 from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Evidence, Order, Retention
-from consent_engine.domain.seal import Seal, opened
+from consent_engine.domain.seal import Seal, cipher_of, opened
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import KINDS, By, Kept, Owner, Recorded
 from consent_engine.ports.archive import MOST_OF_A_LINE
@@ -227,6 +227,23 @@ class SqlKept(Generic[K]):
         erased = {"person": None, **({"receipt": None} if "receipt" in kept else {})}
         return connection.execute(update(self.table).where(*theirs).values(erased)).rowcount
 
+    def renew(self) -> int:
+        """As `Archive.rekey`, for the records of this table. One that cannot be read is logged, and stays as it is."""
+        kept, cipher, done = self.table.c, cipher_of(self._database.seal), 0
+        wanted = select(kept.id, kept.line, kept.person).where(kept.gone, has_former(self._database.seal, kept.person))
+        for rows in pieces_of(self._database, wanted):
+            with self._database.asking() as connection:
+                for row in rows:
+                    try:
+                        fields = _FIELDS(row.person)
+                        person = compact({**fields, **cipher.closed(row.line, cipher.outdated(row.line, fields))})
+                    except (BrokenRecord, ValueError) as error:
+                        log.error("%s: %s", row.id, error)
+                        continue
+                    same = kept.id == row.id, kept.person == row.person  # it may have been erased meanwhile
+                    done += connection.execute(update(self.table).where(*same).values(person=person)).rowcount
+        return done
+
     def of_kind(self, owner: Owner) -> ColumnElement[bool]:
         """Return the condition that a row has a record of a kind."""
         return true()
@@ -243,6 +260,23 @@ class SqlKept(Generic[K]):
             erased = select(kept.id).where(*past, kept.person.is_not(None)).limit(most)
             persons += connection.execute(update(self.table).where(kept.id.in_(erased)).values(person=None)).rowcount
         return persons, whole
+
+
+def has_former(seal: Seal | None, person: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that something in a column is under a former key."""
+    return or_(false(), *(person.contains(mark) for mark in cipher_of(seal).former))
+
+
+def pieces_of(database: Database, wanted: Select[Any]) -> Iterator[Sequence[Any]]:
+    """Yield rows by their ids, whose first digits are the number's slot."""
+    name, after = wanted.selected_columns["id"], ""
+    while True:
+        with database.asking() as connection:
+            rows = connection.execute(wanted.where(name > after).order_by(name).limit(PIECE)).all()
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].id
 
 
 _BESIDE = frozenset({"record", "person", "effects", "content", "publics"})

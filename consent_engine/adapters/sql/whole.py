@@ -1,11 +1,12 @@
 """All that a store had, as SQL has it: read whole, to fill an empty store."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.kept import pieces_of
 from consent_engine.adapters.sql.tables import LINES, LOG, ORDERS, PLANS, PROOF, among, said
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
@@ -14,7 +15,6 @@ from consent_engine.domain.seal import cipher_of, newest_of
 from consent_engine.ports import OWNERS, Kept, LineKept, R
 from consent_engine.ports.journal import Whole
 
-PIECE = 500
 NEWEST = 1_000
 """Among how many of the newest entries the newest instant is looked for: they are in the order of their numbering."""
 _FIELDS = Reader(dict[str, str])
@@ -27,7 +27,7 @@ class SqlWhole(Whole):
 
     def records(self, kind: type[R]) -> Iterator[list[Kept[R]]]:
         table = self._archive.table_of(OWNERS[kind])
-        for rows in self._pieces(table.rows_of(OWNERS[kind]).where(~table.table.c.gone)):
+        for rows in pieces_of(self._archive, table.rows_of(OWNERS[kind]).where(~table.table.c.gone)):
             yield [table.kept(row) for row in rows]
 
     def standing(self, orders: Sequence[str]) -> set[str]:
@@ -36,7 +36,7 @@ class SqlWhole(Whole):
             return set(connection.execute(some).scalars())
 
     def lines(self) -> Iterator[dict[str, LineKept]]:
-        for rows in self._pieces(select(LINES.c.id, LINES.c.person)):
+        for rows in pieces_of(self._archive, select(LINES.c.id, LINES.c.person)):
             yield {row.id: _line(row.person) for row in rows}
 
     def line(self, name: str, fields: Mapping[str, str], now: Millis) -> Line:
@@ -54,17 +54,6 @@ class SqlWhole(Whole):
         newest = select(LOG.c.entry).order_by(LOG.c.n.desc()).limit(NEWEST)
         with self._archive.asking() as connection:
             return newest_of(connection.execute(newest).scalars())
-
-    def _pieces(self, wanted: Select[Any]) -> Iterator[list[Any]]:
-        """Yield rows by their ids, whose first digits are the number's slot."""
-        name, after = wanted.selected_columns["id"], ""
-        while True:
-            with self._archive.asking() as connection:
-                rows = list(connection.execute(wanted.where(name > after).order_by(name).limit(PIECE)))
-            if not rows:
-                return
-            yield rows
-            after = rows[-1].id
 
 
 def _line(kept: str) -> LineKept:
