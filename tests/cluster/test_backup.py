@@ -11,6 +11,7 @@ from consent_engine.backup.put_back import fill, put_back
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Reply
+from consent_engine.engine.rekeying import rekey
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
@@ -74,6 +75,18 @@ def test_a_cluster_that_lost_its_data_and_then_one_masters_is_filled_and_every_o
         engine = found.engine()
         asyncio.run(to_the_end(engine, orders))
         assert placed(engine, 0) == orders[0], "the same request is the same order"
+
+
+def test_every_order_of_a_cluster_goes_on_under_a_new_key_alone(town, named):
+    new = "a-new-key-of-forty-characters-or-so-0001"
+    with installation(loaded(named)) as found:
+        orders = {n: placed(found.engine(), n) for n in range(2 * CELLS)}
+    with installation(loaded(named, CONSENT_PERSON_KEYS=f"{new} secret")) as found:
+        engine = found.engine()
+        done, left = rekey(engine.store, engine.registry)
+    assert (done >= 3 * len(orders), left) == (True, 0), "each with its call and its number"
+    with installation(loaded(named, CONSENT_PERSON_KEYS=new)) as found:
+        asyncio.run(to_the_end(found.engine(), orders))
 
 
 def test_a_backup_of_a_cluster_goes_into_no_data_folder_one_redis_or_other_number_of_cells(town, named, tmp_path):
