@@ -271,7 +271,9 @@ def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(ke
         assert town.engine.show(order.id).head == order.head
     assert [each.returncode for each in told] == [0, 1, 0]
     assert "restored" in told[0].stdout
-    worker, unsigned = (line.split("\t")[1] for line in told[1].stdout.splitlines() if line.startswith("bad"))
+    bad = [line.split("\t")[1] for line in told[1].stdout.splitlines() if line.startswith("bad")]
+    # The backup was made earlier: where that is a minute ago, its lanes are late.
+    worker, unsigned = (each for each in bad if not re.match(r"lane \w+: \d+ are due", each))
     assert worker == "no worker was heard from: nothing moves"
     assert "entries are in no checkpoint" in unsigned
     assert not (tmp_path / "tried").exists()

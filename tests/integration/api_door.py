@@ -202,7 +202,7 @@ class Door:
         async def slices() -> None:
             for lane in lanes:
                 await self.engine.performer.perform(lane, 2)
-            await self.engine.performer.land(2)
+                await self.engine.performer.land(2)  # the next lane has what came of its calls, however slow they were
 
         self.runner.run(slices())
 
