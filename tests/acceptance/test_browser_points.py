@@ -147,8 +147,8 @@ def test_each_moment_of_the_charts_is_read_over_one_axis_by_keyboard_and_pointer
     until("read by pointer", read_by_pointer)
     idle = ops.page.locator("#flow tr.muted").first
     assert (idle.locator("svg").count(), idle.locator("td.course").inner_text()) == (0, "没有处理")
+    ops.page.wait_for_selector("#funnel tr")  # an order just placed is counted once SQL has it
     shares = ops.page.locator("#funnel tr td:nth-child(3)").all_inner_texts()
-    assert shares
     assert all(re.fullmatch(r"\d+(\.\d)?%", each) for each in shares)
 
 
@@ -216,10 +216,11 @@ ENDLESS = """async ({ endless }) => {
   const ask = async (cursor, limit) => ({ ok: true, body: { rows: rowsOf(limit), cursor: "on" } });
   const list = endless(ask, (body) => body.rows, (answer, rows) => { told = rows.length; });
   await list.anew();
-  for (let n = 0; n < 100; n += 1) await list.more();
+  let presses = 0;
+  for (; told < 10_000; presses += 1) await list.more();
   const before = asked;
   await list.again();
-  return [told, asked - before];
+  return [presses, told === before, asked - before];
 }"""
 
 
@@ -239,14 +240,17 @@ def test_a_list_ends_where_it_ends_and_is_had_as_a_file_as_its_address_says(home
         ops.page.locator("#csv").click()
     rows = file.value.path().read_text("utf-8-sig").splitlines()
     assert (len(rows), "B500" in rows[1], "1380000" in "".join(rows)) == (24, True, False)
-    assert ops.run("tables.js", ENDLESS) == [10_020, 0], "no row is left out, and so long a list is not read again"
+    read = ops.run("tables.js", ENDLESS)
+    assert read == [8, True, 0], "few presses to 10,000 rows, none is left out, and so long a list is not read again"
 
 
 def test_a_report_is_decided_by_two_keys(home, tab):
     asked = {"msisdn": "13800009402", "carrier": "mobile", "caller_number": "10085"}
     status, told = home.ask("POST", "/v1/reports", {**asked, "called_at": datetime.now(UTC).isoformat()})
     assert status == HTTPStatus.CREATED, told
-    ops = tab("ops", "/reports")
+    ops = tab("ops", "/ops")
+    ops.page.locator("#reports-told", has_text="件待判定").wait_for()
+    ops.page.locator("#reports-wait a").click()
     ops.page.wait_for_selector("#due li[aria-current=true]")
     ops.page.keyboard.press("2")
     ops.page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-// /ops, lists that are read in pieces, newest first; calls with violations, and reports that nobody has decided.
+// /ops, lists that are read in pieces, newest first; calls with violations, and how many reports nobody has decided.
 import { byId, call, dateAndClock, every, firstShown, fit, make, say, sayAsOf, word, wrong } from "./common.js";
 
 const LISTED_EVERY_S = 15;
@@ -44,7 +44,7 @@ export function endless(ask, of, show) {
   }
   return {
     again: () => (busy || rows.length > FRESH ? null : read("", Math.max(A_PAGE, rows.length))),
-    more: () => read(cursor, rows.length + A_STEP),
+    more: () => read(cursor, rows.length + Math.max(A_STEP, rows.length)),
     anew: () => {
       rows = [];
       return read("", A_PAGE);
@@ -55,77 +55,59 @@ export function endless(ask, of, show) {
 /** @param {any[]} rows */
 export const shownOf = (rows) => (rows.length > A_PAGE ? word(rows.length > FRESH ? "list.shown_still" : "list.shown", { n: rows.length }) : "");
 
-/** A table that is looked up again and again: the newest rows, and more on request.
- * @template {{ id: string }} T
- * @param {"violations" | "reports"} name
- * @param {string} path
- * @param {string} inside
- * @param {(each: T) => HTMLElement} create
- * @param {(row: any, each: T) => void} update */
-function tableOf(name, path, inside, create, update) {
-  const list = endless(
-    (cursor, limit) => call("GET", `${path}&limit=${limit}&cursor=${cursor}`),
-    (body) => body[inside],
-    (answer, rows, cursor) => {
-      byId(`${name}-wrong`).hidden = answer.ok;
-      say(byId(`${name}-wrong`), answer.ok ? "" : wrong(answer));
-      if (!answer.ok) return;
-      byId(`no-${name}`).hidden = rows.length > 0;
-      byId(`${name}-region`).hidden = rows.length === 0;
-      byId(`more-${name}`).hidden = cursor === "";
-      say(byId(`shown-${name}`), shownOf(rows));
-      fit(byId(name), rows, (each) => each.id, create, update);
-      sayAsOf(byId(name), answer.body);
-    },
+/** @param {Api.CallView} each */
+const rowOf = (each) =>
+  make(
+    "tr",
+    {},
+    make("td", { className: "when" }, dateAndClock(each.started_at)),
+    make("td", { className: "why" }),
+    make("td", { className: "mono when" }, each.to),
+    make("td", { className: "when" }, each.agent),
+    make("td", { className: "when" }, word(`carrier.${each.carrier}`)),
+    make("td", { className: "n", "data-label": word("ops.refused_orders") }),
   );
-  byId(`more-${name}`).addEventListener("click", list.more);
-  firstShown.then(() => every(LISTED_EVERY_S, list.again));
+
+/** @param {Api.CallView} each */
+const violationsOf = (each) =>
+  each.violations.map((code) => word(`violation.${code}`) + (code === "unofficial_number" ? ` ${each.from}` : "")).join(word("ops.between"));
+
+const violations = endless(
+  (cursor, limit) => call("GET", `/v1/calls?violation=true&limit=${limit}&cursor=${cursor}`),
+  (body) => body.calls,
+  (answer, rows, cursor) => {
+    byId("violations-wrong").hidden = answer.ok;
+    say(byId("violations-wrong"), answer.ok ? "" : wrong(answer));
+    if (!answer.ok) return;
+    byId("no-violations").hidden = rows.length > 0;
+    byId("violations-region").hidden = rows.length === 0;
+    byId("more-violations").hidden = cursor === "";
+    say(byId("shown-violations"), shownOf(rows));
+    fit(
+      byId("violations"),
+      rows,
+      (each) => each.id,
+      rowOf,
+      (row, each) => {
+        say(row.children[1], violationsOf(each));
+        say(row.children[5], String(each.refused_orders.length));
+      },
+    );
+    sayAsOf(byId("violations"), answer.body);
+  },
+);
+byId("more-violations").addEventListener("click", violations.more);
+
+/** How many reports wait: they are decided on a page of their own. */
+async function sayReports() {
+  const { ok, body } = await call("GET", "/reports/due?wait=false");
+  if (!ok) return;
+  byId("reports-wait").hidden = body.open === 0;
+  say(byId("reports-told"), word("reported.open", { n: body.open, late: body.overdue }));
+  byId("reports-told").classList.toggle("bad", body.overdue > 0);
 }
 
-tableOf(
-  "violations",
-  "/v1/calls?violation=true",
-  "calls",
-  (/** @type {Api.CallView} */ each) =>
-    make(
-      "tr",
-      {},
-      make("td", { className: "when" }, dateAndClock(each.started_at)),
-      make("td", { className: "why" }),
-      make("td", { className: "mono when" }, each.to),
-      make("td", { className: "when" }, each.agent),
-      make("td", { className: "when" }, word(`carrier.${each.carrier}`)),
-      make("td", { className: "n", "data-label": word("ops.refused_orders") }),
-    ),
-  (row, each) => {
-    say(
-      row.children[1],
-      each.violations.map((code) => word(`violation.${code}`) + (code === "unofficial_number" ? ` ${each.from}` : "")).join(word("ops.between")),
-    );
-    say(row.children[5], String(each.refused_orders.length));
-  },
-);
-
-tableOf(
-  "reports",
-  "/v1/reports?state=open",
-  "reports",
-  (/** @type {Api.ReportView} */ each) =>
-    make(
-      "tr",
-      {},
-      make("td", { className: "mono when" }, make("a", { href: `/reports#${each.id}` }, each.number)),
-      make("td", { className: "when" }, dateAndClock(each.received_at)),
-      make("td", { className: "when" }, word(`report_door.${each.channel}`)),
-      make("td", { className: "why" }),
-      make("td", { className: "mono when" }, each.msisdn),
-      make("td", { className: "mono when", "data-label": word("ops.shown_number") }, each.caller_number),
-      make("td", { className: "when", "data-label": word("ops.answer_by") }),
-      make("td", { className: "when", "data-label": word("ops.reward") }, word(`reward.${each.reward}`)),
-    ),
-  (row, each) => {
-    const why = each.reasons.map((code) => word(`because.${code}`)).join(word("ops.between"));
-    say(row.children[3], `${word(`report_class.${each.class}`)}${word("ops.because")}${why}`);
-    say(row.children[6], `${dateAndClock(each.due.answer_by)}${each.overdue ? ` ${word("ops.overdue")}` : ""}`);
-  },
-);
+firstShown.then(() => {
+  every(LISTED_EVERY_S, violations.again);
+  every(LISTED_EVERY_S, sayReports);
+});
