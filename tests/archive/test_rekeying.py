@@ -1,8 +1,5 @@
 """A new key for persons while the engine works: all is encrypted anew, whoever dies or comes between; none is lost."""
 
-import signal
-import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -10,27 +7,21 @@ import pytest
 from sqlalchemy import select
 
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.adapters.sql.tables import CALLS, ORDERS, TABLES
+from consent_engine.adapters.sql.tables import CALLS, ORDERS
 from consent_engine.adapters.sql.whole import SqlWhole
-from consent_engine.domain.at_rest import Cipher
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.line.line import Line
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.rekeying import rekey
 from consent_engine.engine.scribe import as_of_now, write_out
 from consent_engine.ports import Owner
 from tests.archive.house import Died
 from tests.archive.kinds import KINDS, leave, made
+from tests.archive.rekeyed import FORMER, MARK, NEW, under_former, use
 from tests.cluster.celled import Celled, Registry, lived_in
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import Desk
 from tests.memory import a_store
-from tests.waiting import until
-
-FORMER, NEW = "secret", "a-new-key-of-forty-characters-or-so-0001"
-MARK = f"~{Cipher('test-secret', FORMER).names[0]}"
 
 
 @pytest.fixture
@@ -38,25 +29,6 @@ def desk(archive):
     made = Desk(a_store(), archive)
     yield made
     made.runner.close()
-
-
-def use(desk, keys):
-    """Have the engine work with these keys, as all processes do once they were started again."""
-    seal = desk.archive.seal = Seal("test-secret", keys)
-    wire = Wire(desk.client, proves=False, replicas=0)
-    desk.engine = desk.another(redis_store(wire, lease_ms=60_000, clock=desk.clock, cell=desk.cell, seal=seal))
-
-
-def under_former(desk):
-    """Return all keys of Redis, and all rows of SQL, in which something stands under the former key."""
-    read = {
-        "hash": desk.client.hgetall, "string": desk.client.get, "list": lambda k: desk.client.lrange(k, 0, -1),
-        "zset": lambda k: desk.client.zrange(k, 0, -1), "set": desk.client.smembers, "stream": desk.client.xrange,
-    }  # fmt: skip
-    with desk.archive.asking() as connection:
-        rows = [(table.name, row) for table in TABLES.sorted_tables for row in connection.execute(table.select())]
-    kept = [(key, read[desk.client.type(key)](key)) for key in desk.client.scan_iter()]
-    return sorted({name for name, content in (*kept, *rows) if MARK in str(content)})
 
 
 @pytest.mark.parametrize("is_gone", [False, True], ids=["in the store", "in SQL alone"])
@@ -212,35 +184,6 @@ def test_in_every_cell_all_is_encrypted_anew_but_what_is_not_read_yet_and_what_a
     world.run(Lane.INBOUND)
     assert rekey(store, world.engine.registry)[1] == 0
     world.runner.close()
-
-
-MANY = 300
-SLOWLY = (
-    "from consent_engine import cli; from consent_engine.adapters.redis.records import RedisRecords as R; n = R.names; "
-    "R.names = lambda self, owner: ([each] for some in n(self, owner) for each in some); cli.run(['rekey'])"
-)
-
-
-def test_the_command_may_be_killed_while_orders_come_and_goes_on(real, consent, tmp_path, monkeypatch):
-    for n in range(MANY):
-        real.place(f"138{n:08}", key=f"k-{n}")
-    as_of_now(real.engine.store)
-    monkeypatch.setenv("CONSENT_PERSON_KEYS", f"{NEW} {FORMER}")
-    killed = subprocess.Popen([sys.executable, "-c", SLOWLY], cwd=tmp_path, stderr=subprocess.PIPE)
-    first = min(real.client.keys("ce:*order:*"))
-    until("one is encrypted anew", lambda: MARK not in str(real.client.hgetall(first)))
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert MARK in str([real.client.hgetall(key) for key in real.client.keys("ce:*line:*")])
-    use(real, f"{NEW} {FORMER}")
-    for n in range(20):
-        real.place(f"139{n:08}", key=f"l-{n}")
-    status, out, err = consent("rekey")
-    assert (status, "under a former key\t0" in out) == (0, True), (out, err)
-    assert not under_former(real)
-    use(real, NEW)
-    lines = [key.rpartition(":")[2] for key in real.client.keys("ce:*line:*")]
-    assert len(real.engine.store.records.look({Line: lines}).of(Line)) == MANY + 20
 
 
 def test_a_key_that_is_lost_is_named_with_its_setting_in_one_line(real, consent, monkeypatch):
