@@ -197,7 +197,7 @@ OIDC = {
     ),
     "TEAM": (
         "-",
-        "The claim with the team whose agents a supervisor sees on `/board`; without this setting, each sees all",
+        "The claim with a supervisor's team: `/board` shows the agents whose API keys are of it; if not set, all",
     ),
     "SESSION": (
         "`8h`",

@@ -62,15 +62,18 @@ def erase(msisdn: Annotated[str, _MSISDN], ground: Annotated[str, _GROUND]) -> N
 
 def rekey() -> int:
     """Encrypt all persons in Redis and SQL under the first key of CONSENT_PERSON_KEYS, while the engine works. If it
-    dies, type it again. Exit status 1: something is under a former key still, an unread message most often.
+    dies, type it again. Exit status 1: something was under a former key, or still is: type it again a minute later.
     """
     from consent_engine.engine.rekeying import rekey as encrypted_anew
 
     with opened() as engine:
         done, left = encrypted_anew(engine.store, engine.registry)
     record([("encrypted anew", done), ("under a former key", left)])
-    tell("type it again in a moment" if left else "take the former keys out of CONSENT_PERSON_KEYS, and keep them")
-    return int(left > 0)
+    if done or left:
+        tell("type it again in a minute: an unread message keeps its key, and what was just read may come back")
+        return 1
+    tell("take the former keys out of CONSENT_PERSON_KEYS; keep them for backups, and messages that answered nothing")
+    return 0
 
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")

@@ -70,13 +70,14 @@ class Oidc(Struct, frozen=True):
         return _sound(claims, self.agent, "AGENT", "agent's number")
 
     def team_of(self, claims: Mapping[str, object], role: Role) -> str:
-        """Return the team that the claims give a person; '' where they give none. Raises ValueError for a bad name,
-        and for a supervisor without one, who would see all teams.
+        """Return the team that the claims give a supervisor; '' for any other role, and for all teams without the
+        setting. Raises ValueError for a bad name, and for none: who sees which agents must not be guessed.
         """
-        team = _sound(claims, self.team, "TEAM", "team's name")
-        if self.team and not team and role is Role.SUPERVISOR:
-            raise ValueError("a supervisor has no claim that CONSENT_OIDC__TEAM names")
-        return team
+        if not self.team or role is not Role.SUPERVISOR:
+            return ""
+        if team := _sound(claims, self.team, "TEAM", "team's name"):
+            return team
+        raise ValueError("a supervisor has no claim that CONSENT_OIDC__TEAM names")
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> "Oidc | None":

@@ -110,7 +110,7 @@ def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
         if each.refusing:
             do = (
                 "correct our user, password or secret there, this host's clock, or the account itself, with its "
-                "operator; restart ours; waiting effects are retried until their deadline"
+                "operator; restart our processes; waiting effects are retried until their deadline"
             )
             yield bad(f"{each.words} is refusing our account: 401 or 403 for {_ago(each.failing)}; it {last}", do)
         elif each.is_down:

@@ -150,7 +150,7 @@ class Eraser:
         brought one back before SQL had lost that.
         """
         now = self._now()
-        for some in pieces(_in_sql(line, archive), MOST_AT_ONCE):
+        for some in pieces([each for _, each in _in_sql(line, archive) if each.record is not None], MOST_AT_ONCE):
             if (yield from brought_back(some, now)) is not CommitResult.OK:
                 raise Stale
         left = self._whole(line, archive)
@@ -160,10 +160,10 @@ class Eraser:
     def _whole(self, line: str, archive: Archive) -> _Whole:
         """Read a line with its records. Raises StillOpen, and Stale where another write came in between."""
         kept = _in_sql(line, archive)
-        orders = [each.record for each in kept if isinstance(each.record, Order)]
+        orders = [each.record for _, each in kept if isinstance(each.record, Order)]
         served = {order.doc.call_id for order in orders if _on(order)}
         ended = [(Owner.ENDING, ending_id(order.id)) for order in orders]  # SQL may not have them yet
-        names = by_kind([(Owner.LINE, line), *ended, *((OWNERS[type(each.record)], each.id) for each in kept)])
+        names = by_kind([(Owner.LINE, line), *ended, *((owner, each.id) for owner, each in kept)])
         fields = self._store.journal.lines([line])[line]
         found = self._store.records.look(names)
         here, records = found.line(line), _records(found)
@@ -187,14 +187,14 @@ class Eraser:
                 raise ArchiveUnavailable("SQL does not take a record of this number: see consent doctor")
 
 
-def _in_sql(line: str, archive: Archive) -> list[Kept[Recorded]]:
-    """Return a line's records as SQL has them; none that cannot be read there."""
-    found = list[Kept[Recorded]]()
-    for kind in KINDS.values():
+def _in_sql(line: str, archive: Archive) -> list[tuple[Owner, Kept[Recorded]]]:
+    """Return a line's records as SQL has them, also those that cannot be read there: the store may have them, too."""
+    found = list[tuple[Owner, Kept[Recorded]]]()
+    for owner, kind in KINDS.items():
         kept: Sequence[Kept[Recorded]] = archive.recall(kind, [line], By.LINE).get(line, [])
         if len(kept) > MOST_OF_A_LINE:
             raise BrokenRecord(f"this number has more than {MOST_OF_A_LINE} records of a kind: see to it by hand")
-        found += [each for each in kept if each.record is not None]
+        found += [(owner, each) for each in kept]
     return found
 
 

@@ -20,7 +20,8 @@ PASSES = 5
 
 def rekey(store: Store, registry: Registry) -> tuple[int, int]:
     """Encrypt all persons under the newest key. Return how many records had something under a former one, and how many
-    still have: an unread message, or what cannot be read; where none has, only the newest key is needed from now on.
+    still have: an unread message, or what cannot be read. Where this finds none at all, only the newest key is needed
+    from now on: until a minute after one that found some, a step may bring back to the store what it had read in SQL.
     Raises StoreUnavailable and ArchiveUnavailable.
     """
     if (archive := store.bound_archive()) is None:
@@ -33,7 +34,8 @@ def rekey(store: Store, registry: Registry) -> tuple[int, int]:
         done += now
         if not now:
             break
-    if not (left := archive.under_former_keys()):
+    left = archive.under_former_keys()
+    if not (done or left):
         registry.name_keys(cipher.names, ())
     return done, left
 
@@ -46,7 +48,7 @@ def _renewed(store: Store, cipher: Cipher, owner: Owner, records: Sequence[str])
         try:
             if former := cipher.outdated(line.get("line", name), fields):
                 changes.append(Change(owner, name, int(fields["v"]), {**line, **former}))
-        except BrokenRecord as error:
-            log.error("%s: %s", name, error)
+        except (BrokenRecord, KeyError, ValueError) as error:
+            log.error("%s: it cannot be read: %s", name, type(error).__name__)
     commits = [Commit("", (each,)) for each in changes]
     return store.records.commit(commits, prove=True).count(CommitResult.OK) if commits else 0

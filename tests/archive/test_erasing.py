@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.tables import ERASURES
+from consent_engine.adapters.sql.tables import ERASURES, ORDERS
 from consent_engine.api.schemas.forms import read as form
 from consent_engine.domain.admission.call_request import StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder
@@ -22,6 +23,7 @@ from consent_engine.engine.evidence import encoded
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import as_of_now
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Owner
 from consent_engine.ports.archive import BackupMade
 from consent_engine.verify import verify
@@ -186,6 +188,17 @@ def test_the_backups_that_still_have_the_person_are_named_and_so_is_what_stays(d
     with desk.archive.asking() as connection:
         [kept] = connection.execute(ERASURES.select()).all()
     assert (kept.by, kept.ground, DIGITS in repr(kept)) == ("admin-1", GROUND, False)
+
+
+def test_an_order_that_neither_store_can_read_is_not_said_to_be_erased(desk):
+    order = settled(desk)
+    as_of_now(desk.engine.store)
+    with desk.archive.asking() as connection:
+        connection.execute(update(ORDERS).where(ORDERS.c.id == order.id).values(record="{}"))
+        connection.commit()
+    assert desk.client.hset(desk.cell.order(order.id), "v", "no number") == 0
+    with pytest.raises(BrokenRecord, match="a record of this number cannot be read"):
+        erase(desk)
 
 
 def test_a_repeat_after_an_erasure_that_was_interrupted_ends_it(desk, monkeypatch):

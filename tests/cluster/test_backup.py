@@ -83,8 +83,8 @@ def test_every_order_of_a_cluster_goes_on_under_a_new_key_alone(town, named):
         orders = {n: placed(found.engine(), n) for n in range(2 * CELLS)}
     with installation(loaded(named, CONSENT_PERSON_KEYS=f"{new} secret")) as found:
         engine = found.engine()
-        done, left = rekey(engine.store, engine.registry)
-    assert (done >= 3 * len(orders), left) == (True, 0), "each with its call and its number"
+        (done, left), again = [rekey(engine.store, engine.registry) for _ in range(2)]
+    assert (done >= 3 * len(orders), left, again) == (True, 0, (0, 0)), "each with its call and its number"
     with installation(loaded(named, CONSENT_PERSON_KEYS=new)) as found:
         asyncio.run(to_the_end(found.engine(), orders))
 

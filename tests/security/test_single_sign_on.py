@@ -223,7 +223,7 @@ def test_a_person_without_that_claim_is_bound_to_no_agent(bound, fake):
 
 @pytest.fixture
 def led(running, fake):
-    told = {"CONSENT_OIDC__ROLES": "groups:leads=supervisor", "CONSENT_OIDC__TEAM": "unit"}
+    told = {"CONSENT_OIDC__ROLES": "groups:leads=supervisor,groups:runs=admin", "CONSENT_OIDC__TEAM": "unit"}
     made = PageDoor(*running, **(TOLD | told))
     made.app.state.provider = Provider(made.settings.oidc(), httpx2.MockTransport(fake.answer))
     yield made
@@ -238,6 +238,13 @@ def test_a_supervisor_sees_the_team_that_the_provider_names_and_without_one_noth
     if unit == "north":
         holder = visitor.cookies["__Host-consent"].partition(".")[0].removeprefix("p")
         assert json.loads(urlsafe_b64decode(f"{holder}=="))[-1] == "north", "its board is that of a key of this team"
+
+
+@pytest.mark.parametrize("unit", ["north", "all teams", ["north"], None])
+def test_a_claimed_team_is_a_supervisors_alone(led, fake, unit):
+    fake.claims = {"sub": "u-6", "groups": ["runs"], "unit": unit}
+    visitor, _ = signed_in(led, fake, "/audit")
+    assert visitor.get("https://door/audit").status_code == 200
 
 
 @pytest.mark.parametrize("subject", ["13800138000", "a b", "x" * 99])

@@ -125,6 +125,10 @@ class Sessions:
     async def close(self, request: Request, response: Response, session: Session) -> None:
         """Sign out: the browser forgets the cookie, and a copy of it is good for a second at most."""
         await self._front.ask(lambda engine: engine.registry.end_sign_ins([session.name], LIFE_S * 1000))
+        self.forget(request, response)
+
+    def forget(self, request: Request, response: Response) -> None:
+        """Have this browser forget the cookie."""
         self._set(request, response, "", 0)
 
     def _set(self, request: Request, response: Response, value: str, seconds: int) -> None:

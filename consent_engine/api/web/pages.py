@@ -84,11 +84,16 @@ async def sign_out(request: Request) -> Response:
     """Close the session."""
     form = await posted_form(request, MOST_SIGN_IN, 10)
     sessions = sessions_of(request)
-    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    session = await signed_in(request)
-    if session is not None:
-        sessions.check(request, session, form.get("csrf", ""))
-        await sessions.close(request, answer, session)
+    answer: Response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    try:
+        session = await signed_in(request)
+        if session is not None:
+            sessions.check(request, session, form.get("csrf", ""))
+            await sessions.close(request, answer, session)
+    except StoreUnavailable as error:  # this browser's cookie goes all the same: a copy of it is good once the store is
+        sessions.same_origin(request)
+        answer = sign_in_page(request, error, "/")
+        sessions.forget(request, answer)
     return answer
 
 

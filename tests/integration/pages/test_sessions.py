@@ -361,3 +361,14 @@ def test_by_hash_and_by_key_are_one_answer(door):
     assert keys.by_hash(keys.hash_of(key)) == keys.whose(key)
     with pytest.raises(Unauthenticated):
         keys.by_hash("0" * 24)
+
+
+def test_without_the_store_a_sign_out_still_takes_the_cookie_from_this_browser_and_says_what_is_wrong(door):
+    visitor = door.sign_in(Role.OPS)
+    csrf = visitor.csrf
+    door.serve(door.nowhere())
+    refused = visitor.post_form("/sign-out", {"csrf": csrf}, **{"Sec-Fetch-Site": "cross-site"})
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False), "another site signs nobody out"
+    out = visitor.post_form("/sign-out", {"csrf": csrf}, **SAME)
+    assert (out.status_code, "text/html" in out.headers["content-type"]) == (503, True)
+    assert "Max-Age=0" in out.headers["set-cookie"]
