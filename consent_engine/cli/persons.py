@@ -101,7 +101,8 @@ def evidence(order: Annotated[str, _ORDER]) -> None:
 
 def verify(file: Annotated[Path, _FILE], trust: Annotated[Path | None, _TRUST] = None) -> int:
     """Check an evidence or inspection file, with nothing but the file. Exit status 0: sound; 1: broken, and the first
-    broken link is named; 2: neither of them. The file consent_engine/verify.py does the same by itself, anywhere.
+    broken link is named; 2: neither of them, or newer than this verifier. The file consent_engine/verify.py does the
+    same by itself, anywhere.
     """
     from consent_engine.verify import report
 

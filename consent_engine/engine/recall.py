@@ -4,9 +4,9 @@ Coming back is the mirror of leaving (`leave`), once for every kind of record. A
 is about (`at_hand`). One that left is read in SQL first, which is enough to refuse, and to answer a repeat. Where it is
 to be changed it comes back by a commit of its own, one version above SQL's copy, and the step decides once more.
 
-No other process can undo that, or be undone by it: whoever holds a decision of before it left has read a lower version,
-and so has who is slow to let it go. What was read in SQL counts for STAYS_MS; what comes back stays for longer. So none
-that is brought back, changed and let go again is ever overwritten by the copy of a process that was slow.
+No other process can undo that, or be undone by it: one with a decision of before it left has read a lower version, and
+so has one that is slow to let it go. What was read in SQL counts for STAYS_MS; what comes back stays longer. So
+none that is brought back, changed and let go again is ever overwritten by the copy of a process that was slow.
 """
 
 import logging
