@@ -38,10 +38,10 @@ def test_the_whole_text_arrives_part_by_part_and_is_worth_delivering_for_as_long
     order = asked(kannel, "101")
     assert kannel.smsc.handset(order["msisdn"], PARTS) == order["confirmation"]["text"]
     kannel.wait_for_event(order, "delivered")
-    told = [entry["trigger"] for entry in kannel.order(order["id"])["timeline"]]
-    assert sorted(told[1:]) in (
-        ["confirmation_accepted", "delivered", "reported"],
-        ["confirmation_accepted", "delivered"],
+    told = [entry["trigger"] for entry in kannel.order(order["id"])["timeline"]][1:]
+    assert (told.count("confirmation_accepted"), told.count("delivered")) == (1, 1)
+    assert {*told} <= {"confirmation_accepted", "delivered", "reported", "ended_late"}, (
+        "reports may overtake the answer"
     )
     assert all(one.validity for one in kannel.smsc.submitted if one.to == order["msisdn"][1:])
     kannel.smsc.say(order["msisdn"], SENDER, "是")
