@@ -189,7 +189,9 @@ def test_whatever_is_done_is_done_under_a_name_that_no_key_can_have(door, fake):
 
 @pytest.fixture
 def bound(running, fake):
-    told = {"CONSENT_OIDC__ROLES": "groups:hears=reviewer", "CONSENT_OIDC__AGENT": "staff.agent"}
+    """The door of an installation whose provider names agents' numbers and supervisors' teams."""
+    roles = "groups:hears=reviewer,groups:leads=supervisor,groups:runs=admin"
+    told = {"CONSENT_OIDC__ROLES": roles, "CONSENT_OIDC__AGENT": "staff.agent", "CONSENT_OIDC__TEAM": "unit"}
     made = PageDoor(*running, **(TOLD | told))
     made.app.state.provider = Provider(made.settings.oidc(), httpx2.MockTransport(fake.answer))
     yield made
@@ -221,19 +223,10 @@ def test_a_person_without_that_claim_is_bound_to_no_agent(bound, fake):
     assert visitor.post(f"https://door/v1/reviews/{call}", {"verdict": "pass"}, **JSON).status_code == 200
 
 
-@pytest.fixture
-def led(running, fake):
-    told = {"CONSENT_OIDC__ROLES": "groups:leads=supervisor,groups:runs=admin", "CONSENT_OIDC__TEAM": "unit"}
-    made = PageDoor(*running, **(TOLD | told))
-    made.app.state.provider = Provider(made.settings.oidc(), httpx2.MockTransport(fake.answer))
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize("unit", ["north", "", "all teams", 13800138000])
-def test_a_supervisor_sees_the_team_that_the_provider_names_and_without_one_nothing(led, fake, unit):
+def test_a_supervisor_sees_the_team_that_the_provider_names_and_without_one_nothing(bound, fake, unit):
     fake.claims = {"sub": "u-5", "groups": ["leads"], "unit": unit}
-    visitor, _ = signed_in(led, fake, "/board")
+    visitor, _ = signed_in(bound, fake, "/board")
     assert visitor.get("https://door/board").status_code == (200 if unit == "north" else 303)
     if unit == "north":
         holder = visitor.cookies["__Host-consent"].partition(".")[0].removeprefix("p")
@@ -241,9 +234,9 @@ def test_a_supervisor_sees_the_team_that_the_provider_names_and_without_one_noth
 
 
 @pytest.mark.parametrize("unit", ["north", "all teams", ["north"], None])
-def test_a_claimed_team_is_a_supervisors_alone(led, fake, unit):
+def test_a_claimed_team_is_a_supervisors_alone(bound, fake, unit):
     fake.claims = {"sub": "u-6", "groups": ["runs"], "unit": unit}
-    visitor, _ = signed_in(led, fake, "/audit")
+    visitor, _ = signed_in(bound, fake, "/audit")
     assert visitor.get("https://door/audit").status_code == 200
 
 
