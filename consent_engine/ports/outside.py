@@ -66,12 +66,16 @@ class Deactivation(Struct, frozen=True):
 
 
 class WebhookCall(Struct, frozen=True):
-    """A gateway's request to one of our webhooks, as it came: nothing is verified yet. Header names are lower case."""
+    """A gateway's request to one of our webhooks, as it came: nothing is verified yet. Header names are lower case.
+
+    target: its path with the query, as it was asked for: some gateways sign it
+    """
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
     now: Millis
+    target: str = ""
 
 
 class Parsed(Struct, Generic[Message], frozen=True):

@@ -48,8 +48,8 @@ class DeliveryReceipt(BaseModel):
 
 
 operations = Operations("gateways", "/v1/gateways", security=openapi.GATEWAY_SECURITY)
-PLAIN = frozenset({"text/plain", "application/octet-stream"})
-"""Media types of a raw message, in any charset, as Kannel sends it."""
+PLAIN = frozenset({"text/plain", "application/octet-stream", "application/x-www-form-urlencoded"})
+"""Media types of a raw message, in any charset, as Kannel sends it, and of a form."""
 
 
 @operations.add(
@@ -88,6 +88,7 @@ async def _receive(request: Request, name: str, *, reports: bool) -> Response:
     front = front_of(request)
     body = await read_body(request, MOST_WEBHOOK)
     query = dict(request.query_params) if request.scope["query_string"] else {}
-    call = WebhookCall(headers, query, body, await front.now())
+    target = b"?".join(filter(None, (request.scope["raw_path"], request.scope["query_string"]))).decode("latin-1")
+    call = WebhookCall(headers, query, body, await front.now(), target)
     said = await front.receive(Post(name, call, reports))
     return Response(said.body, said.status, media_type=said.content_type)
