@@ -7,30 +7,24 @@ Success is only what a row of the file's tables names as success; what no row co
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import NamedTuple
-from xml.etree import ElementTree as ET
 
 from msgspec.structs import asdict
 
-from consent_engine.adapters.bss.mapping import LONGEST_FILE, BssMapping, Row, Unfilled, Values, as_text, mapping_from
+from consent_engine.adapters.bss.mapping import BssMapping, Row, mapping_from
 from consent_engine.adapters.outbound import (
-    Answer,
     Client,
     as_id,
     as_word,
     code,
-    document,
     endpoint,
     flag,
     opaque,
     required,
     tls_of,
 )
+from consent_engine.adapters.templates import Heard, Values, as_text, bundled, found_at, from_setting
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import (
     Accepted,
@@ -53,14 +47,6 @@ POLL_S = 0.5
 _WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]{5,8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?")
 _AMOUNT = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?")
 _RESTORED = {"true": Restored.YES, "false": Restored.NO}
-
-
-class _Heard(NamedTuple):
-    """An answer, as it can be read, and the first row that covers it."""
-
-    answer: Answer
-    said: object
-    row: Row | None
 
 
 class TemplatedBss:
@@ -103,11 +89,11 @@ class TemplatedBss:
     async def _changed(self, name: str, values: Values) -> Outcome:
         over = asyncio.get_running_loop().time() + self._seconds
         heard = await self._heard(name, values, changes=True)
-        if not isinstance(heard, _Heard):
+        if not isinstance(heard, Heard):
             return heard
         if heard.row is None or not heard.row.task:
             return _meaning(heard) or Uncertain(Hitch.BSS.of(heard.answer.status))
-        if not (task := as_id(_at(heard.said, heard.row.task))):
+        if not (task := as_id(found_at(heard.said, heard.row.task))):
             return Uncertain(Hitch.BSS_ODD.of(heard.answer.status))
         try:  # it was taken: whatever becomes of the questions, it is in doubt at least
             async with asyncio.timeout_at(over):
@@ -120,7 +106,7 @@ class TemplatedBss:
         while True:
             await asyncio.sleep(max(after / 1000, POLL_S))
             heard = await self._heard("poll", {"task": task}, changes=False)
-            if not isinstance(heard, _Heard):
+            if not isinstance(heard, Heard):
                 return Uncertain(Hitch.IN_PROGRESS.of())
             if heard.row is None or heard.row.means != "in_progress":
                 return _meaning(heard) or Uncertain(Hitch.IN_PROGRESS.of())
@@ -130,30 +116,14 @@ class TemplatedBss:
         if not self.can_ask or name not in self._mapping.operations:
             return None
         heard = await self._heard(name, values, changes=False)
-        if not isinstance(heard, _Heard):
+        if not isinstance(heard, Heard):
             return Uncertain(Hitch.ASKED.of(heard.reason))
         return _meaning(heard, asked=True)
 
-    async def _heard(self, name: str, values: Values, *, changes: bool) -> "_Heard | Unavailable | Uncertain":
-        operation = self._mapping.operations[name]
+    async def _heard(self, name: str, values: Values, *, changes: bool) -> Heard[Row] | Unavailable | Uncertain:
         often = {"secret": self._secret, "sent_at": GREENWICH.instant(int(self._now() * 1000))}
-        try:
-            path, body, headers = operation.filled({**values, **often})
-        except Unfilled as error:
-            return Unavailable(Hitch.UNFILLED.of(str(error)))
-        answer = await self._client.send(operation.method, self._url + path, body, headers, changes=changes)
-        if not isinstance(answer, Answer):
-            return answer
-        said = self._read(answer.body)
-        return _Heard(answer, said, next((row for row in operation.answers if _covers(row, answer.status, said)), None))
-
-    def _read(self, body: bytes) -> object:
-        """Read an answer; None where it is no JSON, or no XML without a DTD, and so has no field."""
-        try:
-            text = body.decode(self._mapping.charset)
-            return document(text.encode()) if self._mapping.format == "json" else _xml(text)
-        except (ValueError, ET.ParseError):
-            return None
+        operation = self._mapping.operations[name]
+        return await operation.heard(self._client, self._url, {**values, **often}, changes=changes)
 
 
 def build(
@@ -167,7 +137,11 @@ def build(
     if "?" in url or "#" in url:
         raise SettingsError(f"{prefix}URL must end in a path: that of each request is appended to it")
     generic = name.partition(":")[0] == GENERIC
-    mapping = _generic() if generic else _mapping(prefix, required(prefix, raw, "MAPPING"))
+    mapping = (
+        mapping_from(bundled("bss", GENERIC))
+        if generic
+        else from_setting(prefix, required(prefix, raw, "MAPPING"), mapping_from)
+    )
     secret = required(prefix, raw, "SECRET") if mapping.keyed else ""
     # One handshake for each call is cheap beside a service that counts as active because of another call's answer.
     client = Client(call_timeout, secret if mapping.signed else "", now, tls_of(prefix, raw))
@@ -175,76 +149,7 @@ def build(
     return TemplatedBss(name, url, client, mapping, secret, call_timeout.total_seconds(), now, can_ask=can_ask)
 
 
-@cache
-def _generic() -> BssMapping:
-    return mapping_from(files("consent_engine.adapters.bss").joinpath("http.yaml").read_text("utf-8"))
-
-
-def _mapping(prefix: str, name: str) -> BssMapping:
-    try:
-        with Path(name).open(encoding="utf-8") as file:
-            return mapping_from(file.read(LONGEST_FILE + 1))
-    except OSError as error:
-        raise SettingsError(f"{prefix}MAPPING names a file that cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{prefix}MAPPING names a file that is not text in UTF-8") from None
-    except ValueError as error:
-        raise SettingsError(f"{prefix}MAPPING: {Path(name).name}: {error}") from None
-
-
-# Answers ----------------------------------------------------------------------------------------------------------
-
-
-class _NoDoctype(ET.TreeBuilder):
-    """A builder that refuses a DTD, and with it every entity that could be declared."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise ValueError("a DTD")
-
-
-def _xml(text: str) -> ET.Element:
-    parser = ET.XMLParser(target=_NoDoctype())  # noqa: S314 - see there
-    parser.feed(text)
-    above = ET.Element("")
-    above.append(parser.close())
-    return above
-
-
-def _at(said: object, place: str) -> object:
-    """Return what stands at a place of an answer; None where nothing does, or more than one thing."""
-    for step in place.split(".") if place else ():
-        said = _below(said, step)
-    if isinstance(said, ET.Element):
-        return None if len(said) else (said.text or "").strip()
-    return said
-
-
-def _below(said: object, step: str) -> object:
-    if isinstance(said, dict):
-        return said.get(step)
-    if isinstance(said, list):
-        return said[int(step)] if step.isascii() and step.isdecimal() and int(step) < len(said) else None
-    if not isinstance(said, ET.Element):
-        return None
-    if step.startswith("@"):
-        found: Sequence[object] = [text for name, text in said.attrib.items() if _local(name) == step[1:]]
-    else:
-        found = [each for each in said if _local(each.tag) == step]
-    return found[0] if len(found) == 1 else None
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]  # without its namespace
-
-
-def _covers(row: Row, status: int, said: object) -> bool:
-    if row.status and status not in row.status:
-        return False
-    found = ((as_text(_at(said, place)), wanted) for place, wanted in row.where.items())
-    return all(text and text in map(as_text, wanted) for text, wanted in found)
-
-
-def _meaning(heard: _Heard, *, asked: bool = False) -> Outcome | None:
+def _meaning(heard: Heard[Row], *, asked: bool = False) -> Outcome | None:
     """Return the outcome that its row gives an answer; None where a question is not answered by it. asked: it answers a
     question, and one that leaves a doubt as it is says so
     """
@@ -279,13 +184,13 @@ def _code(row: Row, said: object) -> str:
     """Return an answer's code. A number is one only where the row says by `where` that the BSS itself spoke: frameworks
     write the status there.
     """
-    found = _at(said, row.code)
+    found = found_at(said, row.code)
     return as_word(as_text(found)) if row.where else as_word(found)
 
 
 def _done(row: Row, said: object, status: int) -> Outcome:
-    ref = next((found for place in row.id if (found := as_id(_at(said, place)))), "")
-    since = next((found for place in row.since if (found := as_word(_at(said, place)))), "")
+    ref = next((found for place in row.id if (found := as_id(found_at(said, place)))), "")
+    since = next((found for place in row.since if (found := as_word(found_at(said, place)))), "")
     if not ref:
         return Uncertain(Hitch.BSS_ODD.of(status))
     return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "", settled=_settled(row, said))
@@ -295,10 +200,10 @@ def _settled(row: Row, said: object) -> Settlement:
     """Read the BSS's answer on money and on the former plan. What cannot be read is as if it were not said: the
     service is off all the same, and its subscriber is told to ask the hotline.
     """
-    fee, amount = (_amount(_at(said, place)) if place else "" for place in (row.fee, row.refund))
-    by = as_word(_at(said, row.refund_by)) if row.refund_by and amount else ""
+    fee, amount = (_amount(found_at(said, place)) if place else "" for place in (row.fee, row.refund))
+    by = as_word(found_at(said, row.refund_by)) if row.refund_by and amount else ""
     when = by if instant_from(by) is not None and _WHEN.fullmatch(by) else ""
-    restored = _at(said, row.restored) if row.restored else None
+    restored = found_at(said, row.restored) if row.restored else None
     back = _RESTORED.get(as_text(restored), Restored.UNSAID) if isinstance(restored, bool | str) else Restored.UNSAID
     return Settlement(fee, amount, when, back)
 
