@@ -45,12 +45,13 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(SIGNALLED + number)
 
 
-def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
+def run(arguments: Sequence[str], command: Callable[..., object] | None = None) -> int:
     """Run one command; return the exit status."""
     _streams()
     plain = [argument for argument in arguments if argument != "--json"]
     try:
         with printing(as_json=len(plain) < len(arguments)):
+            command = command or app(plain)
             result = command(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
         status = result if isinstance(result, int) else 0
     except KeyboardInterrupt:

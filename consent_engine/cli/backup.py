@@ -2,15 +2,15 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from consent_engine.cli.opening import typed
 from consent_engine.cli.tables import Slowly, instant, line, print_by, record, tell
-
-if TYPE_CHECKING:
-    from consent_engine.config.settings import Settings
+from consent_engine.config.settings import Settings
+from consent_engine.config.urls import redis_url
+from consent_engine.config.yaml_files import days_in
 
 _TO = typer.Argument(help="A new folder; its files are as secret as the data.", metavar="FOLDER")
 _OF = typer.Argument(help="A folder that `consent backup` made.", metavar="FOLDER")
@@ -49,17 +49,14 @@ def make(
     return int(lite and bool(archive.unasked))
 
 
-def _begun() -> tuple["Settings", Slowly]:
+def _begun() -> tuple[Settings, Slowly]:
     """Load the settings, whose clock instants are printed by, and begin to tell of progress."""
-    from consent_engine.config.settings import Settings
-    from consent_engine.config.yaml_files import days_in
-
     settings = Settings.load()
     print_by(days_in(settings.time_zone))
     return settings, Slowly()
 
 
-def _dump(settings: "Settings", folder: Path) -> str:
+def _dump(settings: Settings, folder: Path) -> str:
     """Return the command that copies a PostgreSQL archive; it repeats no password (pg_dump reads PGPASSWORD)."""
     from sqlalchemy.engine import make_url
 
@@ -120,7 +117,7 @@ def rebuild() -> None:
     _checked(settings, slowly)
 
 
-def _checked(settings: "Settings", slowly: Slowly) -> None:
+def _checked(settings: Settings, slowly: Slowly) -> None:
     """Check the data while no worker works, and put back the missing parts."""
     from consent_engine.doctor import Level, Wanted, examine
     from consent_engine.doctor.records import MENDED
@@ -132,7 +129,5 @@ def _checked(settings: "Settings", slowly: Slowly) -> None:
 
 def _address(url: str) -> str:
     """Return a Redis address in the form of the settings. Raises BadParameter."""
-    from consent_engine.config.urls import redis_url
-
     with typed("--from"):
         return redis_url(url)

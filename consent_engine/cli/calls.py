@@ -4,25 +4,36 @@ orders that wait for a first review, subscribers' reports of calls with their pr
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, by, carrier_named, listing, one_of, opened, typed
-from consent_engine.cli.pauses import sound_reason
+from consent_engine.cli.opening import (
+    A_DAY,
+    CARRIER_NAMES,
+    by,
+    carrier_named,
+    listing,
+    one_of,
+    opened,
+    sound_reason,
+    typed,
+)
 from consent_engine.cli.tables import instant, record, table, tell
+from consent_engine.config.settings import Settings
+from consent_engine.config.yaml_files import days_in
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.permit import Checked, Given, PermitResult
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
+from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import Msisdn, hidden, mask, parse
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.permits import MOST_NUMBERS, PermitsAsked
 from consent_engine.errors import FieldError, Malformed
-
-if TYPE_CHECKING:
-    from consent_engine.domain.call.call import Call
-    from consent_engine.domain.call.permit import Checked, Given
-    from consent_engine.domain.call.report import Report
-    from consent_engine.engine.engine import Engine
-    from consent_engine.ports import CallFilter
-
+from consent_engine.ports import CallFilter, ReportFilter
+from consent_engine.ports.queries import ANY
 
 _HEAD = ("call", "began", "from", "number", "carrier", "agent", "state", "outcome", "recording", "violations")
 _Agent = Annotated[str | None, typer.Option(help="Only calls of this agent.")]
@@ -65,9 +76,6 @@ def violations(
     limit: _Limit = 100,
 ) -> None:  # fmt: skip
     """List calls with violations, newest first."""
-    from consent_engine.domain.call.violation import Violation
-    from consent_engine.ports.queries import ANY
-
     one_of(code, Violation, "CODE")
     _list(_filter(agent, _Period(day, since, until), carrier, code or ANY), limit, "no violation was found")
 
@@ -80,8 +88,7 @@ class _Period(NamedTuple):
     until: str | None
 
 
-def _filter(agent: str | None, named: _Period, carrier: str | None, violation: str | None = None) -> "CallFilter":
-    from consent_engine.ports import CallFilter
+def _filter(agent: str | None, named: _Period, carrier: str | None, violation: str | None = None) -> CallFilter:
 
     carrier_named(carrier)
     if named.day and (named.since or named.until):
@@ -94,9 +101,6 @@ def _filter(agent: str | None, named: _Period, carrier: str | None, violation: s
 
 def _bounds(day: str | None, named: _Period) -> tuple[int, int] | tuple[None, None]:
     """Return the first instants of a day and of the next day; None twice without a day. Raises BadParameter."""
-    from consent_engine.config.settings import Settings
-    from consent_engine.config.yaml_files import days_in
-
     if not day:
         return None, None
     days = days_in(Settings.load().time_zone)
@@ -116,7 +120,7 @@ def _to_number(number: str, limit: int) -> None:
     table((*_HEAD, "permit of request", "given"), rows, "nobody called this number")
 
 
-def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
+def _draw(wanted: CallFilter, count: int, seed: str) -> None:
     if wanted.since is None or wanted.until is None:
         raise typer.BadParameter("needs --day, or --since and --until", param_hint="--sample")
     if wanted.agent or wanted.carrier:
@@ -127,15 +131,15 @@ def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
     tell(f"drawn {len(drawn.calls)} of {drawn.of}")
 
 
-def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
-    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[list[object]], str]:
+def _list(wanted: CallFilter, limit: int, nothing: str) -> None:
+    def page(engine: Engine, cursor: str, most: int) -> tuple[list[list[object]], str]:
         found = engine.calls.page(wanted, cursor, most)
         return [list(_cells(call)) for call in found.calls], found.cursor
 
     listing(_HEAD, nothing, limit, page)
 
 
-def _cells(call: "Call") -> Iterator[object]:
+def _cells(call: Call) -> Iterator[object]:
     began, end, recording = call.began, call.end, call.recording
     yield from (call.id, instant(began.started_at), call.person.caller, mask(call.person.msisdn))
     yield from (began.carrier, hidden(began.agent))
@@ -150,7 +154,7 @@ reviews = typer.Typer(help="Orders that wait for the first review of their call:
 def waiting(limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100) -> None:
     """List orders whose activation waits for the first review of their call, newest first."""
 
-    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[tuple[str, ...]], str]:
+    def page(engine: Engine, cursor: str, most: int) -> tuple[list[tuple[str, ...]], str]:
         found, cursor = engine.calls.waiting(cursor, most)
         return [(each.order, each.call, each.agent, instant(each.since)) for each in found], cursor
 
@@ -191,14 +195,11 @@ def reports(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
 ) -> None:
     """List reports of unsolicited calls, newest first: probable class, reasons, and when each answer is due."""
-    from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState, Reward
-    from consent_engine.ports import ReportFilter
-
     kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
     for hint, (value, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
         one_of(value, kind, hint)
 
-    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[list[object]], str]:
+    def page(engine: Engine, cursor: str, most: int) -> tuple[list[list[object]], str]:
         wanted = ReportFilter(
             ReportState(state) if state else None, ReportDoor(door) if door else None,
             ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,
@@ -210,7 +211,7 @@ def reports(
     listing(_REPORT_HEAD, "no reports", limit, page)
 
 
-def _cells_of(report: "Report", now: "Millis") -> Iterator[object]:
+def _cells_of(report: Report, now: Millis) -> Iterator[object]:
     case = report.received
     yield from (report.id, report.number, instant(case.received_at), case.door.value, mask(report.person.msisdn))
     yield from (case.carrier, instant(case.called_at), report.found.value, " ".join(case.reasons), case.call or "-")
@@ -245,9 +246,8 @@ def _lines() -> list[str]:
     return [text for line in sys.stdin if (text := line.strip())]
 
 
-def _numbers(texts: list[str]) -> list["Msisdn"]:
+def _numbers(texts: list[str]) -> list[Msisdn]:
     """Parse the numbers. Raises Malformed, which names invalid ones by position and quotes none of them."""
-
     numbers: list[Msisdn] = []
     wrong: list[FieldError] = []
     for n, text in enumerate(texts, 1):
@@ -260,8 +260,7 @@ def _numbers(texts: list[str]) -> list["Msisdn"]:
     return numbers
 
 
-def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> None:
-    from consent_engine.engine.permits import MOST_NUMBERS, PermitsAsked
+def _give(numbers: list[Msisdn], carrier: str | None, plan: str | None) -> None:
 
     if not carrier_named(carrier) and not plan:
         raise typer.BadParameter("must be given, unless --plan is", param_hint="--carrier")
@@ -278,17 +277,15 @@ def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> Non
     table(("number", "permit", "until or since"), rows)
 
 
-def _check(token: str, number: "Msisdn | None") -> int:
+def _check(token: str, number: Msisdn | None) -> int:
     """Print whether a permit is valid, and for what; return 0 for a valid one, else 1."""
-    from consent_engine.domain.call.permit import PermitResult
-
     with opened() as engine:
         checked, given = engine.dialler.check(token.strip(), number, engine.registry.now())
     record(_facts(checked, given))
     return int(checked.word is not PermitResult.VALID)
 
 
-def _facts(checked: "Checked", given: list["Given"]) -> "Iterator[tuple[object, ...]]":
+def _facts(checked: Checked, given: list[Given]) -> Iterator[tuple[object, ...]]:
     yield "permit", checked.word.value
     if checked.permit is None:
         return

@@ -3,31 +3,35 @@
 import hashlib
 import sys
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, by, carrier_named, opened, real_settings, typed
+from consent_engine.cli.opening import A_DAY, CARRIER_NAMES, apart, by, carrier_named, opened, real_settings, typed
 from consent_engine.cli.tables import Slowly, announced, instant, line, record, table, tell
+from consent_engine.config.settings import Settings, sources
+from consent_engine.config.yaml_files import days_in
+from consent_engine.domain.call.cdr import Column
+from consent_engine.domain.csv_file import columns_of, lines_in
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import mask
+from consent_engine.engine.audit import EVER
+from consent_engine.engine.audit_checkpoint import Head, compared, signed_before
+from consent_engine.engine.evidence import encoded
+from consent_engine.engine.inspection import Asked
+from consent_engine.engine.reconciliation import CdrForm, Compared
+from consent_engine.engine.scribe import as_of_now
+from consent_engine.engine.witnessing import said_of
 from consent_engine.errors import BrokenRecord
-
-if TYPE_CHECKING:
-    from consent_engine.config.settings import Settings
-    from consent_engine.engine.audit_checkpoint import Head
-    from consent_engine.engine.reconciliation import CdrForm, Compared
-    from consent_engine.ports import Log
-
+from consent_engine.ports import Log
 
 _CDR = typer.Argument(metavar="FILE", help="A CDR file of one carrier: CSV in UTF-8, a call a line.")
 _COLUMNS = typer.Option(
     metavar="NAMES", help="Its columns, like caller=calling,number=called,start=began, or by number."
 )
 _WITHIN = typer.Option(help="How far the exchange's clock and a desk's may lie apart.")
-LONGEST_APART = timedelta(hours=1)
 
 
 def reconcile(
@@ -45,8 +49,6 @@ def reconcile(
     doubt; a line that is no call is refused, with the reason. Look at --dry-run first. The same file again records
     nothing twice. Exit status 1: there are unreported calls, or lines that were refused.
     """
-    from consent_engine.domain.csv_file import lines_in
-
     form = _form(columns, carrier, within)
     with file.open("rb") as raw:
         digest = hashlib.file_digest(raw, "sha256").hexdigest()
@@ -66,21 +68,14 @@ def reconcile(
     return int(any(count for name, count in figures if name != "doubted"))
 
 
-def _form(columns: str | None, carrier: str | None, within: str) -> "CdrForm":
+def _form(columns: str | None, carrier: str | None, within: str) -> CdrForm:
     """Read the options. Raises BadParameter."""
-    from consent_engine.config.values import duration, millis
-    from consent_engine.domain.call.cdr import Column
-    from consent_engine.domain.csv_file import columns_of
-    from consent_engine.engine.reconciliation import CdrForm
-
-    with typed("--within"):
-        apart = millis(duration(within, LONGEST_APART))
     with typed("--columns"):
         named = columns_of(columns, Column)
-    return CdrForm(named, carrier_named(carrier), apart)
+    return CdrForm(named, carrier_named(carrier), apart(within))
 
 
-def _show(found: "Compared") -> None:
+def _show(found: Compared) -> None:
     """Print what was found, a line each."""
     for refused in found.refused():
         line("refused", f"line {refused.line}", refused.why)
@@ -103,10 +98,6 @@ def inspect(
     by the seed with their proof in the log. It has no number and no word of a subscriber. `consent verify FILE` checks
     it.
     """
-    from consent_engine.config.yaml_files import days_in
-    from consent_engine.engine.evidence import encoded
-    from consent_engine.engine.inspection import Asked
-
     settings = real_settings("nothing of a shadow is for an inspector: ask the real installation")
     days = days_in(settings.time_zone)
     with typed("--from", A_DAY):
@@ -130,7 +121,6 @@ def doctor(
     mend: Annotated[bool, _MEND] = False,  # noqa: FBT002
 ) -> int:
     """Look at settings, server, clocks, workers, stuck work, plans and records. Exit status 1: something is bad."""
-    from consent_engine.config.settings import Settings
     from consent_engine.doctor import Level, Wanted, examine
 
     loaded = Settings.load()
@@ -142,8 +132,6 @@ def doctor(
 
 def settings() -> None:
     """Show every setting: its value, secrets hidden, and its source."""
-    from consent_engine.config.settings import Settings, sources
-
     table(("setting", "value", "from"), list(sources(Settings.load())))
 
 
@@ -166,11 +154,8 @@ def audit(
     here: keep the checkpoint that an audit ends with where nobody of the installation can change it. What was committed
     before is brought to the log first.
     """
-    from consent_engine.config.settings import Settings
     from consent_engine.doctor.records import audit as looked
     from consent_engine.doctor.rules import RULES
-    from consent_engine.engine.audit import EVER
-    from consent_engine.engine.scribe import as_of_now
 
     between = millis_of(since, "--since", 0), millis_of(until, "--until", EVER[1])
     if between[1] <= between[0]:
@@ -194,10 +179,8 @@ def audit(
     return int(bool(rows))
 
 
-def _published(settings: "Settings", log: "Log", known: "Head | None") -> tuple[str, list[tuple[str, str]]]:
+def _published(settings: Settings, log: Log, known: Head | None) -> tuple[str, list[tuple[str, str]]]:
     """Return the log's checkpoint, and how the log differs from what was published and signed of it."""
-    from consent_engine.engine.audit_checkpoint import compared, signed_before
-    from consent_engine.engine.witnessing import said_of
     from consent_engine.wiring import log_as_kept
 
     folder, keys = log_as_kept(settings)
@@ -215,8 +198,7 @@ def _published(settings: "Settings", log: "Log", known: "Head | None") -> tuple[
     return str(now), wrong
 
 
-def _known(text: str) -> "Head | None":
-    from consent_engine.engine.audit_checkpoint import Head
+def _known(text: str) -> Head | None:
 
     with typed("--checkpoint", "must be what an earlier audit ended with"):
         return Head.read(text) if text else None
@@ -224,8 +206,6 @@ def _known(text: str) -> "Head | None":
 
 def millis_of(text: str, option: str, otherwise: int) -> int:
     """Read an instant that was typed; `otherwise` where there is none. Raises BadParameter, which names the option."""
-    from datetime import datetime
-
     if not text:
         return otherwise
     with typed(option, "an instant like 2025-11-25T10:00:00+08:00"):

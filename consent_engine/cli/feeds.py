@@ -2,24 +2,26 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
 from consent_engine.cli.checks import millis_of
-from consent_engine.cli.opening import by, opened, typed
-from consent_engine.cli.pauses import sound_reason
+from consent_engine.cli.opening import by, opened, sound_reason, typed
 from consent_engine.cli.tables import instant, line, table
+from consent_engine.config.settings import Settings
+from consent_engine.config.urls import feed_url
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.feed import TYPES, Feed
 from consent_engine.domain.hitch import in_words
+from consent_engine.domain.msisdn import contains_number
+from consent_engine.domain.roles import is_sound
+from consent_engine.domain.seal import newest_of
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.feeding import Behind, behind, end_of
 from consent_engine.errors import ArchiveUnavailable
-
-if TYPE_CHECKING:
-    from consent_engine.domain.effects import Millis
-    from consent_engine.domain.feed import Feed
-    from consent_engine.engine.engine import Engine
-    from consent_engine.engine.feeding import Behind
-    from consent_engine.ports import Log
+from consent_engine.ports import Log
 
 app = typer.Typer(help="Events to customers' systems, from the log: docs/feeds.md.")
 MOST_TRIES = 50
@@ -37,12 +39,6 @@ def add(
     """Have events posted to a system, from now on (from before: `replay`). Its secret is printed once, as the last
     word.
     """
-    from consent_engine.config.urls import feed_url
-    from consent_engine.domain.feed import TYPES, Feed
-    from consent_engine.domain.msisdn import contains_number
-    from consent_engine.domain.roles import is_sound
-    from consent_engine.engine.feeding import end_of
-
     if not is_sound(name) or contains_number(name):
         raise typer.BadParameter("1 to 64 printable characters without blanks, : and |, no number", param_hint="NAME")
     with typed("URL"):
@@ -68,8 +64,6 @@ def show_all(
     *, history: Annotated[bool, typer.Option("--history", help="All that was done to feeds, newest first.")] = False
 ) -> None:
     """List the feeds: where each stands in the log, how far that is behind, and what its system answers."""
-    from consent_engine.engine.feeding import behind
-
     with _log() as (engine, log):
         if history:
             acts = sorted(((act, each.name) for each in log.feeds.all() for act in each.acts), key=lambda a: -a[0].at)
@@ -81,7 +75,7 @@ def show_all(
     table(head, [_row(each) for each in found], "no feeds yet: consent feeds add NAME URL")
 
 
-def _row(found: "Behind") -> tuple[object, ...]:
+def _row(found: Behind) -> tuple[object, ...]:
     feed = found.feed
     state = "ok"
     if feed.paused:
@@ -120,7 +114,7 @@ def replay(
     if bool(since) == (first is not None):
         raise typer.BadParameter("say from where: --since T, or --from N", param_hint="--from")
 
-    def moved(feed: "Feed", log: "Log", at: "Millis") -> "Feed":
+    def moved(feed: Feed, log: Log, at: Millis) -> Feed:
         place = _place(log, since, first)
         return feed.reached(place).acted(at, by(), f"replayed from entry {place}, was at {feed.cursor}")
 
@@ -144,7 +138,7 @@ def remove(name: _Name) -> None:
     line(name, "removed")
 
 
-def _change(name: str, change: "Callable[[Feed, Log, Millis], Feed]", *, shown: bool = False) -> "Feed":
+def _change(name: str, change: Callable[[Feed, Log, Millis], Feed], *, shown: bool = False) -> Feed:
     """Change a feed; print its secret if it is to be shown. Raises BadParameter for an unknown one."""
     with _log() as (engine, log):
         for _ in range(MOST_TRIES):
@@ -161,21 +155,16 @@ def _change(name: str, change: "Callable[[Feed, Log, Millis], Feed]", *, shown: 
     return after
 
 
-def _show(feed: "Feed") -> None:
+def _show(feed: Feed) -> None:
     """Print a feed's secret. Where that cannot be written, `rotate` makes another."""
-    from consent_engine.config.settings import Settings
-
     settings = Settings.load()
     line(f"secret of feed {feed.name}, shown this once: {feed.secret(settings.secret_for(settings.data_dir))}")
 
 
-def _place(log: "Log", since: str, first: int | None) -> int:
+def _place(log: Log, since: str, first: int | None) -> int:
     """Return the number that was typed, or that of the first entry of an instant. Raises BadParameter for one that is
     not there.
     """
-    from consent_engine.domain.seal import newest_of
-    from consent_engine.engine.feeding import end_of
-
     if first is None:
         at = millis_of(since, "--since", 0)
         first = log.begins(at)
@@ -188,7 +177,7 @@ def _place(log: "Log", since: str, first: int | None) -> int:
 
 
 @contextmanager
-def _log() -> "Iterator[tuple[Engine, Log]]":
+def _log() -> Iterator[tuple[Engine, Log]]:
     with opened() as engine:
         if engine.store.log is None:
             raise ArchiveUnavailable("there is no log here")

@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, lists, opened
-from consent_engine.cli.pauses import sound_reason
+from consent_engine.cli.opening import by, lists, opened, sound_reason
 from consent_engine.cli.tables import instant, manner, record, table
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.held_replies import Decided, HeldText, grouped
 from consent_engine.errors import Refused
-
-if TYPE_CHECKING:
-    from consent_engine.engine.engine import Engine
-    from consent_engine.engine.held_replies import Decided, HeldText
 
 _GROUP = re.compile("[0-9a-f]{24}")
 _AT_ONCE = 500
@@ -71,19 +68,18 @@ def _look_at(which: Sequence[str] | None, *, refusal: bool | None, never_again: 
         sound_reason(reason)
 
 
-def _groups(engine: "Engine") -> Iterator[tuple[object, ...]]:
-    from consent_engine.engine.held_replies import grouped
+def _groups(engine: Engine) -> Iterator[tuple[object, ...]]:
 
     for each in grouped(engine.held)[0]:
         ids = [list(each.ids)] if manner().as_json else []
         yield each.group, len(each.ids), each.reason, instant(each.until), each.text, *ids
 
 
-def _row(each: "HeldText") -> tuple[object, ...]:
+def _row(each: HeldText) -> tuple[object, ...]:
     return each.id, each.reason, instant(each.until), each.text
 
 
-def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
+def _named(engine: Engine, which: Sequence[str]) -> Iterator[HeldText]:
     """Yield the suspicions of these groups and ids, newest first."""
     wanted, cursor = frozenset(which), ""
     while True:
@@ -93,8 +89,7 @@ def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
             return
 
 
-def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, never_again: bool, reason: str) -> "Decided":
-    from consent_engine.engine.held_replies import Decided
+def _decided(engine: Engine, which: Sequence[str], *, refusal: bool, never_again: bool, reason: str) -> Decided:
 
     groups = [each for each in which if _GROUP.fullmatch(each)]
     ids = list(dict.fromkeys(each for each in which if each not in groups))
@@ -109,7 +104,7 @@ def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, never_aga
     return done
 
 
-def _tell(done: "Decided") -> None:
+def _tell(done: Decided) -> None:
     record([("decided", done.decided), ("gone", done.gone), ("own_call", done.own_call)])
     if done.own_call or done.gone or not done.decided:
         raise NotDecided("not every reply was decided: `consent held` shows those still held")

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
+from consent_engine.api.schemas.forms import ImportedNumber, read
 from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened, typed
 from consent_engine.cli.tables import Slowly, line, record, tell
+from consent_engine.domain.csv_file import FileRefused, RefusedLine, columns_of, lines_in, rows_in
 from consent_engine.domain.line.restriction import Kind
-
-if TYPE_CHECKING:
-    from consent_engine.api.schemas.forms import ImportedNumber
-    from consent_engine.domain.csv_file import RefusedLine
-    from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.errors import Malformed, StoreUnavailable
+from consent_engine.ports.registry import Import
 
 
 class Listed(StrEnum):
@@ -65,8 +65,6 @@ def import_list(
     are taken; a file that is no list is refused as a whole. Only msisdn is needed. Where an import broke off,
     the same command again goes on: no number counts twice. Exit status 1: lines were refused.
     """
-    from consent_engine.domain.csv_file import columns_of
-
     with typed("--columns"):
         taken = _List(file, kind, columns_of(columns, Column), carrier_named(carrier) or "")
     if not file.is_file():
@@ -88,15 +86,11 @@ class _List(NamedTuple):
 
     file: Path
     kind: Listed
-    named: "dict[Column, str]"
+    named: dict[Column, str]
     carrier: str
 
-    def rows(self) -> "Iterator[ImportedNumber | RefusedLine]":
+    def rows(self) -> Iterator[ImportedNumber | RefusedLine]:
         """Yield its rows, each as it comes. Raises FileRefused as `rows_in` does."""
-        from consent_engine.api.schemas.forms import ImportedNumber, read
-        from consent_engine.domain.csv_file import RefusedLine, lines_in, rows_in
-        from consent_engine.errors import Malformed
-
         usual = {Column.CARRIER: self.carrier, Column.CHANNEL: "import"}
         with self.file.open(encoding="utf-8-sig", newline="") as text:
             for found in rows_in(lines_in(text), self.named, _MAY_LACK):
@@ -118,8 +112,6 @@ def _digest(file: Path) -> str:
 
 def _looked_at(taken: _List) -> tuple[int, int]:
     """Name the lines of a list that are refused; return how many are not, and how many are."""
-    from consent_engine.domain.csv_file import RefusedLine
-
     lines = refused = 0
     for found in Slowly().counted(taken.rows()):
         if isinstance(found, RefusedLine):
@@ -140,9 +132,6 @@ def _stored(taken: _List, digest: str, lines: int, refused: int) -> int:
     """
     from consent_engine.api.http.csv_bodies import number_asked
     from consent_engine.api.routes.refusals import stored
-    from consent_engine.domain.csv_file import FileRefused, RefusedLine
-    from consent_engine.errors import StoreUnavailable
-    from consent_engine.ports.registry import Import
 
     person, kind, slowly, done = by(), taken.kind.kind, Slowly(), 0
 
@@ -151,7 +140,7 @@ def _stored(taken: _List, digest: str, lines: int, refused: int) -> int:
         done = so_far
         slowly.tell(f"imported {done:,} of {lines:,} lines, {done / (monotonic() - began):,.0f} a second")
 
-    def asked() -> "Iterator[RefusalAsked]":
+    def asked() -> Iterator[RefusalAsked]:
         for each in taken.rows():
             if not isinstance(each, RefusedLine):
                 yield number_asked(each, person, kind, digest)

@@ -2,17 +2,15 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from consent_engine.cli.opening import one_of, opened
 from consent_engine.cli.tables import OutputLost, instant, line, table
+from consent_engine.domain.roles import Role
+from consent_engine.engine.api_keys import Keys
 from consent_engine.errors import ConsentError, StoreUnavailable
-
-if TYPE_CHECKING:
-    from consent_engine.domain.roles import Role
-    from consent_engine.engine.api_keys import Keys
 
 
 class KeyUnseen(ConsentError, code="key_unseen"):
@@ -40,8 +38,6 @@ def add(
     ] = "",
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
-    from consent_engine.domain.roles import Role
-
     one_of(role, Role, "--role")
     if getattr(sys.stdout, "name", "") == os.devnull:
         raise KeyUnseen("standard output is closed, and a key is printed once: nothing was made, open it")
@@ -49,7 +45,7 @@ def add(
         _shown(engine.keys, name, Role(role), agent, team)
 
 
-def _shown(keys: "Keys", name: str, role: "Role", agent: str, team: str) -> None:
+def _shown(keys: Keys, name: str, role: Role, agent: str, team: str) -> None:
     """Make a key and print it. One that cannot be printed is revoked: a key that nobody knows of is never looked for.
 
     Raises KeyUnseen.

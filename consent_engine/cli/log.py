@@ -1,16 +1,15 @@
 """`consent log`: the public log, its keys, and a new one in place of a log that cannot go on."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from consent_engine.cli.opening import opened, typed
 from consent_engine.cli.tables import instant, line, table
+from consent_engine.config.data_folder import keep_log_key
+from consent_engine.config.settings import Settings
+from consent_engine.domain.log.checkpoint import PrivateKey, Signer
 from consent_engine.errors import ArchiveUnavailable
-
-if TYPE_CHECKING:
-    from consent_engine.config.settings import Settings
-    from consent_engine.domain.log.checkpoint import PrivateKey, Signer
 
 app = typer.Typer(help="The public log: what is signed of it, its keys.", invoke_without_command=True)
 RESTART = "restart APIs and workers: they sign with it from then on"
@@ -21,7 +20,6 @@ def show(context: typer.Context) -> None:
     """Show how far the log is signed, by which keys and witnesses, and where its files are."""
     if context.invoked_subcommand is not None:
         return
-    from consent_engine.config.settings import Settings
     from consent_engine.wiring import log_as_kept
 
     settings = Settings.load()
@@ -43,8 +41,6 @@ def rotate() -> None:
     """Make a new key. The former one signs beside it, and both say that it follows, until its line is taken out.
     Without an archive there is no log: ArchiveUnavailable.
     """
-    from consent_engine.config.settings import Settings
-    from consent_engine.domain.log.checkpoint import PrivateKey
     from consent_engine.wiring import log_keys
 
     settings = Settings.load()
@@ -61,8 +57,6 @@ def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The log's name: where it is served, without https://.")],
 ) -> None:
     """Print a new key for CONSENT_LOG_KEY, where several machines publish one log. It is kept nowhere here."""
-    from consent_engine.domain.log.checkpoint import PrivateKey
-
     with typed("NAME"):
         line(str(PrivateKey.made(name)))
 
@@ -76,8 +70,6 @@ def anew(
     For a log that cannot go on: its key is lost, or SQL had to be restored from an older copy. Whoever watches it sees
     that it ended, and another one beside it: nothing is hidden. Its last checkpoint is kept.
     """
-    from consent_engine.config.settings import Settings
-    from consent_engine.domain.log.checkpoint import PrivateKey
     from consent_engine.wiring import log_as_kept
 
     settings = Settings.load()
@@ -93,10 +85,8 @@ def anew(
             line(f"the last checkpoint of {name} is kept: {aside}")
 
 
-def _keep(settings: "Settings", made: "PrivateKey", *before: "Signer") -> None:
+def _keep(settings: Settings, made: PrivateKey, *before: Signer) -> None:
     """Keep a new key, before those that sign beside it, where the settings have the log's keys."""
-    from consent_engine.config.data_folder import keep_log_key
-
     keys = [str(made), *map(str, before)]
     if settings.log_key is not None:
         line(f"set CONSENT_LOG_KEY to this, shown this once, and {RESTART}: {' '.join(keys)}")

@@ -4,18 +4,21 @@ import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING
+from datetime import timedelta
 
 import typer
 
 from consent_engine.cli.tables import announced, instant, table, tell
+from consent_engine.config.data_folder import is_new
+from consent_engine.config.settings import IS_SHADOW, Settings
+from consent_engine.config.values import duration, millis
+from consent_engine.config.yaml_files import days_in
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import contains_number
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Malformed, SettingsError, StoreUnavailable
-
-if TYPE_CHECKING:
-    from consent_engine.config.settings import Settings
-    from consent_engine.engine.engine import Engine
-
 
 _A_PAGE = 200
 _WAIT_S = 5.0
@@ -25,16 +28,12 @@ CARRIER_NAMES = ", ".join(CARRIERS)
 
 
 @contextmanager
-def opened() -> Iterator["Engine"]:
+def opened() -> Iterator[Engine]:
     """Open an engine; the embedded server is started for this command if it does not run.
 
     Tells where that is on new data: typed in another folder, or without the settings, a command would seem to work.
     """
     from consent_engine.cli.tables import print_by
-    from consent_engine.config.data_folder import is_new
-    from consent_engine.config.settings import IS_SHADOW, Settings
-    from consent_engine.config.yaml_files import days_in
-    from consent_engine.engine.scribe import as_of_now
     from consent_engine.wiring import installation
 
     settings = Settings.load()
@@ -53,10 +52,8 @@ def opened() -> Iterator["Engine"]:
         yield engine
 
 
-def real_settings(why: str) -> "Settings":
+def real_settings(why: str) -> Settings:
     """Load the settings. Raises SettingsError where this is a shadow. why: it has no part in this"""
-    from consent_engine.config.settings import Settings
-
     settings = Settings.load()
     if settings.shadow:
         raise SettingsError(f"CONSENT_SHADOW=true: {why}")
@@ -64,7 +61,7 @@ def real_settings(why: str) -> "Settings":
 
 
 @contextmanager
-def lists() -> "Iterator[Engine]":
+def lists() -> Iterator[Engine]:
     """Open the engine as `opened` does, for a list or a sum of records; then say as of when these are."""
     with opened() as engine:
         as_of = engine.store.journal.waiting().as_of
@@ -74,7 +71,7 @@ def lists() -> "Iterator[Engine]":
 
 def listing(
     head: Sequence[str], nothing: str, most: int,
-    page: "Callable[[Engine, str, int], tuple[Iterable[Sequence[object]], str]]",
+    page: Callable[[Engine, str, int], tuple[Iterable[Sequence[object]], str]],
 ) -> None:  # fmt: skip
     """Print up to `most` rows of a list that is read page by page, or `nothing` if there are none. Where the archive
     goes away in the middle, print those found so far, and raise ArchiveUnavailable: the newest are what an alarm is
@@ -120,6 +117,23 @@ def typed(hint: str, wanted: str = "") -> Iterator[None]:
 
 
 A_DAY = "must be a day, like 2025-08-01"
+LONGEST_APART = timedelta(hours=1)
+_REASON_LENGTH = 200
+
+
+def apart(within: str) -> Millis:
+    """Return how far the instants of one thing may lie apart, as `--within` says it. Raises BadParameter."""
+    with typed("--within"):
+        return millis(duration(within, LONGEST_APART))
+
+
+def sound_reason(reason: str) -> str:
+    """Return the reason. Raises BadParameter if it is empty, too long, unprintable, or contains a number."""
+    stripped = reason.strip()
+    if not (0 < len(stripped) <= _REASON_LENGTH and stripped.isprintable()) or contains_number(stripped):
+        wanted = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
+        raise typer.BadParameter(wanted, param_hint="--reason")
+    return stripped
 
 
 def by() -> str:

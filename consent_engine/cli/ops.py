@@ -1,45 +1,36 @@
-"""Commands for operators: show an order, list stuck work, retry, refuse a number, whether it may be dialled, read a
-reply.
-"""
+"""Commands for operators: show an order, list stuck work, retry, refuse a number, whether it may be dialled."""
 
-import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, listing, lists, one_of, opened, typed
-from consent_engine.cli.tables import instant, line, manner, out, record, table, tell
+from consent_engine.cli.tables import instant, line, manner, record, table, tell
+from consent_engine.config.values import duration, millis
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.hitch import in_words
+from consent_engine.domain.inbox import Attempt
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.restriction import EVERY_CARRIER
 from consent_engine.domain.msisdn import hidden, mask, parse
+from consent_engine.domain.order.event import Event
+from consent_engine.domain.order.history import failure_of, yes_in_vain
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.listing import part_reports
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.stuck import MOST_STUCK, Retried, Wanted, causes_of
+from consent_engine.engine.undeliverable import AskedAgain, unreached_of
 from consent_engine.errors import NothingParked, OrderNotFound
-
-if TYPE_CHECKING:
-    from consent_engine.domain.inbox import Attempt
-    from consent_engine.domain.order.event import Event
-    from consent_engine.domain.order.order import Order
-    from consent_engine.engine.engine import Engine
-    from consent_engine.engine.stuck import Wanted
-
+from consent_engine.ports.queries import OrderFilter
 
 _AT_ONCE = 200
 
 
-def wanted_of(lane: str | None, reason: str | None, plan: str | None) -> "Wanted":
-    """Build the filter from the options. Raises BadParameter for an unknown lane."""
-    from consent_engine.engine.stuck import Wanted
-
-    one_of(lane, Lane, "--lane")
-    return Wanted(Lane(lane) if lane else None, reason, plan)
-
-
-def retry_all(wanted: "Wanted", limit: int, *, dry_run: bool) -> None:
+def retry_all(wanted: Wanted, limit: int, *, dry_run: bool) -> None:
     """Count the chosen effects by cause (dry_run), or retry up to `limit` of them and report the progress."""
-    from consent_engine.engine.stuck import MOST_STUCK, Retried, causes_of
-
     with opened() as engine:
         found = engine.stuck(MOST_STUCK, wanted)
         if dry_run:
@@ -71,8 +62,6 @@ def ask_again(
 
     Look at --dry-run first: it counts the orders by cause.
     """
-    from consent_engine.engine.undeliverable import AskedAgain, unreached_of
-
     if not (every or dry_run):
         raise typer.BadParameter("count them with --dry-run, then use --all", param_hint="--all")
     found: list[Order] = []
@@ -109,10 +98,6 @@ def export(
 
     It is one reveal: who exported, why, which list and how many orders are recorded first, and stand on /audit.
     """
-    from consent_engine.domain.lifecycle import State
-    from consent_engine.domain.order.history import failure_of
-    from consent_engine.ports.queries import OrderFilter
-
     one_of(state, State, "--state")
     if not reason.strip() or hidden(reason) != reason:
         raise typer.BadParameter("say why, without a telephone number", param_hint="--reason")
@@ -138,8 +123,6 @@ _MSISDN = typer.Argument(metavar="MSISDN", help="A Chinese mobile number.")
 
 def show(order: Annotated[str, _ORDER]) -> None:
     """Show an order and everything that happened to it. The number is masked."""
-    from consent_engine.engine.listing import part_reports
-
     with opened() as engine:
         found = engine.show(order)
         parts = list(part_reports(engine.records, found.line, found.id))
@@ -150,7 +133,7 @@ def show(order: Annotated[str, _ORDER]) -> None:
     table(("at", "event", "by", "ref", ""), [(instant(found.doc.placed_at), "placed", "", "", ""), *rows])
 
 
-def _told(event: "Event") -> str:
+def _told(event: Event) -> str:
     """Return the details of an event; for people with its reason in words."""
     facts = event.as_json()
     if not manner().as_json:
@@ -158,7 +141,7 @@ def _told(event: "Event") -> str:
     return hidden(compact(facts)) if facts else ""
 
 
-def _facts(order: "Order") -> Iterator[tuple[object, ...]]:
+def _facts(order: Order) -> Iterator[tuple[object, ...]]:
     doc = order.doc
     yield "order", order.id
     yield "state", order.state
@@ -178,10 +161,8 @@ _LIMIT = typer.Option(min=1, max=10_000, help="How many at most.")
 
 def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     """List orders that got a yes without effect, newest first: when the yes came, and how it was recorded."""
-    from consent_engine.domain.order.history import yes_in_vain
-    from consent_engine.ports.queries import OrderFilter
 
-    def page(engine: "Engine", cursor: str, most: int) -> tuple[list[tuple[str, ...]], str]:
+    def page(engine: Engine, cursor: str, most: int) -> tuple[list[tuple[str, ...]], str]:
         found = engine.orders(OrderFilter(void_yes=True), cursor, most)
         return [
             (o.id, instant(said.at), mask(o.person.msisdn), hidden(o.doc.plan), o.state, said.trigger)
@@ -192,7 +173,7 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     listing(head, "no yes is without effect", limit, page)
 
 
-def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
+def _parts(sms: str, attempt: Attempt) -> tuple[object, ...]:
     """Return the reported parts of a multi-part SMS: taken, arrived, lost."""
     said = {"taken": attempt.accepted, "arrived": attempt.here, "lost": attempt.lost}
     reported = [f"{word} {','.join(map(str, parts))}" for word, parts in said.items() if parts]
@@ -233,7 +214,8 @@ def retry(
             raise typer.BadParameter("needs --all", param_hint="--lane, --reason, --plan, --dry-run")
         _retry_one(order)
     else:
-        retry_all(wanted_of(lane, reason, plan), limit, dry_run=dry_run)
+        one_of(lane, Lane, "--lane")
+        retry_all(Wanted(Lane(lane) if lane else None, reason, plan), limit, dry_run=dry_run)
 
 
 def _retry_one(order: str) -> None:
@@ -256,10 +238,6 @@ def refuse(
     until: Annotated[str | None, typer.Option(help="only for so long, like 90d; default: for ever")] = None,
 ) -> None:
     """Never call this number again: for one carrier, else for all. Cancels its open orders."""
-    from consent_engine.config.values import duration, millis
-    from consent_engine.domain.line.restriction import EVERY_CARRIER
-    from consent_engine.engine.receive import RefusalAsked
-
     number, of = parse(msisdn), carrier_named(carrier)
     with typed("--until"):
         lasts = millis(duration(until)) if until else 0
@@ -282,7 +260,6 @@ def may_be_called(
     plan: Annotated[str | None, typer.Option(help="about this plan: a declined plan is not offered again")] = None,
 ) -> None:
     """Tell whether a number may be dialled; without a carrier, a refusal of any carrier forbids it."""
-
     number, of = parse(msisdn), carrier_named(carrier)
     with opened() as engine:
         dial = engine.dial(number, of, plan)
@@ -290,23 +267,3 @@ def may_be_called(
         line(mask(number), "callable")
     else:
         line(mask(number), "not callable", dial.reason or "refused", instant(dial.since or 0))
-
-
-def read(
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Replies; else lines of input.")] = None,
-) -> None:
-    """Tell what replies mean: YES, NO, STOP, HELP, WITHDRAW, HOLD or UNKNOWN, a tab, and the code in it or -."""
-    for text in texts or _lines():
-        found = meaning(text)
-        if manner().as_json:
-            line(found.keyword, found.code or "-")
-        else:
-            out(f"{found.keyword}\t{found.code or '-'}\n")
-        if sys.stdout.isatty():
-            sys.stdout.flush()
-
-
-def _lines() -> Iterator[str]:
-    """Yield the lines of standard input, empty ones too. Bytes that are not UTF-8 become U+FFFD."""
-    for raw in sys.stdin.buffer:
-        yield raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")

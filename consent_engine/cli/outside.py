@@ -4,21 +4,20 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
 from consent_engine.cli.opening import opened, real_settings, typed
 from consent_engine.cli.tables import table, tell
+from consent_engine.config.values import duration
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.domain.hitch import in_words
 from consent_engine.domain.msisdn import Msisdn, parse
-
-if TYPE_CHECKING:
-    from consent_engine.engine.engine import Engine
-    from consent_engine.engine.gateway_check import CheckProgress
-    from consent_engine.ports import Activation, Bss
-
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.gateway_check import CheckProgress, checking, forgetting, standing, watched
+from consent_engine.ports import Activation, Bss, Deactivation
+from consent_engine.ports.outside import MAY_GO
 
 PAUSE_S = 0.5
 """The shortest pause before an activation or deactivation that has not ended is asked about again."""
@@ -60,7 +59,6 @@ def _number(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    from consent_engine.config.values import duration
 
     with typed("--wait", "a duration like 20s or 5m"):
         return duration(text).total_seconds()
@@ -77,7 +75,7 @@ class _Step(NamedTuple):
 class _Play:
     """The steps against one BSS; each service that is switched on is switched off at the end."""
 
-    def __init__(self, bss: "Bss", msisdn: str, plan: str, refused: str, seconds: float) -> None:
+    def __init__(self, bss: Bss, msisdn: str, plan: str, refused: str, seconds: float) -> None:
         self._bss, self._msisdn, self._plan, self._refused, self._seconds = bss, msisdn, plan, refused, seconds
         self._on: dict[Activation, Accepted] = {}
         self.steps: list[_Step] = []
@@ -98,9 +96,8 @@ class _Play:
         for each, done in self._on.items():
             await self._taken_back(each, done)
 
-    async def _in_doubt(self, wanted: "Activation") -> None:
+    async def _in_doubt(self, wanted: Activation) -> None:
         """Activate with a connection that is cut when the request has been sent; ask, and send the same again."""
-        from consent_engine.ports.outside import MAY_GO
 
         def cut() -> bool:
             asyncio.get_running_loop().call_soon(going.cancel)  # the request is written before
@@ -116,7 +113,7 @@ class _Play:
         await self._activated("cut off, the same again", wanted, known if isinstance(known, Accepted) else None)
 
     async def _activated(
-        self, step: str, wanted: "Activation", first: Accepted | None = None, *, refused: bool = False
+        self, step: str, wanted: Activation, first: Accepted | None = None, *, refused: bool = False
     ) -> Accepted | None:  # fmt: skip
         """Switch a service on; return the answer if it is done. first: the answer before, where there was one"""
         order = wanted.order_id
@@ -127,8 +124,7 @@ class _Play:
             return None
         return self._on.setdefault(wanted, came)
 
-    async def _taken_back(self, each: "Activation", done: Accepted) -> None:
-        from consent_engine.ports import Deactivation
+    async def _taken_back(self, each: Activation, done: Accepted) -> None:
 
         ending, now = _key(), int(time.time() * 1000)
         wanted = Deactivation(
@@ -144,8 +140,7 @@ class _Play:
         known = await self._bss.ask_ending(ending)
         self._saw("deactivation, question about it", known, _like(first, known) if known else "")
 
-    def _wanted(self, plan: str) -> "Activation":
-        from consent_engine.ports import Activation
+    def _wanted(self, plan: str) -> Activation:
 
         return Activation(_key(), self._msisdn, plan, 1, _key(), int(time.time() * 1000), _key())
 
@@ -227,8 +222,7 @@ def check_gateway(
     return int(not last.whole)
 
 
-def _checked(engine: "Engine", number: str, carrier: str, seconds: float) -> "CheckProgress":
-    from consent_engine.engine.gateway_check import CheckProgress, checking, forgetting, standing, watched
+def _checked(engine: Engine, number: str, carrier: str, seconds: float) -> CheckProgress:
 
     end, last = time.monotonic() + seconds, CheckProgress(None, ())
 
@@ -245,7 +239,7 @@ def _checked(engine: "Engine", number: str, carrier: str, seconds: float) -> "Ch
     return last
 
 
-def _hand_over(now: "CheckProgress") -> str:
+def _hand_over(now: CheckProgress) -> str:
     if now.pending is None:
         return "handed over"
     if now.pending.parked:
@@ -255,14 +249,14 @@ def _hand_over(now: "CheckProgress") -> str:
     return "being handed over" if now.pending.attempts else "waits for a worker: `consent serve`"
 
 
-def _reported(now: "CheckProgress") -> str:
+def _reported(now: CheckProgress) -> str:
     best = max(now.attempts, key=lambda each: len(each.here), default=None)
     if best is None:
         return "no report yet"
     return f"{len(best.here)} of {best.of} arrived" + (f", {len(best.lost)} lost" if best.lost else "")
 
 
-def _rows(last: "CheckProgress") -> Iterator[tuple[int, str]]:
+def _rows(last: CheckProgress) -> Iterator[tuple[int, str]]:
     """Yield one row for each part: the best result that any attempt reported for it."""
     of = max((each.of for each in last.attempts), default=PARTS)
     reported = {

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, opened
+from consent_engine.cli.opening import by, opened, sound_reason
 from consent_engine.cli.tables import instant, record, table
-from consent_engine.domain.msisdn import contains_number
-
-_REASON_LENGTH = 200
+from consent_engine.engine.metrics import health_of, targets_of
+from consent_engine.ports import Endpoint, LaneDepth
+from consent_engine.ports.registry import GATEWAY
 
 
 class To(StrEnum):
@@ -26,8 +26,6 @@ _Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept wit
 
 def pause(to: _Which, name: _Name, reason: _Reason) -> None:
     """Stop a lane or a gateway: nothing new begins, calls under way end, nothing is lost; deadlines keep running."""
-    from consent_engine.ports import Endpoint
-
     sound = sound_reason(reason)
     with opened() as engine:
         is_new = engine.pauses.pause(Endpoint(to.value, name), by(), sound)
@@ -41,8 +39,6 @@ def pause(to: _Which, name: _Name, reason: _Reason) -> None:
 
 def resume(to: _Which, name: _Name, reason: _Reason) -> None:
     """Resume a stopped lane or gateway."""
-    from consent_engine.ports import Endpoint
-
     sound = sound_reason(reason)
     with opened() as engine:
         engine.pauses.resume(Endpoint(to.value, name), by(), sound)
@@ -72,10 +68,6 @@ def gateways() -> None:
     One that has not answered for three seconds is away: one call in five seconds tries it, and all else that is due
     there waits for its first answer. One that answered 429 gets less than its rate for a while, or has one.
     """
-    from consent_engine.engine.metrics import health_of, targets_of
-    from consent_engine.ports import LaneDepth
-    from consent_engine.ports.registry import GATEWAY
-
     with opened() as engine:
         outside, stopped = engine.outside, {each.target for each in engine.pauses.standing()}
         depths, rates, rows = engine.lanes.depths_of_all(), engine.rates(), list[tuple[object, ...]]()
@@ -100,13 +92,3 @@ def _rate(now: int | None, most: int | None) -> str:
     if now is None or now == most:
         return "-" if now is None else str(now)
     return f"{now} of {most}" if most else f"{now} after 429"
-
-
-def sound_reason(reason: str) -> str:
-    """Return the reason. Raises BadParameter if it is empty, too long, unprintable, or contains a number."""
-
-    stripped = reason.strip()
-    if not (0 < len(stripped) <= _REASON_LENGTH and stripped.isprintable()) or contains_number(stripped):
-        wanted = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
-        raise typer.BadParameter(wanted, param_hint="--reason")
-    return stripped

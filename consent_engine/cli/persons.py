@@ -1,16 +1,19 @@
-"""`consent evidence`, the proof of one order as a file, `verify`, its check, which needs no installation, `receipt`, a
-subscriber's record by its number, `erase`, and `rekey`.
-"""
+"""`consent evidence`, the proof of one order as a file, `receipt`, a subscriber's record, `erase`, and `rekey`."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
+from consent_engine.api.schemas.forms import EraseNumber, FindReceipt, read
 from consent_engine.cli.opening import by, opened
-from consent_engine.cli.tables import instant, out, record, table, tell
+from consent_engine.cli.tables import instant, out, record, tell
 from consent_engine.domain.msisdn import mask, parse
+from consent_engine.engine.erasing import ERASED
+from consent_engine.engine.evidence import encoded
+from consent_engine.engine.rekeying import rekey as encrypted_anew
+from consent_engine.engine.scribe import as_of_now
 
 _NUMBER = typer.Argument(metavar="NUMBER", help="The number of the receipt, as the SMS said it.")
 _DIGITS = typer.Argument(metavar="DIGITS", help="The last four digits of the number that the SMS came to.")
@@ -23,10 +26,6 @@ def receipt(
     """Print a receipt, as its subscriber gets it at /receipt, in JSON: the record of one order, refusal or complaint,
     with the fields of ISO/IEC TS 27560.
     """
-    import msgspec
-
-    from consent_engine.api.schemas.forms import FindReceipt, read
-
     asked = read(FindReceipt, {"number": number, "last_four": digits})
     with opened() as engine:
         receipts = engine.receipts
@@ -44,9 +43,6 @@ def erase(msisdn: Annotated[str, _MSISDN], ground: Annotated[str, _GROUND]) -> N
     """Erase the person who has a number, once nothing of it is open; say what stays, and why, and which backups still
     have the person. May be repeated.
     """
-    from consent_engine.api.schemas.forms import EraseNumber, read
-    from consent_engine.engine.erasing import ERASED
-
     asked, number = read(EraseNumber, {"msisdn": msisdn, "ground": ground}), parse(msisdn)
     with opened() as engine:
         done = engine.eraser.erase(number, asked.ground, by())
@@ -64,8 +60,6 @@ def rekey() -> int:
     """Encrypt all persons in Redis and SQL under the first key of CONSENT_PERSON_KEYS, while the engine works. If it
     dies, type it again. Exit status 1: something was under a former key, or still is: type it again a minute later.
     """
-    from consent_engine.engine.rekeying import rekey as encrypted_anew
-
     with opened() as engine:
         done, left = encrypted_anew(engine.store, engine.registry)
     record([("encrypted anew", done), ("under a former key", left)])
@@ -77,19 +71,12 @@ def rekey() -> int:
 
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
-_FILE = typer.Argument(metavar="FILE", help="An evidence or inspection file.")
-_TRUST = typer.Option(
-    metavar="KEYS", help="A file of verifier keys, one a line, and certificates: one of them must have signed."
-)
 
 
 def evidence(order: Annotated[str, _ORDER]) -> None:
     """Write the evidence of an order to standard output: consent evidence ORDER > FILE. It has the subscriber's number
     and words: that it was made, and by whom, is recorded first, as when a number is revealed.
     """
-    from consent_engine.engine.evidence import encoded
-    from consent_engine.engine.scribe import as_of_now
-
     with opened() as engine:
         engine.evidence.note(engine.show(order), by(), "cli")
         as_of_now(engine.store)
@@ -97,15 +84,3 @@ def evidence(order: Annotated[str, _ORDER]) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(made + b"\n")
     tell("has the subscriber's number and words: keep it where nobody reads it who need not")
-
-
-def verify(file: Annotated[Path, _FILE], trust: Annotated[Path | None, _TRUST] = None) -> int:
-    """Check an evidence or inspection file, with nothing but the file. Exit status 0: sound; 1: broken, and the first
-    broken link is named; 2: neither of them, or newer than this verifier. The file consent_engine/verify.py does the
-    same by itself, anywhere.
-    """
-    from consent_engine.verify import report
-
-    status, rows = report(str(file), str(trust) if trust else None)
-    table(("", "found"), rows)
-    return status

@@ -1,28 +1,29 @@
 """`consent plans`: the tariff catalogue."""
 
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
 from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, record, table, tell
+from consent_engine.config.settings import Settings
+from consent_engine.config.yaml_files import plans_from
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
 from consent_engine.domain.hitch import Hitch, in_words
+from consent_engine.domain.offer.address import Addresses, Kind
+from consent_engine.domain.offer.offer import Policy
+from consent_engine.domain.offer.plan import Plan, Publication
+from consent_engine.domain.offer.versions import Listed, PageSeen, Proposal, Sale
+from consent_engine.domain.texts.confirmation_fields import disclosures, price_of
+from consent_engine.domain.texts.sheet import MOST, Shown, of_carrier, of_plan, which_ones
+from consent_engine.engine.publication import found_at
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
-    from consent_engine.domain.offer.address import Addresses
-    from consent_engine.domain.offer.plan import Plan, Publication
-    from consent_engine.domain.offer.versions import Listed, PageSeen
-    from consent_engine.domain.texts.sheet import Shown
-    from consent_engine.ports.outside import TariffPages
-
+from consent_engine.ports.outside import TariffPages
 
 _FETCH = typer.Option("--fetch", help="Check the pages where the plans are published, too.")
 _OVER = "The hash of a newer proposal, which a plan that was proposed before it may replace."
@@ -40,8 +41,6 @@ def load(
     Raises Malformed for a plan that our own page would not show completely.
     """
     from consent_engine.api.routes.tariffs import not_shown
-    from consent_engine.config.yaml_files import plans_from
-    from consent_engine.domain.offer.versions import Proposal
 
     plans = plans_from(file)
     if wrong := [FieldError(plan.code, "not_shown", ", ".join(lacks)) for plan in plans if (lacks := not_shown(plan))]:
@@ -70,10 +69,6 @@ def check(
 
     Texts are shown at their longest: with a code, and with the default reply window.
     """
-    from consent_engine.config.yaml_files import plans_from
-    from consent_engine.domain.offer.offer import Policy
-    from consent_engine.domain.texts.sheet import MOST, of_plan
-
     plans = plans_from(file)
     found = [(plan.code, each) for plan in plans for each in of_plan(plan, Policy().reply_window)]
     found += [(carrier, each) for carrier in CARRIERS for each in _of_carrier(plans, carrier)]
@@ -92,22 +87,20 @@ def check(
         raise typer.Exit(1)
 
 
-def _of_carrier(plans: "list[Plan]", carrier: str) -> "Iterator[Shown]":
+def _of_carrier(plans: list[Plan], carrier: str) -> Iterator[Shown]:
     """Return the texts that name no plan, or several, of a carrier that sells one of these."""
-    from consent_engine.domain.texts.sheet import of_carrier, which_ones
-
     own = [plan for plan in plans if plan.carrier == carrier]
     yield from (*which_ones(own), *of_carrier(carrier)) if own else ()
 
 
-def _write(sheet: Path, found: "list[tuple[str, Shown]]") -> None:
+def _write(sheet: Path, found: list[tuple[str, Shown]]) -> None:
     try:
         sheet.write_text(_sheet(found), "utf-8")
     except OSError as error:
         raise typer.BadParameter(f"{sheet}: {error.strerror}: name another file", param_hint="--sheet") from None
 
 
-def _sheet(found: "list[tuple[str, Shown]]") -> str:
+def _sheet(found: list[tuple[str, Shown]]) -> str:
     """Return every text in a section of its own (Markdown), for people who judge the wording."""
     rows = ["# Every text, as it is read", ""]
     for code, shown in found:
@@ -119,8 +112,6 @@ def _sheet(found: "list[tuple[str, Shown]]") -> str:
 @app.command()
 def withdraw(code: Annotated[str, typer.Argument(metavar="CODE", help="As `consent plans list` shows it.")]) -> None:
     """Take a plan off sale: no new orders; a yes to an open order still counts. A new version puts it on sale again."""
-    from consent_engine.domain.offer.versions import Sale
-
     with opened() as engine:
         listed = engine.catalogue.set_sale(code, Sale.WITHDRAWN)
     record([("plan", listed.plan.code), ("version", listed.plan.version), ("sale", listed.sale)])
@@ -129,8 +120,6 @@ def withdraw(code: Annotated[str, typer.Argument(metavar="CODE", help="As `conse
 @app.command()
 def proposed() -> None:
     """List plans that wait for approval: code, who proposed it, when, name, price, hash."""
-    from consent_engine.domain.texts.confirmation_fields import price_of
-
     with opened() as engine:
         waits = engine.catalogue.proposals()
     rows = [(code, p.by, instant(p.at), p.plan.name, price_of(p.plan), p.plan.hash) for code, p in waits.items()]
@@ -163,8 +152,6 @@ def attest(
 @app.command("list")
 def show_all() -> None:
     """List the plans: code, carrier, version, sale, name, price."""
-    from consent_engine.domain.texts.confirmation_fields import price_of
-
     with opened() as engine:
         listed = sorted(engine.catalogue.fresh().items())
     rows = [(code, p.plan.carrier, p.plan.version, p.sale, p.plan.name, price_of(p.plan)) for code, p in listed]
@@ -180,8 +167,6 @@ def show(
     \f
     Raises PlanNotFound for a version that the plan never had.
     """
-    from consent_engine.domain.texts.confirmation_fields import disclosures
-
     with opened() as engine:
         listed = engine.plan(code)
     known = listed.version(version or listed.plan.version)
@@ -200,17 +185,17 @@ def show(
     record(facts)
 
 
-def _of(at: "datetime | None") -> str:
+def _of(at: datetime | None) -> str:
     return instant(millis(at)) if at else "-"
 
 
-def _seen(seen: "PageSeen") -> tuple[str, ...]:
+def _seen(seen: PageSeen) -> tuple[str, ...]:
     """Return a channel's cells: public or not, since when, the fault, the page's hash; the admin, the reason."""
     shown = "public" if seen.public else "not public"
     return shown, instant(seen.since), in_words(seen.why) or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
 
 
-def _span(listed: "Listed", number: int) -> tuple[str, ...]:
+def _span(listed: Listed, number: int) -> tuple[str, ...]:
     """Return a version's cells: standing, from when, until when; proposer and approver, where that took two."""
     begins, ends = listed.span(number) or (0, None)
     version = listed.version(number)
@@ -231,32 +216,25 @@ class Looked(NamedTuple):
     shows: bool
 
 
-def looked_at(plans: "Sequence[Plan]") -> list[Looked]:
+def looked_at(plans: Sequence[Plan]) -> list[Looked]:
     """Check every address of the plans, in order, by this installation's settings. Raises SettingsError."""
-    import asyncio
-
     from consent_engine.adapters.tariff_pages import HttpTariffPages
-    from consent_engine.config.settings import Settings
 
     addresses = Settings.load().addresses()
     return asyncio.run(look(plans, addresses, HttpTariffPages(addresses)))
 
 
-async def look(plans: "Sequence[Plan]", addresses: "Addresses", pages: "TariffPages") -> list[Looked]:
+async def look(plans: Sequence[Plan], addresses: Addresses, pages: TariffPages) -> list[Looked]:
     """Check all addresses, a few at a time."""
-    import asyncio
-
     free = asyncio.Semaphore(AT_ONCE)
     looks = [_one(plan, each, addresses, pages, free) for plan in plans for each in plan.published]
     return list(await asyncio.gather(*looks))
 
 
 async def _one(
-    plan: "Plan", published: "Publication", addresses: "Addresses", pages: "TariffPages", free: "asyncio.Semaphore"
+    plan: Plan, published: Publication, addresses: Addresses, pages: TariffPages, free: "asyncio.Semaphore"
 ) -> Looked:
     from consent_engine.api.routes.tariffs import not_shown
-    from consent_engine.domain.offer.address import Kind
-    from consent_engine.engine.publication import found_at
 
     kind = addresses.kind(published)
     url = addresses.fetched(published) if kind is Kind.FETCHED else published.url

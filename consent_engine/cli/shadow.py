@@ -1,22 +1,18 @@
 """`consent shadow`: what a shadow would have done otherwise, and the refusals that it leaves behind."""
 
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from consent_engine.cli.imports import Listed
-from consent_engine.cli.opening import by, opened, typed
-from consent_engine.cli.pauses import sound_reason
+from consent_engine.cli.opening import apart, by, opened, sound_reason, typed
 from consent_engine.cli.tables import Slowly, instant, line, out, record, table, tell
+from consent_engine.domain.csv_file import FileRefused, columns_of, lines_in
 from consent_engine.domain.msisdn import hidden, mask
-
-if TYPE_CHECKING:
-    from consent_engine.engine.shadow import Comparison
+from consent_engine.engine.shadow import Column, Comparison
 
 DIFFERS, BAD_INPUT = 1, 2
-LONGEST_APART = timedelta(hours=1)
 app = typer.Typer(help="A shadow (CONSENT_SHADOW=true): compare it with the present system, take its refusals along.")
 
 _FILE = typer.Argument(metavar="FILE", help="What the present system did: CSV in UTF-8, a sale a line.")
@@ -41,23 +37,17 @@ def compare(
     has no column is not compared. Nothing is recorded. Exit status 1: there are differences; 2: the file, or a line of
     it, cannot be read.
     """
-    from consent_engine.config.values import duration, millis
-    from consent_engine.domain.csv_file import FileRefused, columns_of, lines_in
-    from consent_engine.engine.shadow import Column
-
-    with typed("--within"):
-        apart = millis(duration(within, LONGEST_APART))
     with typed("--columns"):
         named = columns_of(columns, Column)
     with file.open(encoding="utf-8-sig", newline="") as text, opened() as engine:
         try:
-            with engine.shadow.compared(Slowly().counted(lines_in(text)), named, apart) as found:
+            with engine.shadow.compared(Slowly().counted(lines_in(text)), named, apart(within)) as found:
                 return _shown(found)
         except FileRefused as error:
             raise typer.BadParameter(str(error), param_hint="FILE") from None
 
 
-def _shown(found: "Comparison") -> int:
+def _shown(found: Comparison) -> int:
     """Print what was found; return the exit status."""
     head = ("", "compared", "same", "only theirs", "only ours", "read otherwise")
     table(head, found.counts)

@@ -174,7 +174,7 @@ def _within(address: str) -> IPv4Address:
 class Supervisor:
     """The children of one installation, in the order in which they end: the API first, then the workers."""
 
-    def __init__(self, found: Installation, wanted: Wanted, stop: Stop, handset: "Handset | None" = None) -> None:
+    def __init__(self, found: Installation, wanted: Wanted, stop: Stop, handset: Handset | None = None) -> None:
         self._server = found.server if isinstance(found.server, EmbeddedServer) else None
         self._stop = stop
         self._server_backoff = BACKOFF_S

@@ -43,7 +43,7 @@ def test_read_tells_keyword_and_code_a_line_a_text(capsys):
 
 def commands(group=None):
     """Yield every command below a group, with the words that call it."""
-    for name, each in (group or get_command(own.app)).commands.items():
+    for name, each in (group or get_command(own.app())).commands.items():
         yield from (
             ((f"{name} {more}", found) for more, found in commands(each))
             if hasattr(each, "commands")

@@ -670,7 +670,7 @@ def test_every_unit_that_is_restarted_is_one_that_the_page_about_systemd_starts(
 
 
 def test_every_command_and_every_address_that_page_or_alarm_names_is_there():
-    known = get_command(commands.app)
+    known = get_command(commands.app())
     pages = [ROOT / "docs" / "operations.md", ROOT / "deploy" / "prometheus" / "alerts.yml"]
     told = "\n".join([PAGE, *(page.read_text("utf-8") for page in pages)])
     for words in re.findall(r"(?:`|^|do: \"|[;:,] )consent ([a-z][a-z-]*(?: [a-z-]+)?)", told, re.M):
