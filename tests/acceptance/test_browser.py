@@ -286,7 +286,7 @@ def test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone(home, 
     took = [found_after(ops, order) for _ in range(LOOKS)]
     assert min(took) < FOUND_WITHIN_S, took
     ops.page.locator("#by-state").select_option("unnotified")  # no test of this file gives an order up
-    ops.page.wait_for_selector("#found-none:visible")
+    ops.page.wait_for_selector("#no-found:visible")
     assert ops.page.url.endswith("/ops?state=unnotified")
     ops.page.go_back()
     ops.page.wait_for_selector("#found tr")

@@ -7,6 +7,7 @@ import time
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -220,7 +221,14 @@ ENDLESS = """async ({ endless }) => {
   for (; told < 10_000; presses += 1) await list.more();
   const before = asked;
   await list.again();
-  return [presses, told === before, asked - before];
+  const seen = [presses, told === before, asked - before];
+  const most = asked + 1400;
+  let went = true;
+  const failing = (cursor, limit) => (asked < most ? ask(cursor, limit) : { ok: false, body: {} });
+  const broken = endless(failing, (body) => body.rows, (answer, rows) => { [told, went] = [rows.length, answer.ok]; });
+  await broken.anew();
+  for (let n = 0; n < 5; n += 1) await broken.more();
+  return [...seen, told, went];
 }"""
 
 
@@ -241,7 +249,10 @@ def test_a_list_ends_where_it_ends_and_is_had_as_a_file_as_its_address_says(home
     rows = file.value.path().read_text("utf-8-sig").splitlines()
     assert (len(rows), "B500" in rows[1], "1380000" in "".join(rows)) == (24, True, False)
     read = ops.run("tables.js", ENDLESS)
-    assert read == [8, True, 0], "few presses to 10,000 rows, none is left out, and so long a list is not read again"
+    assert read[:3] == [8, True, 0], (
+        "few presses to 10,000 rows, none is left out, and so long a list is not read again"
+    )
+    assert read[3:] == [1460, False], "what came before a piece that failed stays, and the list says so"
 
 
 def test_a_report_is_decided_by_two_keys(home, tab):
@@ -255,7 +266,24 @@ def test_a_report_is_decided_by_two_keys(home, tab):
     ops.page.keyboard.press("2")
     ops.page.keyboard.press("Enter")
     ops.page.wait_for_selector("#history-card")
-    assert home.ask("GET", f"/v1/reports/{told['id']}", role="ops")[1]["state"] == "decided"
+    decided = home.ask("GET", f"/v1/reports/{told['id']}", role="ops")[1]
+    assert decided["state"] == "decided"
+    lists = {"granted": [decided], "eligible": [decided | {"id": f"r-{n}"} for n in range(70)]}
+
+    def listed(route):
+        asked = parse_qs(urlsplit(route.request.url).query)
+        rows, at, most = lists[asked["reward"][0]], int(asked.get("cursor", ["0"])[0]), int(asked["limit"][0])
+        cursor = str(at + most) if at + most < len(rows) else ""
+        route.fulfill(json={"reports": rows[at:][:most], "cursor": cursor, "as_of": None})
+
+    ops.page.route("**/v1/reports?*", listed)
+    ops.page.locator("[data-shown=rewards]").click()
+    ops.page.locator("#due li >> nth=19").wait_for()
+    ops.page.locator("#more-due").click()
+    ops.page.locator("#due li >> nth=70").wait_for()
+    assert ops.page.locator("#more-due").is_hidden(), (
+        "what is granted, and then what is not decided, to the end of both"
+    )
 
 
 def test_a_plan_is_one_sheet_of_paper(home, browser):

@@ -1,6 +1,6 @@
 // /ops, orders: found by number, id or the last characters of one; and listed by filters, which stand in the address.
-import { byId, call, dateAndClock, firstShown, fit, make, orderLink, say, sayAsOf, targetOf, word, wrong } from "./common.js";
-import { endless, shownOf } from "./tables.js";
+import { byId, call, dateAndClock, firstShown, fit, make, orderLink, say, targetOf, word, wrong } from "./common.js";
+import { endless, sayRead } from "./tables.js";
 
 const FILTERS = /** @type {const} */ (["state", "carrier", "plan", "agent", "since", "until"]);
 let asking = ""; // the filters of the newest question
@@ -30,8 +30,6 @@ function orderRow(order) {
  * @param {string} title */
 function showRows(orders, title) {
   say(byId("found-title"), title);
-  byId("found-region").hidden = orders.length === 0;
-  byId("found-none").hidden = orders.length > 0;
   fit(
     byId("found"),
     orders,
@@ -50,12 +48,8 @@ const orders = endless(
   (body) => body.orders,
   (answer, rows, cursor) => {
     if (search || asking !== wantedFilters().toString()) return;
-    byId("list-wrong").hidden = answer.ok;
-    if (!answer.ok) return say(byId("list-wrong"), wrong(answer));
     showRows(rows, word(asking ? "ops.filtered" : "ops.newest"));
-    sayAsOf(byId("found"), answer.body);
-    byId("more-found").hidden = !cursor;
-    say(byId("shown-found"), shownOf(rows));
+    sayRead("found", answer, rows, cursor);
     byId("csv").href = `/ops/orders.csv?${asking}`;
     byId("agents").replaceChildren(...[...new Set(rows.map(({ agent }) => agent))].map((value) => make("option", { value })));
   },
@@ -103,9 +97,7 @@ byId("find").addEventListener("submit", async (event) => {
   say(byId("find-said"), found.length ? word("ops.found", { n: found.length }) : word(NUMBER.test(wanted) ? "ops.found_none" : "ops.found_no_tail"));
   if (!found.length) return;
   showRows(found, word("ops.found", { n: found.length }));
-  sayAsOf(byId("found"), answer.body);
-  byId("more-found").hidden = true;
-  say(byId("shown-found"), "");
+  sayRead("found", answer, found, "");
   byId("found-region").focus();
 });
 

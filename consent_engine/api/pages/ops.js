@@ -6,7 +6,7 @@ import { listAgain } from "./find.js";
 import { pauseButton, showPaused } from "./pauses.js";
 import "./flow.js";
 import "./held.js";
-import "./tables.js";
+import "./violations.js";
 
 const EVERY_S = 3;
 

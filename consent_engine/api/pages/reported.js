@@ -1,17 +1,15 @@
 // /reports: the list, the next due first; a decision by two keys: the class, then Enter. What a reporter reads stands there before it is sent.
 
 import { chosen, nextReward, one, showAnswer, showOne, theOne } from "./around.js";
-import { all, announce, byId, call, every, fit, isShown, make, PAGE, say, sayAsOf, targetOf, word, wrong, wrongField } from "./common.js";
+import { all, announce, byId, call, every, fit, isShown, make, PAGE, say, targetOf, word, wrong, wrongField } from "./common.js";
+import { endless, sayRead } from "./tables.js";
 
 const DUE_EVERY_S = 15;
-/** @type {Record<Shown, string[]>} */
-const SHOWN = {
-  due: ["/reports/due?"],
-  rewards: ["/v1/reports?state=decided&reward=granted&limit=50&", "/v1/reports?state=decided&reward=eligible&limit=50&"],
-  decided: ["/v1/reports?state=decided&limit=50&"],
-};
+/** The lists of each tab, one below the other.
+ * @type {Record<Shown, string[]>} */
+const SHOWN = { due: [], rewards: ["&reward=granted", "&reward=eligible"], decided: [""] };
 /** @type {Shown} */
-let shown = "due"; // which list
+let shown = "due"; // which tab
 /** @type {Api.ReportView[]} */
 let listed = []; // as it was told
 let asked = 0; // the newest request: an answer to an older one is not shown any more
@@ -38,47 +36,47 @@ function mark(row, isCurrent) {
   else row.removeAttribute("aria-current");
 }
 
-/** @param {DueReports} body */
-function showList(body) {
-  fit(
-    byId("due"),
-    listed,
-    (each) => each.id,
-    dueRow,
-    (row, each) => {
-      mark(row, each.id === one?.report.id);
-      say(row.children[2], word(`report_class.${each.class}`));
-      const due =
-        each.state === "open"
-          ? word("reported.due", { at: each.due.answer_by.slice(0, 10) })
-          : `${word("ops.reward")}${word("ops.because")}${word(`reward.${each.reward}`)}`;
-      say(row.children[3], `${due}${each.overdue ? ` · ${word("ops.overdue")}` : ""}`);
-      row.children[3].className = `block ${each.overdue ? "bad" : "muted"}`;
-    },
-  );
-  const none = word(`reported.none_${shown}`);
-  say(
-    byId("due-told"),
-    listed.length === 0 ? none : shown === "due" ? word("reported.open", { n: body.open, late: body.overdue }) : word("reported.listed", { n: listed.length }),
-  );
-  byId("due-told").classList.toggle("bad", Boolean(body.overdue));
-  for (const button of all("[data-shown]")) button.setAttribute("aria-pressed", String(button.dataset.shown === shown));
+/** Part of a tab's lists, with all that was told and decided by now; its cursor begins with the list that it goes on in.
+ * @type {Ask} */
+async function ask(cursor, limit) {
+  const lists = SHOWN[shown];
+  if (!lists.length) return call("GET", "/reports/due?wait=true");
+  const [n, within = ""] = cursor.split(" ");
+  const answer = await call("GET", `/v1/reports?state=decided${lists[Number(n)]}&limit=${limit}&cursor=${within}&wait=true`);
+  const { cursor: next } = answer.body;
+  answer.body.cursor = next ? `${Number(n)} ${next}` : Number(n) + 1 < lists.length ? `${Number(n) + 1}` : "";
+  return answer;
 }
 
-/** Load the list. wait: with all that was told and decided by now
- * @param {boolean} wait */
-async function load(wait = false) {
-  const wanted = shown;
-  const answers = await Promise.all(SHOWN[wanted].map((path) => call("GET", `${path}wait=${wait}`)));
-  const away = answers.find((answer) => !answer.ok);
-  byId("fresh").classList.toggle("bad", Boolean(away));
-  if (away) return say(byId("fresh"), word("ops.away"));
-  if (byId("fresh").textContent === word("ops.away")) say(byId("fresh"), "");
-  if (wanted !== shown) return;
-  listed = answers.flatMap((answer) => answer.body.reports);
-  showList(answers[0].body);
-  sayAsOf(byId("due"), answers[0].body);
-}
+const list = endless(
+  ask,
+  (body) => body.reports,
+  (answer, rows, cursor) => {
+    listed = rows;
+    fit(
+      byId("due"),
+      listed,
+      (each) => each.id,
+      dueRow,
+      (row, each) => {
+        mark(row, each.id === one?.report.id);
+        say(row.children[2], word(`report_class.${each.class}`));
+        const due =
+          each.state === "open"
+            ? word("reported.due", { at: each.due.answer_by.slice(0, 10) })
+            : `${word("ops.reward")}${word("ops.because")}${word(`reward.${each.reward}`)}`;
+        say(row.children[3], `${due}${each.overdue ? ` · ${word("ops.overdue")}` : ""}`);
+        row.children[3].className = `block ${each.overdue ? "bad" : "muted"}`;
+      },
+    );
+    const { open, overdue } = answer.body;
+    say(byId("no-due"), word(`reported.none_${shown}`));
+    say(byId("due-told"), open ? word("reported.open", { n: open, late: overdue }) : "");
+    byId("due-told").classList.toggle("bad", Boolean(overdue));
+    for (const button of all("[data-shown]")) button.setAttribute("aria-pressed", String(button.dataset.shown === shown));
+    sayRead("due", answer, rows, cursor);
+  },
+);
 
 /** A report, at an address of its own.
  * @param {string} id */
@@ -96,7 +94,7 @@ async function open(id) {
 /** @param {Shown} which */
 async function look(which) {
   shown = which;
-  await load(true);
+  await list.anew();
   if (listed.length) await open(listed[0].id);
   else showOne(null);
 }
@@ -121,7 +119,7 @@ async function decided(body, done) {
     say(byId("wrong"), wrongField(answer));
     return answer.status === 409 ? open(id) : showAnswer();
   }
-  await load(true);
+  await list.reread();
   if (shown === "due" && following) await open(following.id);
   else await open(id);
   announce(done);
@@ -148,6 +146,7 @@ for (const [id, reward] of /** @type {const} */ ([
   );
 }
 byId("next").addEventListener("click", () => move(1));
+byId("more-due").addEventListener("click", list.more);
 for (const button of all("[data-shown]")) button.addEventListener("click", () => look(/** @type {Shown} */ (button.dataset.shown)));
 
 /** @param {...(keyof Elements)} ids */
@@ -179,9 +178,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 addEventListener("hashchange", () => location.hash.slice(1) !== one?.report.id && open(location.hash.slice(1)));
-load(true).then(async () => {
+list.anew().then(async () => {
   const wanted = location.hash.slice(1) || listed[0]?.id;
   if (wanted) await open(wanted);
   isShown();
-  setTimeout(every, DUE_EVERY_S * 1000, DUE_EVERY_S, load);
+  setTimeout(every, DUE_EVERY_S * 1000, DUE_EVERY_S, list.again);
 });

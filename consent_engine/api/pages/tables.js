@@ -1,13 +1,14 @@
-// /ops, lists that are read in pieces, newest first; calls with violations, and how many reports nobody has decided.
-import { byId, call, dateAndClock, every, firstShown, fit, make, say, sayAsOf, word, wrong } from "./common.js";
+// Lists that are read in pieces, newest first.
+import { byName, say, sayAsOf, word, wrong } from "./common.js";
 
-const LISTED_EVERY_S = 15;
 const A_PAGE = 20;
 const FRESH = 200; // so long a list is read again and again; a longer one is only continued
 const A_STEP = 100;
+const A_PIECE = 500; // the server's largest
 const MOST_PIECES = 50; // of one look: a piece may be short or empty and still not be the last
 
-/** A list that is read in pieces, without end. ask: (cursor, limit) => answer · of: the rows of an answer's body
+/** A list that is read in pieces, without end. What came before a piece that failed stays.
+ * ask: (cursor, limit) => answer · of: the rows of an answer's body
  * @param {Ask} ask
  * @param {RowsOf} of
  * @param {Show} show */
@@ -30,7 +31,7 @@ export function endless(ask, of, show) {
     let answer;
     busy = true;
     for (let n = 0; n < MOST_PIECES && (n === 0 || (next && found.length < least)); n += 1) {
-      answer = await ask(next, Math.min(A_STEP, least - found.length));
+      answer = await ask(next, Math.min(A_PIECE, least - found.length));
       if (mine !== turn) return;
       if (!answer.ok) break;
       first ??= answer;
@@ -39,11 +40,13 @@ export function endless(ask, of, show) {
     }
     busy = false;
     if (!answer) return;
-    if (answer.ok) [rows, cursor] = [found, next];
+    if (answer.ok || from) [rows, cursor] = [found, next];
     show((answer.ok && !from && first) || answer, rows, cursor);
   }
+  const reread = () => read("", Math.max(A_PAGE, rows.length));
   return {
-    again: () => (busy || rows.length > FRESH ? null : read("", Math.max(A_PAGE, rows.length))),
+    reread,
+    again: () => (busy || rows.length > FRESH ? null : reread()),
     more: () => read(cursor, rows.length + Math.max(A_STEP, rows.length)),
     anew: () => {
       rows = [];
@@ -52,62 +55,17 @@ export function endless(ask, of, show) {
   };
 }
 
-/** @param {any[]} rows */
-export const shownOf = (rows) => (rows.length > A_PAGE ? word(rows.length > FRESH ? "list.shown_still" : "list.shown", { n: rows.length }) : "");
-
-/** @param {Api.CallView} each */
-const rowOf = (each) =>
-  make(
-    "tr",
-    {},
-    make("td", { className: "when" }, dateAndClock(each.started_at)),
-    make("td", { className: "why" }),
-    make("td", { className: "mono when" }, each.to),
-    make("td", { className: "when" }, each.agent),
-    make("td", { className: "when" }, word(`carrier.${each.carrier}`)),
-    make("td", { className: "n", "data-label": word("ops.refused_orders") }),
-  );
-
-/** @param {Api.CallView} each */
-const violationsOf = (each) =>
-  each.violations.map((code) => word(`violation.${code}`) + (code === "unofficial_number" ? ` ${each.from}` : "")).join(word("ops.between"));
-
-const violations = endless(
-  (cursor, limit) => call("GET", `/v1/calls?violation=true&limit=${limit}&cursor=${cursor}`),
-  (body) => body.calls,
-  (answer, rows, cursor) => {
-    byId("violations-wrong").hidden = answer.ok;
-    say(byId("violations-wrong"), answer.ok ? "" : wrong(answer));
-    if (!answer.ok) return;
-    byId("no-violations").hidden = rows.length > 0;
-    byId("violations-region").hidden = rows.length === 0;
-    byId("more-violations").hidden = cursor === "";
-    say(byId("shown-violations"), shownOf(rows));
-    fit(
-      byId("violations"),
-      rows,
-      (each) => each.id,
-      rowOf,
-      (row, each) => {
-        say(row.children[1], violationsOf(each));
-        say(row.children[5], String(each.refused_orders.length));
-      },
-    );
-    sayAsOf(byId("violations"), answer.body);
-  },
-);
-byId("more-violations").addEventListener("click", violations.more);
-
-/** How many reports wait: they are decided on a page of their own. */
-async function sayReports() {
-  const { ok, body } = await call("GET", "/reports/due?wait=false");
-  if (!ok) return;
-  byId("reports-wait").hidden = body.open === 0;
-  say(byId("reports-told"), word("reported.open", { n: body.open, late: body.overdue }));
-  byId("reports-told").classList.toggle("bad", body.overdue > 0);
+/** Say around a list how much of it is shown, and what went wrong.
+ * @param {string} name
+ * @param {Answer<any>} answer
+ * @param {any[]} rows
+ * @param {string} cursor */
+export function sayRead(name, answer, rows, cursor) {
+  byName(`${name}-wrong`).hidden = answer.ok;
+  say(byName(`${name}-wrong`), answer.ok ? "" : wrong(answer));
+  byName(`no-${name}`).hidden = rows.length > 0 || !answer.ok;
+  byName(`${name}-region`).hidden = rows.length === 0;
+  byName(`more-${name}`).hidden = !cursor;
+  say(byName(`shown-${name}`), rows.length > A_PAGE ? word(rows.length > FRESH ? "list.shown_still" : "list.shown", { n: rows.length }) : "");
+  if (answer.ok) sayAsOf(byName(name), answer.body);
 }
-
-firstShown.then(() => {
-  every(LISTED_EVERY_S, violations.again);
-  every(LISTED_EVERY_S, sayReports);
-});

@@ -36,7 +36,7 @@ from consent_engine.errors import FieldError, Malformed
 Form = TypeVar("Form", bound=BaseModel)
 MOST_DIALLED = 1_000
 MOST_DECIDED = 500
-MOST_LISTED = 200
+MOST_LISTED = 500
 MOST_REASON = 1_000
 
 

@@ -47,7 +47,6 @@ _Word = Annotated[str, Field(min_length=1, max_length=64)]
 class ListedOrders(Paged):
     """Filters and position of the list, as in the page's own URL."""
 
-    limit: int = Field(20, ge=1, le=100)
     state: State | None = None
     agent: _Word | None = None
     plan: _Word | None = None
