@@ -65,7 +65,7 @@ class Compared(NamedTuple):
         now, lines = found.now, found.of(Line)
         named = [entry.order for line in lines.values() for entry in line.entries]
         orders = records.look({Order: named}).of(Order)
-        lost = {each for each, version in zip(named, records.versions(named), strict=True) if not version}
+        lost = {each for each, (version, _) in zip(named, records.glance(named), strict=True) if not version}
         unread = dict(zip(lines, self.survey.unread(list(lines)), strict=True))
         dues = self._dues(Owner.LINE, lines)
         return [

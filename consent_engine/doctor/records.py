@@ -406,8 +406,8 @@ def _reservations(store: Store, survey: RedisSurvey, limit: int | None) -> Findi
     for keys in islice(survey.names(Kind.RESERVATION), limit):
         kept = [(order, at) for order, at in survey.reservations(keys) if order]
         looked += len(kept)
-        there = store.records.versions([order for order, _ in kept])
-        gone = [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
+        there = store.records.glance([order for order, _ in kept])
+        gone = [order for (order, at), (v, _) in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
         known: set[str] = {*store.records.look({Call: gone}).of(Call)}
         if store.archive is not None:
             known |= {*store.archive.versions(gone), *store.archive.recall(Call, gone)}

@@ -330,8 +330,8 @@ class Endings:
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
         names = [ending_id(order) for order in orders]
         known = dict(self._store.records.look({Ending: names}).of(Ending))
-        there = dict(zip(names, self._store.records.versions(orders), strict=True))
-        if gone := [name for name in names if name not in known and not there[name]]:  # archived after its order
+        there = dict(zip(names, self._store.records.glance(orders), strict=True))
+        if gone := [name for name in names if name not in known and not there[name][0]]:  # archived after its order
             known |= self._lookup.of(Ending, gone)
         return {ending.doc.order: ending for ending in known.values()}
 

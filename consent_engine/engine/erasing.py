@@ -142,8 +142,8 @@ class Eraser:
         self._let_go(whole.records, archive)
         leaves = [Change.leave(each) for each in whole.records]
         yield from saving(Commit(LEFT, (_rest(whole), *leaves), guard=EVERY_MESSAGE), prove=True)
-        if keys := [(key, each.id) for each in whole.records for key in reserved(each)]:
-            self._store.reservations.forget(keys)
+        if keys := [(key, each.id, "") for each in whole.records for key in reserved(each)]:
+            self._store.reservations.release(keys)
 
     def _nameless(self, line: str, archive: Archive) -> Step[None]:
         """Have the store hold a line's records without the person. Raises as `_whole` does, and Stale where a late fact

@@ -229,8 +229,8 @@ class Mover:
                 gone.append(each)
             elif left.due:
                 dues.append((each, left.due))
-        if keys := [(key, each.record.id) for each in gone for key in reserved(each.record)]:
-            self._store.reservations.forget(keys)
+        if keys := [(key, each.record.id, "") for each in gone for key in reserved(each.record)]:
+            self._store.reservations.release(keys)
         if gone:
             self._count(word, len(gone))
         self._put_off(dues)

@@ -312,7 +312,8 @@ class Receiver:
             return {}, False
         owners = {report.ref: report.ref.split(".")[0] for report in reports}
         names = list(dict.fromkeys(owners.values()))
-        found = {name: line for name, line in zip(names, self._store.records.line_of(names), strict=True) if line}
+        glances = zip(names, self._store.records.glance(names), strict=True)
+        found = {name: line for name, (_, line) in glances if line}
         if lost := [name for name in names if name not in found]:
             known = self._store.records.look({Line: lost}).of(Line)
             found |= {name: name for name in lost if name in known and known[name].version}

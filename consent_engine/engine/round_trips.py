@@ -194,7 +194,7 @@ def _reserved(store: Store, asks: Sequence[Reserve], due: Counter[Lane]) -> Sequ
 
 
 def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequence[object]:
-    store.reservations.release([(ask.key, ask.claimant) for ask in asks])
+    store.reservations.release([(ask.key, "", ask.claimant) for ask in asks])
     return [None] * len(asks)
 
 

@@ -100,7 +100,7 @@ def _write(store: Store, log: Log, archive: str, piece: Piece) -> int:
                 of_lines.update({fields["line"]: None for fields in records.values() if "line" in fields})
                 to.records(owner, records)
         for some in _parts(orders):
-            of_lines.update({line: None for line in store.records.line_of(some) if line})
+            of_lines.update({line: None for _, line in store.records.glance(some) if line})
         for some in _parts(of_lines):
             lines = store.journal.lines(some)
             orders.update({name[2:]: None for kept in lines.values() for name in kept.fields if name[:2] == "o:"})

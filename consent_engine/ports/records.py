@@ -254,11 +254,8 @@ class Records(Protocol):
     def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
         """Return the newest yeses that each is to be compared with; those of one agent, as one, for all of them."""
 
-    def versions(self, orders: Sequence[str]) -> list[int]:
-        """Return the version of each order, 0 when there is none: cheap enough to ask often."""
-
-    def line_of(self, orders: Sequence[str]) -> list[str | None]:
-        """Return the line of each order, None for an order that does not exist."""
+    def glance(self, orders: Sequence[str]) -> list[tuple[int, str]]:
+        """Return the version and the line of each order, (0, '') where there is none: cheap enough to ask often."""
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
         """Lift a refusal unless it is for an act newer than `act_at`, and keep the evidence `kept`, which says that it

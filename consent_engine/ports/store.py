@@ -49,11 +49,10 @@ class Reservations(Protocol):
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
         """Reserve keys, each: (key hash, fingerprint, id of the record, claimant, reservation to take over or '')."""
 
-    def release(self, claims: Sequence[tuple[str, str]]) -> None:
-        """Give reservations back, each: (key hash, claimant)."""
-
-    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Delete the reservations of retired records, each: (key hash, id of the record it is reserved for)."""
+    def release(self, keys: Sequence[tuple[str, str, str]]) -> None:
+        """Delete reservations that are of this record, or of this claimant, each: (key hash, id of the record or '',
+        claimant or '').
+        """
 
 
 class Posted(Struct, frozen=True, omit_defaults=True):

@@ -78,9 +78,9 @@ def test_a_refusal_between_the_look_and_the_writing_wins_though_the_line_went_an
 def test_another_number_under_a_key_whose_order_left_is_a_conflict_also_where_its_reservation_outlived_it(town):
     """The process that let the order go died before it deleted the reservation."""
     order = town.settled(key="mine")
-    forget = town.engine.store.reservations.forget
-    ours = (request_key(order.id), order.id)
-    town.engine.store.reservations.forget = lambda keys: forget([each for each in keys if each != ours])
+    release = town.engine.store.reservations.release
+    ours = (request_key(order.id), order.id, "")
+    town.engine.store.reservations.release = lambda keys: release([each for each in keys if each != ours])
     town.move()
     assert town.names("key"), "the reservation is still there"
     for number in (OTHER, NUMBER):
@@ -88,7 +88,7 @@ def test_another_number_under_a_key_whose_order_left_is_a_conflict_also_where_it
             town.engine.place(Placing("desk", "mine", town.request(number, recording_id="another call")))
     again = town.engine.place(Placing("desk", "mine", town.request()))
     assert (again.order.id, again.created) == (order.id, False)
-    forget([(request_key(order.id), order.id)])
+    release([ours])
     assert not town.names("key")
 
 

@@ -318,10 +318,10 @@ def test_another_number_of_cells_has_all_of_it_and_one_that_lost_its_data_alone_
     write_out(store, "one")
     assert any(line in piece for piece in SqlWhole(small.archive).lines()), "SQL keeps what it has"
     assert f"the data of cells {lost} are not bound to their archive" in caplog.text
-    versions = dict(zip(orders, store.records.versions(orders), strict=True))
+    versions = dict(zip(orders, store.records.glance(orders), strict=True))
     assert rebuilt(small, cells_of(small.client, small.clock, 4)).filled == [lost]
-    for order, version in zip(orders, store.records.versions(orders), strict=True):
-        assert version == versions[order] or store.records.part(order) == lost
+    for order, (version, line) in zip(orders, store.records.glance(orders), strict=True):
+        assert (version, line) == versions[order] or store.records.part(order) == lost
         assert version
 
 

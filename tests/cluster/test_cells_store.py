@@ -37,7 +37,7 @@ def test_ids_that_are_none_are_answered_like_orders_that_are_not_there(world):
         _, orders, lines = world.engine.lookup.load([odd], [odd])
         assert not orders
         assert lines[odd].version == 0
-        assert world.engine.store.records.line_of([odd]) == [None]
+        assert world.engine.store.records.glance([odd]) == [(0, "")]
 
 
 def test_answers_stand_in_the_order_of_the_questions(world):
@@ -47,8 +47,7 @@ def test_answers_stand_in_the_order_of_the_questions(world):
     ids = [each.order.id for each in placed]
     lines = [line_id("test-secret", each) for each in people]
     store = world.engine.store
-    assert store.records.line_of(ids) == lines
-    assert store.records.versions([*ids, "nonsense"]) == [1] * len(ids) + [0]
+    assert store.records.glance([*ids, "nonsense"]) == [(1, line) for line in lines] + [(0, "")]
     first = store.inbox.receive([Posted(line, "", f"m-{n}", MESSAGE) for n, line in enumerate(lines)])
     again = store.inbox.receive([Posted(line, "", f"m-{n % 6}", MESSAGE) for n, line in enumerate(lines)])
     assert [each.is_new for each in first] == [True] * 12
@@ -184,7 +183,7 @@ def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
     assert all(each.held_by is None for each in claims)
     names = sorted(world.client.keys("ce:*:key:*"))
     assert names == sorted(f"ce:{{{cell_of(key, CELLS)}}}:key:{key}" for key in keys)
-    store.reservations.release([(key, "me") for key in keys[:15]])
+    store.reservations.release([(key, "", "me") for key in keys[:15]])
     assert world.client.keys("ce:*:key:*") == [f"ce:{{3}}:key:{keys[15]}"]
 
 

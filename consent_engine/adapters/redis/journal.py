@@ -1,9 +1,8 @@
-"""The journal of one cell of Redis, and of many: `commit` appends to it; entries that the log has are removed."""
+"""The journal of one cell of Redis: `commit` appends to it; entries that the log has are removed."""
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 
-from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.effects import READ
@@ -96,38 +95,3 @@ class RedisJournal(OfCell, Journal):
             read = first + ahead + len(rows)
             if len(rows) < PIECE:
                 return
-
-
-class ShardedJournal(OfCells, Journal):
-    """The Journals of many cells, as far as these can be reached."""
-
-    def read(self, most: int, reader: str, archive: str) -> list[Piece]:
-        found = self._cells.reached(lambda cell: cell.journal.read(most, reader, archive))
-        return [piece for some in found for piece in some]
-
-    def drop(self, piece: Piece) -> bool:
-        return self._cells.stores[piece.cell].journal.drop(piece)
-
-    def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
-        cells = self._cells
-        parts = apart(lines, len(cells.stores)).items()
-        found = [cells.stores[cell].journal.lines([lines[n] for n in some]) for cell, some in parts]
-        return {line: kept for each in found for line, kept in each.items()}
-
-    def prove(self, cell: int, archive: str) -> None:
-        self._cells.stores[cell].journal.prove(cell, archive)
-
-    def waiting(self) -> Waiting:
-        found = self._cells.reached(lambda cell: cell.journal.waiting())
-        whole = len(found) == len(self._cells.stores)
-        as_of = min(each.as_of for each in found) if whole else 0  # their clocks may differ: the most careful of each
-        return Waiting(sum(each.count for each in found), as_of, max(each.now for each in found))
-
-    def spans(self) -> list[tuple[int, int]]:
-        return [span for cell in self._cells.stores for span in cell.journal.spans()]
-
-    def among(self, entries: Set[str]) -> set[str]:
-        return set().union(*self._cells.reached(lambda cell: cell.journal.among(entries)))
-
-    def refusals(self) -> list[Leaf]:
-        return [leaf for cell in self._cells.stores for leaf in cell.journal.refusals()]

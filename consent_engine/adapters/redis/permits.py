@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.codec import pairs
 from consent_engine.adapters.redis.of_cell import OfCell, log_unreadable
@@ -56,23 +55,3 @@ class RedisPermits(OfCell, Permits):
         [rows] = self._wire.ask(("XRANGE", self._cell.permits, *span))
         found = (Given.decode(fields["m"] if isinstance(fields, Mapping) else fields[1]) for _, fields in rows)
         return [each for each in found if each.request == request]
-
-
-class ShardedPermits(OfCells, Permits):
-    """The Permits of many cells."""
-
-    def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
-        now: Millis = 0
-        found: dict[str, Line | None] = {}
-        keys = list(lines)
-        for part, places in (apart(keys, len(self._cells.stores)) or {0: []}).items():
-            at, some = self._cells.stores[part].permits.standing({keys[n]: lines[keys[n]] for n in places})
-            now = max(now, at)
-            found |= some
-        return now, found
-
-    def keep(self, given: Sequence[tuple[str, Given]]) -> None:
-        self._cells.passed(given, lambda each: each[0], lambda cell, some: cell.permits.keep(some))
-
-    def find(self, request: str, at: Millis) -> list[Given]:
-        return [each for cell in self._cells.stores for each in cell.permits.find(request, at)]

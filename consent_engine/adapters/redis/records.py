@@ -96,12 +96,9 @@ class RedisRecords(OfCell, Records):
         found = {ask: Newest(kept or "") for ask, kept in zip(each, self._wire.ask(*each), strict=True)}
         return [found[ask] for ask in asked]
 
-    def versions(self, orders: Sequence[str]) -> list[int]:
-        found = self._wire.ask(*(("HGET", self._cell.order(order_id), "v") for order_id in orders))
-        return [int(v or 0) for v in found]
-
-    def line_of(self, orders: Sequence[str]) -> list[str | None]:
-        return self._wire.ask(*(("HGET", self._cell.order(order_id), "line") for order_id in orders))
+    def glance(self, orders: Sequence[str]) -> list[tuple[int, str]]:
+        found = self._wire.ask(*(("HMGET", self._cell.order(order_id), "v", "line") for order_id in orders))
+        return [(int(v or 0), line or "") for v, line in found]
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
         """Lift it as the port says. Raises StoreUnavailable, also where too many others write to this line."""

@@ -2,26 +2,35 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice, zip_longest
+from itertools import zip_longest
+from operator import itemgetter
 from typing import Any
 
-from consent_engine.adapters.redis.cells import DOWN_S, Cells, OfCells
-from consent_engine.adapters.redis.journal import ShardedJournal
-from consent_engine.adapters.redis.permits import ShardedPermits
+from consent_engine.adapters.redis.cells import (
+    DOWN_S,
+    Cells,
+    OfCells,
+    by_name,
+    each,
+    every,
+    first,
+    joined,
+    one,
+    reached,
+)
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.order.unlikely_yes import Beat, Newest
+from consent_engine.domain.line.line import Line
 from consent_engine.ports import (
-    Claim,
     Commit,
     CommitResult,
     Inbox,
+    Journal,
     LaneDepth,
     Lanes,
     Leases,
-    LiftResult,
     Owner,
-    Posted,
+    Permits,
     Records,
     Reservations,
     Retirement,
@@ -29,16 +38,20 @@ from consent_engine.ports import (
     ServerMemory,
     Snapshot,
     Store,
-    Stored,
     Stuck,
+    Waiting,
     Wanted,
     Work,
 )
-from consent_engine.ports.archive import PlansKept
 
 
 class ShardedRecords(OfCells, Records):
     """The Records of many cells."""
+
+    newest_yeses = each(lambda store: store.records.newest_yeses, lambda beat: beat.line)
+    glance = each(lambda store: store.records.glance)
+    lift = one(lambda store: store.records.lift)
+    _commit = each(lambda store: store.records.commit, lambda commit: commit.records[0].id)
 
     def names(self, owner: Owner, pieces: int | None = None) -> Iterator[list[str]]:
         found = (cell.records.names(owner, pieces) for cell in self._cells.stores)
@@ -64,57 +77,47 @@ class ShardedRecords(OfCells, Records):
         for commit in commits:
             if len({self.part(change.id) for change in commit.records}) > 1:
                 raise ValueError("the records of one commit are in several cells")
-        return self._cells.each(commits, _record, lambda cell, some: cell.records.commit(some, prove=prove))
-
-    def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
-        return self._cells.each(beats, lambda beat: beat.line, lambda cell, some: cell.records.newest_yeses(some))
-
-    def versions(self, orders: Sequence[str]) -> list[int]:
-        return self._cells.each(orders, str, lambda cell, some: cell.records.versions(some))
-
-    def line_of(self, orders: Sequence[str]) -> list[str | None]:
-        return self._cells.each(orders, str, lambda cell, some: cell.records.line_of(some))
-
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
-        return self._cells.stores[self.part(line)].records.lift(line, carrier, act_at, kept, at)
+        saved: list[CommitResult] = self._commit(commits, prove=prove)
+        return saved
 
     def lifted(self, most: int) -> list[str]:
         found = [row for cell in self._cells.stores for row in cell.records.lifted(most)]
         return sorted(found, key=lambda row: int(parsed(row).get("at", 0)), reverse=True)[:most]
 
 
-def _record(commit: Commit) -> str:
-    """Return the id of the record whose cell a commit goes to."""
-    return commit.records[0].id
+def _lowest(answers: Sequence[Mapping[Route, int]]) -> dict[Route, int]:
+    learnt = {route for rates in answers for route in rates}
+    return {route: min(rates[route] for rates in answers if route in rates) for route in learnt}
 
 
-def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
-    cells = Cells(stores, down_s)
-    return Store(
-        records=ShardedRecords(cells),
-        lanes=ShardedLanes(cells),
-        inbox=ShardedInbox(cells),
-        reservations=ShardedReservations(cells),
-        retirement=ShardedRetirement(cells),
-        permits=ShardedPermits(cells),
-        journal=ShardedJournal(cells),
-    )
+def _depths(answers: Sequence[Mapping[str, LaneDepth]]) -> dict[str, LaneDepth]:
+    return {part: LaneDepth.of(depths[part] for depths in answers) for part in answers[0]}
 
 
 class ShardedLanes(OfCells, Lanes):
-    """The Lanes of many cells, as far as these can be reached; the stuck list needs all of them."""
+    """The Lanes of many cells, as far as these can be reached; the stuck list needs all of them. Each cell has a share
+    of the rate of a gateway.
+    """
+
+    too_many = every(lambda store: store.lanes.too_many, list)
+    rates = reached(lambda store: store.lanes.rates, _lowest)
+    postpone = by_name(lambda store: store.lanes.postpone, at=1)
+    bring_forward = reached(lambda store: store.lanes.bring_forward, sum)
+    dues = one(lambda store: store.lanes.dues, lambda cells, owner, record, _: cells.number(record))
+    depths_of_all = reached(lambda store: store.lanes.depths_of_all, _depths)
+    stuck = every(lambda store: store.lanes.stuck)
 
     def __init__(self, cells: Cells) -> None:
         super().__init__(cells)
-        self._next: Counter[tuple[Work, ...]] = Counter()
+        self._turn: Counter[tuple[Work, ...]] = Counter()
 
     def lease_each(self, wanted: Mapping[Work, int], away: Collection[Work] = ()) -> Leases:
         """Lease from one cell only, a different one each time: the failure of a cell does not affect the others."""
         alike, none = tuple(wanted), Leases(wanted)
-        leases = self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted, away))
+        leases = self._cells.in_turn(self._turn[alike], lambda cell: cell.lanes.lease_each(wanted, away))
         for number, leased in leases:
             if any(leased.values()):
-                self._next[alike] = (number + 1) % len(self._cells.stores)
+                self._turn[alike] = (number + 1) % len(self._cells.stores)
                 leased.waits = dict.fromkeys(leased.waits, 1)  # another cell may have more at once
                 return leased
             none.waits = {
@@ -122,39 +125,8 @@ class ShardedLanes(OfCells, Lanes):
             }
         return none
 
-    def too_many(self, gateway: str) -> None:
-        """Tell each cell: it has a share of the rate of its own."""
-        for cell in self._cells.stores:
-            cell.lanes.too_many(gateway)
-
-    def rates(self, routes: Collection[Route]) -> dict[Route, int]:
-        answers = self._cells.reached(lambda cell: cell.lanes.rates(routes))
-        learnt = {route for rates in answers for route in rates}
-        return {route: min(rates[route] for rates in answers if route in rates) for route in learnt}
-
-    def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
-        self._cells.passed(
-            list(dues), str, lambda cell, some: cell.lanes.postpone(effect, {each: dues[each] for each in some}, owner)
-        )
-
-    def bring_forward(self, work: Work, due: Millis, until: Millis, *, doubtful: str = "", over: Millis = 0) -> int:
-        return sum(
-            self._cells.reached(lambda cell: cell.lanes.bring_forward(work, due, until, doubtful=doubtful, over=over))
-        )
-
-    def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
-        return self._cells.stores[self._cells.number(record)].lanes.dues(owner, record, effects)
-
-    def depths_of_all(self) -> dict[str, LaneDepth]:
-        answers = self._cells.reached(lambda cell: cell.lanes.depths_of_all())
-        return {part: LaneDepth.of(depths[part] for depths in answers) for part in answers[0]}
-
     def next(self, lane: Lane, limit: int) -> list[Stuck]:
-        found = self._cells.reached(lambda cell: cell.lanes.next(lane, limit))
-        return [stuck for some in found for stuck in some][:limit]
-
-    def stuck(self, limit: int) -> list[Stuck]:
-        return list(islice((stuck for cell in self._cells.stores for stuck in cell.lanes.stuck(limit)), limit))
+        return joined(self._cells.reached(lambda cell: cell.lanes.next(lane, limit)))[:limit]
 
     def rooms(self) -> dict[str, ServerMemory]:
         """Return the room of the masters that can be reached, each named by the first of its cells."""
@@ -168,74 +140,82 @@ class ShardedLanes(OfCells, Lanes):
 class ShardedInbox(OfCells, Inbox):
     """The Inbox of many cells. The first cell keeps the unmatched messages, which belong to no number."""
 
-    def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
-        return self._cells.each(messages, lambda m: m.line, lambda cell, some: cell.inbox.receive(some, prove=prove))
-
-    def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
-        self._cells.passed(
-            list(unread), str, lambda cell, some: cell.inbox.put_back({line: unread[line] for line in some})
-        )
-
-    def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
-        self._cells.stores[0].inbox.unmatched(entries, prove=prove)
+    receive = each(lambda store: store.inbox.receive, lambda message: message.line)
+    put_back = by_name(lambda store: store.inbox.put_back)
+    unmatched = first(lambda store: store.inbox.unmatched)
+    trim = reached(lambda store: store.inbox.trim, sum)
 
     def forget(self, line: str, number: str) -> int:
         cells = {0, self._cells.number(line)}
         return sum(self._cells.stores[cell].inbox.forget(line, number) for cell in cells)
 
-    def trim(self) -> int:
-        return sum(self._cells.reached(lambda cell: cell.inbox.trim()))
-
 
 class ShardedReservations(OfCells, Reservations):
     """The Reservations of many cells. A key is kept in the cell of its own hash: it may be used for any number."""
 
-    def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
-        return self._cells.each(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.claim(some))
-
-    def release(self, claims: Sequence[tuple[str, str]]) -> None:
-        self._cells.passed(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.release(some))
-
-    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
-        self._cells.passed(keys, lambda each: each[0], lambda cell, some: cell.reservations.forget(some))
+    claim = each(lambda store: store.reservations.claim, itemgetter(0))
+    release = each(lambda store: store.reservations.release, itemgetter(0))
 
 
 class ShardedRetirement(OfCells, Retirement):
     """The Retirement of many cells. The data's own description (their name, their archive) is in the first cell."""
 
-    def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
-        def of(cell: Store, some: list[str]) -> list[dict[str, str]]:
-            found = cell.retirement.whole(owner, some)
-            return [found.get(record, {}) for record in some]
-
-        kept = self._cells.each(records, str, of)
-        return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
-
-    def installation(self, *, make: bool = True) -> str:
-        return self._cells.stores[0].retirement.installation(make=make)
-
-    def archive_bound(self) -> str:
-        return self._cells.stores[0].retirement.archive_bound()
+    whole = by_name(lambda store: store.retirement.whole, at=1)
+    installation = first(lambda store: store.retirement.installation)
+    archive_bound = first(lambda store: store.retirement.archive_bound)
+    plans = first(lambda store: store.retirement.plans)
+    put_plans = first(lambda store: store.retirement.put_plans)
+    emptied = reached(lambda store: store.retirement.emptied)
+    fill = one(lambda store: store.retirement.fill, lambda _, cell, __: cell)
+    rewrite = one(lambda store: store.retirement.rewrite)
+    name = first(lambda store: store.retirement.name)
 
     def bind_archive(self, archive: str) -> str:
         for number, cell in enumerate(self._cells.stores[1:], 1):
             cell.retirement.fill(number, archive)
         return self._cells.stores[0].retirement.bind_archive(archive)
 
-    def plans(self, archive: str, known: str) -> PlansKept | None:
-        return self._cells.stores[0].retirement.plans(archive, known)
 
-    def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
-        self._cells.stores[0].retirement.put_plans(plans)
+class ShardedPermits(OfCells, Permits):
+    """The Permits of many cells."""
 
-    def emptied(self, archive: str) -> list[int]:
-        return [n for some in self._cells.reached(lambda cell: cell.retirement.emptied(archive)) for n in some]
+    keep = each(lambda store: store.permits.keep, itemgetter(0))
+    find = every(lambda store: store.permits.find)
 
-    def fill(self, cell: int, archive: str) -> None:
-        self._cells.stores[cell].retirement.fill(cell, archive)
+    def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
+        def ask(cell: Store, own: Sequence[str]) -> tuple[Millis, Mapping[str, Line | None]]:
+            return cell.permits.standing({line: lines[line] for line in own})
 
-    def rewrite(self, record: str) -> str:
-        return self._cells.stores[self._cells.number(record)].retirement.rewrite(record)
+        found = [some for _, some in self._cells.asked(list(lines), str, ask)] or [ask(self._cells.stores[0], [])]
+        return max(now for now, _ in found), {line: row for _, some in found for line, row in some.items()}
 
-    def name(self, installation: str, archive: str) -> None:
-        self._cells.stores[0].retirement.name(installation, archive)
+
+class ShardedJournal(OfCells, Journal):
+    """The Journals of many cells, as far as these can be reached."""
+
+    read = reached(lambda store: store.journal.read)
+    drop = one(lambda store: store.journal.drop, lambda _, piece: piece.cell)
+    lines = by_name(lambda store: store.journal.lines)
+    prove = one(lambda store: store.journal.prove, lambda _, cell, __: cell)
+    spans = every(lambda store: store.journal.spans)
+    among = reached(lambda store: store.journal.among, lambda found: set().union(*found))
+    refusals = every(lambda store: store.journal.refusals)
+
+    def waiting(self) -> Waiting:
+        found = self._cells.reached(lambda cell: cell.journal.waiting())
+        whole = len(found) == len(self._cells.stores)
+        as_of = min(each.as_of for each in found) if whole else 0  # their clocks may differ: the most careful of each
+        return Waiting(sum(each.count for each in found), as_of, max(each.now for each in found))
+
+
+def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
+    cells = Cells(stores, down_s)
+    return Store(
+        records=ShardedRecords(cells),
+        lanes=ShardedLanes(cells),
+        inbox=ShardedInbox(cells),
+        reservations=ShardedReservations(cells),
+        retirement=ShardedRetirement(cells),
+        permits=ShardedPermits(cells),
+        journal=ShardedJournal(cells),
+    )

@@ -134,15 +134,9 @@ class RedisReservations(OfCell, Reservations):
             calls.script("claim_request", list(map(self._cell.reservation, keys)), [self._clock.argument(), *args])
         return [claim for now, *rows in self._wire.send(calls, repeat=True) for claim in claims_of(int(now), rows)]
 
-    def release(self, claims: Sequence[tuple[str, str]]) -> None:
-        self._free([(key, "", claimant) for key, claimant in claims])
-
-    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
-        self._free([(key, record, "") for key, record in keys])
-
-    def _free(self, rows: Sequence[tuple[str, str, str]]) -> None:
+    def release(self, keys: Sequence[tuple[str, str, str]]) -> None:
         calls = Calls()
-        for key, record, claimant in rows:
+        for key, record, claimant in keys:
             calls.script("free_request", [self._cell.reservation(key)], [record, claimant])
         self._wire.send(calls, repeat=True)
 

@@ -247,21 +247,21 @@ def test_the_last_of_the_same_request_has_its_key(desk):
     ours, theirs = ("k", "print", "o1", "ours", ""), ("k", "print", "o1", "theirs", "")
     desk.wire.meanwhile = lambda: desk.engine.store.reservations.claim([theirs])
     assert desk.slow.reservations.claim([ours])[0].held_by is None
-    desk.engine.store.reservations.release([("k", "theirs")])
+    desk.engine.store.reservations.release([("k", "", "theirs")])
     assert desk.engine.store.reservations.claim([("k", "another", "o2", "c", "")])[0].held_by is not None
 
 
 def test_a_key_that_another_request_has_by_now_stays_reserved(desk):
     desk.slow.reservations.claim([("k", "print", "o1", "ours", "")])
     desk.wire.meanwhile = lambda: desk.engine.store.reservations.claim([("k", "another", "o2", "theirs", "")])
-    desk.slow.reservations.release([("k", "ours")])
+    desk.slow.reservations.release([("k", "", "ours")])
     assert desk.slow.reservations.claim([("k", "third", "o3", "c", "")])[0].held_by[:2] == ("another", "o2")
 
 
 def test_a_key_that_another_record_has_by_now_stays_reserved(desk):
     desk.slow.reservations.claim([("k", "print", "o1", "ours", "")])
     desk.wire.meanwhile = lambda: desk.engine.store.reservations.claim([("k", "another", "o2", "theirs", "")])
-    desk.slow.reservations.forget([("k", "o1")])
+    desk.slow.reservations.release([("k", "o1", "")])
     assert desk.slow.reservations.claim([("k", "third", "o3", "c", "")])[0].held_by[:2] == ("another", "o2")
 
 

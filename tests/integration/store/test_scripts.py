@@ -426,19 +426,19 @@ def test_a_reservation_stands_for_one_request_and_only_its_last_claimant_gives_i
         assert store.reservations.claim([("k", "print", "o1", claimant, "")])[0].held_by is None
     taken = store.reservations.claim([("k", "another", "o1", "c3", "")])[0]
     assert taken.held_by == ("print", "o1", world.clock.now)
-    store.reservations.release([("k", "c1")])
+    store.reservations.release([("k", "", "c1")])
     assert store.reservations.claim([("k", "another", "o2", "c4", "")])[0].held_by is not None
     assert store.reservations.claim([("k", "another", "o2", "c4", taken.seen)])[0].held_by is None
     assert store.reservations.claim([("k", "third", "o3", "c5", taken.seen)])[0].held_by is not None
-    store.reservations.release([("k", "c4")])
+    store.reservations.release([("k", "", "c4")])
     assert store.reservations.claim([("k", "third", "o3", "c5", "")])[0].held_by is None
 
 
 def test_a_reservation_goes_with_the_order_that_it_stands_for_and_with_no_other(world, store):
     assert store.reservations.claim([("k", "print", "o1", "c1", "")])[0].held_by is None
-    store.reservations.forget([("k", "o2")])
+    store.reservations.release([("k", "o2", "")])
     assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].held_by == ("print", "o1", world.clock.now)
-    store.reservations.forget([("k", "o1")])
+    store.reservations.release([("k", "o1", "")])
     assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].held_by is None
 
 
