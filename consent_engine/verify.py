@@ -800,12 +800,23 @@ def _real(case: Case) -> Iterator[str]:
 
 
 def _chains_fit(case: Case) -> Iterator[str]:
-    """The chains belong together, and no instant goes back."""
+    """The chains belong together, and are of one number."""
     doc, call, ending = case.order.doc, case.call, case.ending
-    if call and call.doc["id"] != doc["call_id"]:
+    named = doc["call_id"], case.offer["carrier"], doc["started_at"], 1
+    if call and tuple(call.doc[name] for name in ("id", "carrier", "started_at", "official")) != named:
         raise Broken("call", "is not the call that the order names")
+    numbers = {each.kind: each.events[0].person["msisdn"] for each in case.chains if each.events[0].person}
+    for kind, number in numbers.items():
+        if number != numbers.get("order", number):
+            raise Broken(kind, "is of another number than the order")
     if ending and (ending.doc["order"], ending.doc["plan_hash"]) != (doc["id"], case.offer["hash"]):
         raise Broken("ending", "is not of this order and plan")
+    yield from ()
+
+
+def _in_succession(case: Case) -> Iterator[str]:
+    """No instant goes back."""
+    doc = case.order.doc
     if not doc["started_at"] <= doc["agreed_at"] <= doc["placed_at"] + SKEW_MS:
         raise Broken("order, first link", "the call began, was agreed to and became an order in another succession")
     for chain in case.chains:
@@ -877,8 +888,11 @@ def _lawful(case: Case) -> Iterator[str]:
     if call is None:
         return
     if yes and on:
-        if not any(each.at <= on.at + SKEW_MS for each in call.all("ended")):
-            raise Broken("call", "had not ended when the service was switched on")
+        ended = next((each for each in call.all("ended") if each.at <= on.at + SKEW_MS and each.row["recording"]), None)
+        if ended is None:
+            raise Broken("call", "had not ended, with a recording, when the service was switched on")
+        if not call.doc.get("ordered") and case.order.doc["agreed_at"] > ended.row["ended_at"] + SKEW_MS:
+            raise Broken("call", "had ended before the subscriber agreed")
         later = [n for n, each in enumerate(call.events) if yes.at - SKEW_MS <= each.at <= on.at + SKEW_MS]
         first = next((n for n, each in enumerate(call.events) if each.at >= yes.at - SKEW_MS), len(call.events))
         stood = [_wrong(Read("call", call.events[:n], ())) for n in (first, *(n + 1 for n in later)) if n]
@@ -919,8 +933,8 @@ def _told(case: Case) -> Iterator[str]:
     """The question names the plan's figures; the other texts are those whose hash their hand-over has."""
     if case.question is None:
         yield "the question had a code and is erased: its words cannot be compared"
-    elif unsaid := [each for each in _costs(case.offer["tariff"]) if Decimal(each) not in _figures(case)]:
-        raise Broken("question", f"does not say {unsaid[0]}, which the plan costs")
+    elif unsaid := _unsaid(case, case.question):
+        raise Broken("question", f"does not say {unsaid[0]}")
     handed = {event.n: event for event in case.order.events if _purpose(event) not in {"", "confirmation"}}
     for each in case.file["texts"]:
         event = handed.get(each["event"])
@@ -939,12 +953,14 @@ def _costs(tariff: Mapping[str, Any]) -> list[str]:
     return [each for each in found if each is not None]
 
 
-def _figures(case: Case) -> set[Decimal]:
-    """The figures in the question; those in the plan's name are no price."""
-    text, english = str(case.question), case.offer["tariff"].get("english") or {}
-    for name in filter(None, (case.offer["name"], english.get("name"))):
-        text = text.replace(name, "")
-    return {Decimal(each) for each in re.findall(r"[0-9]+(?:\.[0-9]+)?", text)}
+def _unsaid(case: Case, text: str) -> list[str]:
+    """What the question has to say and does not: the plan's name and costs, who called, and the code it asks for."""
+    doc, tariff = case.order.doc, case.offer["tariff"]
+    name = str((tariff.get("english") or {}).get("name") if case.offer["language"] == "en" else case.offer["name"])
+    # Figures in the plan's name are no price.
+    said = {Decimal(each) for each in re.findall(r"[0-9]+(?:\.[0-9]+)?", text.replace(name, ""))}
+    figures = [*_costs(tariff), doc["caller_number"], *([doc["code"]] if doc["asks_code"] else [])]
+    return [*([] if name in text else [name]), *(each for each in figures if Decimal(each) not in said)]
 
 
 RULES = frozenset({"sub_number", "code", "only_order", "which_one"})
@@ -964,9 +980,12 @@ def _answered(case: Case) -> Iterator[str]:
         return
     if detail["received_at"] > _deadline(before, asked, case.offer["window"]):
         raise Broken(link, "a yes after its time was over")
-    if detail["received_at"] < asked.detail["last"] - SKEW_MS:
+    written = detail.get("written_by")
+    if detail["received_at"] < asked.detail["last"] - SKEW_MS or (
+        written is not None and written < min(asked.detail["last"], asked.at) - SKEW_MS
+    ):
         raise Broken(link, "a yes before the question was sent")
-    known = detail["keyword"] in {"YES", "UNKNOWN"} and detail["rule"] in RULES
+    known = detail["keyword"] == "YES" and detail["rule"] in RULES
     if not known or order.doc["id"] not in detail["candidates"]:
         raise Broken(link, "is no yes to this order")
     if yes.person is None:
@@ -999,6 +1018,9 @@ def _counts(before: Read, detail: Mapping[str, Any], link: str) -> None:
 def _words(case: Case, yes: Event, link: str) -> None:
     person, detail, doc = yes.person or {}, yes.detail, case.order.doc
     rule, edition, said = detail["rule"], detail.get("edition"), letters(str(person["text"]))
+    ours = re.fullmatch(rf"(?:tel)?(?:(?:00)?86)?{re.escape(case.offer['sender'])}(.+)", letters(str(person["to"])))
+    if (ours or rule == "sub_number") and not (doc["sub"] and ours and ours[1] == doc["sub"]):
+        raise Broken(link, "was sent to another number than the order's own")
     if rule == "which_one":
         which = [e.detail["which"] for e in case.order.all("unclear") if e.n < yes.n and e.detail.get("which")]
         if said != doc["code"] or which[-1:] != ["YES"] or not is_sound(str(person["text"])):
@@ -1011,10 +1033,8 @@ def _words(case: Case, yes: Event, link: str) -> None:
     if not is_yes(str(person["text"]), edition):
         raise Broken(link, "its words are not in the closed list of what is consent")
     proves = any(e.detail.get("asked") for e in case.order.all("replied_suspect") if e.n < yes.n)
-    if (proves or rule == "code") and doc["code"] not in {said[-3:], said[:3]}:
+    if (proves or rule == "code" or said not in YES[edition]) and doc["code"] not in {said[-3:], said[:3]}:
         raise Broken(link, "has another code than the order's")
-    if rule == "sub_number" and not (doc["sub"] and letters(str(person["to"])).endswith(doc["sub"])):
-        raise Broken(link, "was sent to another number than the order's own")
 
 
 def _deadline(before: Read, asked: Event, otherwise: int) -> int:
@@ -1644,7 +1664,7 @@ def _signature_of_file(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str
 # -- the verdict -------------------------------------------------------------------------------------------------------
 
 CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (
-    _real, _chains_fit, _happens, _lawful, _published, _told, _answered, _taken_back,
+    _real, _chains_fit, _in_succession, _happens, _lawful, _published, _told, _answered, _taken_back,
 )  # fmt: skip
 
 

@@ -234,6 +234,9 @@ def cut(file, *what):
         (lambda row, _: row[5].update(rule="sub_number"), "said_yes", "to another number than the order's own"),
         (lambda row, _: row[5].update(received_at=10**13), "said_yes", "after its time was over"),
         (lambda row, _: row[5].update(received_at=10**12), "said_yes", "before the question was sent"),
+        (lambda row, _: row[5].update(written_by=10**12), "said_yes", "before the question was sent"),
+        (lambda row, _: row[5].update(keyword="UNKNOWN"), "said_yes", "is no yes to this order"),
+        (lambda _, person: person.update(to="+8610085345"), "said_yes", "to another number than the order's own"),
         (lambda _, person: person.update(text="不要"), "said_yes", "not in the closed list of what is consent"),
         (lambda _, person: person.update(text="是?"), "said_yes", "not in the closed list of what is consent"),
         (lambda _, person: person.update(msisdn="+8613900139000"), "said_yes", "came from another number"),
@@ -293,7 +296,9 @@ def test_no_bare_yes_counts_once_the_code_was_asked_for(whole, what, detail):
     with pytest.raises(Broken, match="a yes without the code that was asked for"):
         checked(asked)
     own = forged(asked, lambda row, _: row[3].__setitem__(0, "5"))
-    elsewhere = forged(own, lambda row, _: row[5].update(rule="sub_number"), "said_yes")
+    elsewhere = forged(
+        own, lambda row, person: (row[5].update(rule="sub_number"), person.update(to="100855")), "said_yes"
+    )
     assert bool(link_of(elsewhere)) == ("asked" in detail), "after a suspect yes, the number it came to proves nothing"
 
 
@@ -301,7 +306,7 @@ def test_a_bare_code_answers_the_newest_question_which_one(whole):
     code = json.loads(whole["chains"][0]["links"][0]["public"])[3][1]
 
     def answered(row, person):
-        row[5].update(rule="which_one", keyword="UNKNOWN")
+        row[5].update(rule="which_one")
         person.update(text=code)
 
     asked = forged(noted(whole, "unclear", which="YES", clarified=1), answered, "said_yes")
@@ -318,6 +323,21 @@ def test_a_yes_to_another_number_than_the_orders_own_is_none(whole):
         own, lambda row, person: (row[5].update(rule="sub_number"), person.update(to="１００８５７")), "said_yes"
     )
     assert checked(wide)
+
+
+def test_a_yes_with_the_code_of_another_order_is_none_by_whatever_rule_it_is_said_to_count(whole):
+    code = json.loads(whole["chains"][0]["links"][0]["public"])[3][1]
+    for other, link in ((code, ""), (str(201 + int(code) % 700), "order, event 6")):
+        assert link_of(forged(whole, lambda _, person, said=other: person.update(text=f"是{said}"), "said_yes")) == link
+
+
+@pytest.mark.parametrize("kind", ["call", "ending"])
+def test_a_call_and_an_ending_of_another_number_are_not_the_orders(whole, kind):
+    made = json.loads(json.dumps(whole))
+    [link, *_] = next(each["links"] for each in made["chains"] if each["kind"] == kind)
+    other = link["person"].replace(NUMBER, "+8613900139000")
+    link.update(person=other, public=link["public"].replace(verify.digest(link["person"]), verify.digest(other)))
+    assert link_of(logged(made | {"log": None})) == kind
 
 
 def test_a_person_part_that_no_link_names_is_seen_however_well_the_file_was_made_anew(whole):
@@ -380,7 +400,11 @@ def before_the_yes(file, kind, *rows):
     ("kind", "change", "why"),
     [
         ("call", without("ended"), "reviewed does not happen to a call that is up"),
-        ("call", lambda rows: rows[:1], "had not ended when the service was switched on"),
+        ("call", lambda rows: rows[:1], "had not ended, with a recording, when the service was switched on"),
+        ("call", lambda rows: [rows[0], ([*rows[1][0][:7], None, *rows[1][0][8:]], None)], "had not ended, with a rec"),
+        ("call", lambda rows: [rows[0], ([*rows[1][0][:4], 0, *rows[1][0][5:]], None)], "ended before the subscriber"),
+        ("call", lambda rows: [([*rows[0][0][:6], "telecom", *rows[0][0][7:]], None), *rows[1:]], "not the call that"),
+        ("call", lambda rows: [([*rows[0][0][:7], 0, *rows[0][0][8:]], None), *rows[1:]], "not the call that"),
         ("call", lambda rows: [*rows, rows[-2]], "reviewed does not happen to a call that is reviewed_twice"),
         ("ending", lambda rows: [*rows, rows[1]], "switched_off does not happen to an ending that is told"),
         ("ending", without("switched_off"), "told does not happen to an ending that is ending"),
@@ -425,10 +449,18 @@ def test_another_plan_or_price_than_the_one_that_was_told_is_seen(whole):
     spans = [{"version": 1, "since": None, "until": "2025-11-24T23:59:00+08:00"}]
     with pytest.raises(Broken, match="was not public in hall and app"):
         checked(signed({**whole, "plan": {**whole["plan"], "spans": spans}}))
-    offer = whole["offer"].replace("199元/月；首月", "99元/月；首月").replace("按199元", "按99元")
-    cheap = forged({**whole, "offer": offer}, lambda row, _: row.__setitem__(0, verify.digest(offer)))
-    with pytest.raises(Broken, match=re.escape("does not say 199.00, which the plan costs")):
-        checked(cheap)
+    others = {"199元/月": "99元/月", "“5G智享": "“5G优享"}
+    for (told, other), lacks in zip(others.items(), ("199.00", "5G智享套餐199元档"), strict=True):
+        offer = whole["offer"].replace(told, other)
+        sold = forged({**whole, "offer": offer}, lambda row, _, by=offer: row.__setitem__(0, verify.digest(by)))
+        with pytest.raises(Broken, match=f"question: does not say {re.escape(lacks)}$"):
+            checked(sold)
+
+
+def test_a_question_says_who_called_and_the_code_that_it_asks_for(every):
+    [file, *_] = [each for each in every if json.loads(each["chains"][0]["links"][0]["public"])[3][2]]
+    assert link_of(forged(file, lambda row, _: row[3].__setitem__(1, "1000"))) == "question"
+    assert link_of(forged(file, lambda row, _: row[2].__setitem__(0, "10010"))) == "question"
 
 
 def test_each_sms_has_the_text_that_was_sent_by_the_hash_in_its_hand_over(desk, whole):
