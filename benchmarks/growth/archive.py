@@ -25,6 +25,7 @@ from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.place import Placed
 from consent_engine.engine.scribe import write_out
+from consent_engine.ports import Only, Owner
 from tests.archive.house import LONG, Town
 
 PIECE = 500
@@ -82,7 +83,7 @@ def told(name: str, town: Town, count: int) -> str:
     check(set(town.client.keys()) <= keys)  # calls of live orders may have left, too
     after = used(town)
     on_disk = (sized(town) - in_sql) / count
-    ids = town.engine.store.queries.orders.listed(None, min(count, 2_000))
+    ids = town.engine.store.queries.places(Owner.ORDER, Only.ALL, None, min(count, 2_000))
     began = perf_counter()
     for _, placed in ids:
         check(town.engine.show(placed).state.settled)
@@ -136,7 +137,7 @@ def place(town: Town, numbers: list[Msisdn], name: str) -> None:
 def present(town: Town, most: int) -> list[str]:
     """Return the newest orders in the store."""
     write_out(town.engine.store, "benchmark")
-    return [order for _, order in town.engine.store.queries.orders.present(None, most)]
+    return [order for _, order in town.engine.store.queries.places(Owner.ORDER, Only.PRESENT, None, most)]
 
 
 def settle(town: Town, numbers: list[Msisdn]) -> None:

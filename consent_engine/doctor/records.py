@@ -44,7 +44,7 @@ from consent_engine.ports import (
     Store,
     by_kind,
 )
-from consent_engine.ports.queries import NOTHING, Position
+from consent_engine.ports.queries import NOTHING, Only, Position
 
 PIECE = 200
 SAMPLE = 1_000
@@ -178,14 +178,11 @@ class Walk:
         needs only those of Redis that no list names.
         """
         store, log, whole, ask = self.store, self.log, self.wanted.all, self.store.queries
-        lists: Mapping[Owner, tuple[_Places | None, _Places]] = {} if ask is NOTHING else {
-            Owner.ORDER: (ask.orders.present, ask.orders.listed), Owner.CALL: (ask.calls.present, ask.calls.listed),
-            Owner.ENDING: (ask.endings.open, ask.endings.listed),
-            Owner.REPORT: (None, partial(ask.reports.page, ReportFilter())),
-        }  # fmt: skip
-        present, listed = lists.get(owner, (None, None))
-        if present and self.survey:
-            for page in _paged(present, self.wanted.piece):
+        listed: _Places | None = None if ask is NOTHING or owner is Owner.LINE else (
+            partial(ask.reports.page, ReportFilter()) if owner is Owner.REPORT else partial(ask.places, owner, Only.ALL)
+        )  # fmt: skip
+        if listed and owner is not Owner.REPORT and self.survey:
+            for page in _paged(partial(ask.places, owner, Only.PRESENT), self.wanted.piece):
                 self.present.update(page)
                 yield page
             if not whole and not store.journal.waiting().count:

@@ -235,7 +235,8 @@ class Catalogue:
         self._refuse(proposal.plan, now)
         newest = listed.newest if listed is not None else None
         version = newest.number + 1 if newest is not None else 1
-        self._registry.approve(proposal, version, newest, by, self._unseen(proposal.plan, now))
+        plan = replace(proposal.plan, version=version)
+        self._registry.publish(plan, Sale.ON_SALE, newest, seen=self._unseen(plan, now), approved=(proposal, by))
         return self.show(code).newest.plan
 
     def _unseen(self, plan: Plan, now: Millis) -> dict[int, PageSeen]:

@@ -106,9 +106,11 @@ class EvidenceFiles:
 
         Raises ArchiveUnavailable, also where the order is not in SQL yet; BrokenRecord for a damaged record.
         """
-        as_of, kept = self._store.journal.waiting().as_of, self._store.queries.evidence.of(order)
-        if kept is None:
+        as_of, some = self._store.journal.waiting().as_of, self._store.queries.evidence.of([order])
+        if order not in some:
             raise ArchiveUnavailable("SQL does not have this order yet: try again in a moment")
+        if (kept := some[order]) is None:
+            raise BrokenRecord("a record of this order is damaged, or somebody changed it")
         hands = self._hands()
         found = proven(kept.leaves, self._store.log.public, quorum(hands.witnesses)) if self._store.log else NOT_YET
         return signed(file_of(kept, by, self._now(), as_of, found, hands.keys), hands.signers)

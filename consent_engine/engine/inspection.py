@@ -19,8 +19,8 @@ from consent_engine.engine.evidence import NOT_YET, Hands, InLog, lacking, prove
 from consent_engine.engine.inspector import MOST_DRAWN, Inspector
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import CallFilter, Store
-from consent_engine.ports.queries import ANY, Position, Queries
+from consent_engine.ports import CallFilter, Only, Owner, Store
+from consent_engine.ports.queries import ANY, Queries
 from consent_engine.verify import INSPECTION, Broken, Coverage, Exposed, Forbidden, Inspection, verify
 
 PIECE = 500
@@ -135,15 +135,16 @@ class InspectionFiles:
         """Return how many orders of a period were activated, and those whose evidence is incomplete. covers: how many
         entries of the log a checkpoint covers
         """
-        count, exposed, last = 0, list[Exposed](), cast("Position | None", None)
+        count, exposed, last = 0, list[Exposed](), (span[1] + 1, "")
         while True:
-            places = queries.orders.activated(*span, last, PIECE)
-            count += len(places)
-            for order, kept in queries.evidence.some([order for _, order in places]).items():
+            places = queries.places(Owner.ORDER, Only.ACTIVATED, last, PIECE)
+            activated = [order for at, order in places if at >= span[0]]
+            count += len(activated)
+            for order, kept in queries.evidence.of(activated).items():
                 words = lacking(kept, covers) if kept else ["record"]
                 if missing := [each for each in words if each.partition(" ")[0] not in self._unheeded]:
                     exposed.append({"order": order, "missing": missing})
-            if len(places) < PIECE:
+            if len(activated) < PIECE:
                 return count, exposed
             last = places[-1]
 

@@ -30,7 +30,7 @@ from consent_engine.engine.recall import Lookup
 from consent_engine.engine.round_trips import Step
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import By, Registry, Store
+from consent_engine.ports import By, Only, Owner, Registry, Store
 from consent_engine.ports.queries import OrderFilter, Position
 from consent_engine.ports.registry import Reveal
 
@@ -199,9 +199,9 @@ class Inspector:
 
     def _begun(self, since: Millis, until: Millis) -> Iterator[str]:
         """Yield the ids of the calls that began in a period."""
-        before, listed = (until, ""), as_of_now(self._store).calls.listed
+        before, places = (until, ""), as_of_now(self._store).places
         for _ in range(MOST_PIECES):
-            rows = listed(before, PIECE)
+            rows = places(Owner.CALL, Only.ALL, before, PIECE)
             yield from (call for at, call in rows if at >= since)
             if len(rows) < PIECE or rows[-1][0] < since:
                 return

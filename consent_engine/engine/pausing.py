@@ -61,7 +61,7 @@ class Desk:
         if target not in self._known:
             names = ", ".join(f"{each.to} {each.name}" for each in sorted(self._known))
             raise NothingSo(f"no lane and no gateway in use has this name; there are: {names}")
-        return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
+        return self._pauses.change(PauseEvent(self._registry.now(), *target, paused=True, by=by, reason=reason))
 
     def resume(self, target: Endpoint, by: str, reason: str) -> None:
         """Resume a target, also one no longer in use; a worker is woken for its lane, and what waits for a gateway is
@@ -71,7 +71,7 @@ class Desk:
         if target.to == GATEWAY and target in self._pauses.standing():  # first: where it fails, the repeat resumes
             known = self._registry.known().get(target, EndpointKnown())
             self._registry.know(target, known, replace(known, returned=now))
-        if not self._pauses.resume(target, now, by, reason):
+        if not self._pauses.change(PauseEvent(now, *target, paused=False, by=by, reason=reason)):
             raise NotPaused("it is not stopped")
         self._queue.wake(Lane.SMS if target.to == GATEWAY else Lane(target.name), 1, more=True)
 

@@ -12,7 +12,7 @@ from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.round_trips import Step, load_of
 from consent_engine.engine.scribe import as_of_now
-from consent_engine.ports import Store
+from consent_engine.ports import Only, Owner, Store
 
 PIECE, MOST_PIECES = 500, 20_000
 
@@ -30,9 +30,9 @@ def revoking(
     Raises PlanNotFound; StoreUnavailable and ArchiveUnavailable where not all are cancelled: repeating it goes on.
     """
     plans = {code: catalogue.set_sale(code, Sale.REVOKED)}  # from here on no order of it is saved
-    present, cancelled, before = as_of_now(store).orders.present, 0, None
+    places, cancelled, before = as_of_now(store).places, 0, None
     for _ in range(MOST_PIECES):
-        rows = present(before, piece, code)
+        rows = places(Owner.ORDER, Only.PRESENT, before, piece, code)
         orders = store.records.look({Order: [order for _, order in rows]}).of(Order).values() if rows else ()
         steps = [_cancelling(order, by) for order in orders if awaits_revocation(order, plans)]
         cancelled += sum(isinstance(each, Order) and each.state is State.CANCELLED for each in run(steps))

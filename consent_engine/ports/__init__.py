@@ -17,7 +17,7 @@ from consent_engine.ports.outside import (
     WebhookCall,
     Webhooks,
 )
-from consent_engine.ports.queries import CallFilter, OpenReports, ReportFilter, Tally
+from consent_engine.ports.queries import CallFilter, Only, OpenReports, ReportFilter, Tally
 from consent_engine.ports.records import (
     KINDS,
     OWNERS,

@@ -5,6 +5,7 @@ them alone, and an act on one reads it in the store first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum, auto
 from typing import Generic, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports.records import Owner
 
 
 class OpenReports(Struct, frozen=True):
@@ -58,6 +60,16 @@ Position = tuple[Millis, str]
 """A place in a list: a row's instant and id. A page begins behind the last row of the page before."""
 
 
+class Only(Enum):
+    """The records to name the places of."""
+
+    ALL = auto()
+    PRESENT = auto()
+    """those that the store has; of endings those that are not over"""
+    ACTIVATED = auto()
+    """orders whose service was activated"""
+
+
 class Tally(Struct, frozen=True):
     """How many of one kind there are (restrictions, endings, calls to review). oldest: since when; 0: there are none"""
 
@@ -93,12 +105,6 @@ class OrderQueries(Protocol):
     def page(self, wanted: OrderFilter, before: Position | None, limit: int) -> Paged[Order]:
         """Return orders, newest first. One that cannot be read is left out, and logged."""
 
-    def listed(self, before: Position | None, limit: int) -> list[Position]:
-        """Return the places of all orders, newest first."""
-
-    def present(self, before: Position | None, limit: int, plan: str | None = None) -> list[Position]:
-        """Return the places of orders that the store has, newest first. plan: only those for it"""
-
     def with_tail(self, tail: str, most: int) -> list[str]:
         """Return orders whose ids end in `tail`, newest first, of the newest MOST_SEARCHED."""
 
@@ -116,9 +122,6 @@ class OrderQueries(Protocol):
         """Return how many numbers with open orders wait until a person has read their reply, by agent. placed_by: only
         of orders placed with the key of this name
         """
-
-    def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
-        """Return the places of orders placed in a period whose service was activated, newest first."""
 
     def ended_soon(self, since: Millis, until: Millis) -> int:
         """Return how many of the services switched on in a period were taken back within a week."""
@@ -182,12 +185,6 @@ class CallQueries(Protocol):
     def page(self, wanted: CallFilter, before: Position | None, limit: int) -> Paged[Call]:
         """Return calls, newest first. One that cannot be read is left out, and logged."""
 
-    def listed(self, before: Position | None, limit: int) -> list[Position]:
-        """Return the places of all calls, newest first."""
-
-    def present(self, before: Position | None, limit: int) -> list[Position]:
-        """Return the places of calls that the store has, newest first."""
-
     def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
         """Return pending or contested calls, those that have been over for longest first; as `page`."""
 
@@ -231,13 +228,7 @@ class RestrictionQueries(Protocol):
 
 
 class EndingQueries(Protocol):
-    """Lists of endings."""
-
-    def listed(self, before: Position | None, limit: int) -> list[Position]:
-        """Return the places of all endings, newest first."""
-
-    def open(self, before: Position | None, limit: int) -> list[Position]:
-        """Return the places of endings that are not over, newest first."""
+    """Sums of endings."""
 
     def tally(self) -> Tally:
         """Return how many endings are not over, and when the oldest of them was asked for."""
@@ -290,16 +281,13 @@ Receipted = OrderKept | Report | StandingRestriction
 class EvidenceQueries(Protocol):
     """What evidence of orders, and receipts, are made from."""
 
-    def of(self, order: str) -> OrderKept | None:
-        """Return all of an order; None where SQL does not have it. Raises BrokenRecord where a record is damaged."""
+    def of(self, orders: Sequence[str]) -> Mapping[str, OrderKept | None]:
+        """Return all of these orders that SQL has; None for one of which a record is damaged."""
 
     def receipted(self, name: str, since: Millis) -> Receipted | None:
         """Return the record that is found by its receipt under this name (`Seal.receipt`), where it began from `since`;
         a restriction as long as it stands. Raises BrokenRecord where it is damaged.
         """
-
-    def some(self, orders: Sequence[str]) -> Mapping[str, OrderKept | None]:
-        """Return all of these orders that SQL has; None for one of which a record is damaged."""
 
     def logged(self, kind: type[L], names: Sequence[str]) -> Mapping[str, tuple[L, Sequence[tuple[int, str]]]]:
         """Return records by id, each with the entries of its chain that the log has, numbered. One that is damaged is
@@ -311,7 +299,7 @@ class EvidenceQueries(Protocol):
 
 
 class Queries(Protocol):
-    """All queries, by the kind of record that they are about."""
+    """All queries: places of records of any kind, and the others by the kind of record that they are about."""
 
     orders: OrderQueries
     restrictions: RestrictionQueries
@@ -320,6 +308,13 @@ class Queries(Protocol):
     calls: CallQueries
     evidence: EvidenceQueries
 
+    def places(
+        self, of: Owner, only: Only, before: Position | None, limit: int, plan: str | None = None
+    ) -> list[Position]:
+        """Return the places of all orders, calls or endings, or of those that are asked for, newest first. plan: of
+        orders, only those for it
+        """
+
 
 class _Unasked:
     """The Queries of a store without SQL: each raises ArchiveUnavailable."""
@@ -327,7 +322,7 @@ class _Unasked:
     def _raised(self) -> NoReturn:
         raise ArchiveUnavailable("there is no archive to ask")
 
-    orders = restrictions = endings = reports = calls = evidence = property(_raised)
+    places = orders = restrictions = endings = reports = calls = evidence = property(_raised)
 
 
 NOTHING = cast(Queries, _Unasked())

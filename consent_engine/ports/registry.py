@@ -124,11 +124,8 @@ class Pauses(Protocol):
     def standing(self) -> Mapping[Endpoint, Pause]:
         """Return the pauses in force, by target."""
 
-    def pause(self, target: Endpoint, pause: Pause) -> bool:
-        """Stop a target; False where it was stopped already: then that pause stays as it was."""
-
-    def resume(self, target: Endpoint, at: Millis, by: str, reason: str) -> bool:
-        """Resume a target; False where it was not stopped."""
+    def change(self, event: PauseEvent) -> bool:
+        """Stop the event's target, or resume it; False, and nothing is kept, where it was so already."""
 
     def happened(self, most: int) -> list[PauseEvent]:
         """Return the history of pauses, newest first."""
@@ -246,12 +243,13 @@ class Plans(Protocol):
 
     def publish(
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
-        seen: Mapping[int, PageSeen] = NOTHING,
+        seen: Mapping[int, PageSeen] = NOTHING, approved: tuple[Proposal, str] | None = None,
     ) -> None:  # fmt: skip
         """Keep a plan's version as the newest one; a version kept once is never overwritten.
 
-        over: the version it replaces, as it was read; raises StoreUnavailable when another caller changed the plan
-        meanwhile · known_at, seen: as in a Version; known_at None: the store's instant
+        over: the version it replaces, as it was read · known_at, seen: as in a Version; known_at None: the store's
+        instant · approved: its proposal, which is deleted, and the admin who approves it: both names are kept with it.
+        Raises StoreUnavailable when another caller changed the plan, or the proposal, meanwhile.
         """
 
     def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, changed: bool) -> None:
@@ -259,14 +257,6 @@ class Plans(Protocol):
 
     def claim_turn(self, task: str, holder: str, ms: Millis) -> bool:
         """Whether `holder` may do a `task` that one process does at a time; if so, no other process may for `ms`."""
-
-    def approve(
-        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, PageSeen] = NOTHING
-    ) -> None:
-        """Keep a proposed plan as the newest version, on sale from now on, with both names, and delete the proposal.
-
-        Raises StoreUnavailable when the plan or its proposal was changed meanwhile.
-        """
 
     def propose(self, proposal: Proposal, over: Proposal | None = None) -> None:
         """Keep a proposal in the place of `over`, as it was read; None: none stood.
@@ -312,6 +302,13 @@ class Codes(Protocol):
 class Registry(Plans, ApiKeys, Codes, Protocol):
     """The whole registry in one place. Raises as the Store does."""
 
+    pauses: Pauses
+    """lanes and gateways that people stopped"""
+    reveals: Acts[Reveal]
+    """masked numbers that were shown"""
+    imports: Acts[Import]
+    """files of numbers that were imported"""
+
     # -- sign-ins that were ended elsewhere, by keyed hashes of their key and of the sign-in ---------------------------
 
     def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> bool:
@@ -350,20 +347,6 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
 
     def lags(self) -> dict[str, Lag]:
         """Return each gateway's recent clock lag, by gateway."""
-
-    # -- pauses and reveals --------------------------------------------------------------------------------------------
-
-    @property
-    def pauses(self) -> Pauses:
-        """The pauses: lanes and gateways that people stopped."""
-
-    @property
-    def reveals(self) -> Acts[Reveal]:
-        """The reveals: masked numbers that were shown."""
-
-    @property
-    def imports(self) -> Acts[Import]:
-        """The imports of files of numbers."""
 
     # -- the data's own description ------------------------------------------------------------------------------------
 

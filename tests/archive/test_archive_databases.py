@@ -17,7 +17,7 @@ from sqlalchemy import event, inspect, text
 from benchmarks import postgres
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.connections import DOWN_S, MOST_DOWN_S, TIMEOUT_S, Pause
-from consent_engine.adapters.sql.queries import SqlCallQueries, SqlOrderQueries
+from consent_engine.adapters.sql.queries import SqlCallQueries, SqlOrderQueries, SqlQueries
 from consent_engine.adapters.sql.tables import SCHEMA, TABLES
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Lane
@@ -25,7 +25,7 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable
-from consent_engine.ports import Owner
+from consent_engine.ports import Only, Owner
 from consent_engine.ports.queries import ANY, CallFilter, OrderFilter
 from tests import needs
 from tests.archive.house import DAY, LONG, SEAL, SHORT, Town, emptied, everywhere, gone
@@ -348,7 +348,7 @@ def test_an_index_of_some_rows_is_used_by_the_searches_that_it_is_for(small):
 
     orders, calls = SqlOrderQueries(small.archive), SqlCallQueries(small.archive)
     small.archive.expire(small.clock.now, 100)
-    orders.present(None, 10)
+    SqlQueries(small.archive).places(Owner.ORDER, Only.PRESENT, None, 10)
     orders.page(OrderFilter(void_yes=True), None, 10)
     orders.ended_soon(0, 1)
     calls.to_review(Verdict.PENDING, None, 10)

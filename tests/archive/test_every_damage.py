@@ -20,6 +20,7 @@ from consent_engine.engine.audit_checkpoint import compared
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
+from consent_engine.ports import Only, Owner
 
 EVER = (0, 2**62)
 OF_THE_LOG = {
@@ -98,7 +99,7 @@ class Damages:
     def unlisted(self):
         order = self.town.place(self.number())
         self.sealed()
-        assert self.town.engine.store.queries.orders.listed(None, 1_000)
+        assert self.town.engine.store.queries.places(Owner.ORDER, Only.ALL, None, 1_000)
         self.sql(f"DELETE FROM orders WHERE id = '{order.id}'")  # noqa: S608 - our own
         self.named[order.id] = "SQL has no row of it"
 
@@ -107,7 +108,9 @@ class Damages:
         self.town.clock.forward(hours=1)  # what is about as old as the log is not missed there
         call = self.town.place(self.number()).doc.call_id
         self.town.client.delete(self.town.cell.journal)
-        assert self.town.engine.store.queries.calls.listed(None, 1_000), "brought to SQL, without the log"
+        assert self.town.engine.store.queries.places(Owner.CALL, Only.ALL, None, 1_000), (
+            "brought to SQL, without the log"
+        )
         self.sql(f"DELETE FROM calls WHERE id = '{call}'")  # noqa: S608 - our own
         self.named[call] = "not in the log: none of its events is there"
 

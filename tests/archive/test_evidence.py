@@ -472,7 +472,7 @@ def test_each_sms_has_the_text_that_was_sent_by_the_hash_in_its_hand_over(desk, 
     for text in whole["texts"]:
         others = [{**each, "text": "您已办理99元套餐"} if each is text else each for each in whole["texts"]]
         assert link_of(signed({**whole, "texts": others})) == f"order, event {text['event']}"
-    kept = desk.engine.store.queries.evidence.of(whole["account"]["order"])
+    kept = desk.engine.store.queries.evidence.of([whole["account"]["order"]])[whole["account"]["order"]]
     *before, last = kept.order.events
     other = replace(last, detail=replace(last.detail, text=digest("words of another edition")))
     file = file_of(replace(kept, order=replace(kept.order, events=(*before, other))), "auditor-1", 0)

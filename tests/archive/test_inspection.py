@@ -16,6 +16,7 @@ from consent_engine.engine.inspection import Asked, InspectionFiles
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.reconciliation import CdrForm
 from consent_engine.engine.scribe import as_of_now
+from consent_engine.ports import Only, Owner
 from consent_engine.verify import Broken, NotEvidence, content_of, findings, verify
 from tests.conftest import NUMBER, OTHER
 from tests.evidence import LOG, broken, hand, places
@@ -145,7 +146,7 @@ def test_the_same_seed_draws_the_same_calls_and_another_draws_others(desk, file)
 
 
 def test_both_ends_of_a_period_belong_to_it(desk, file):
-    at = desk.engine.store.queries.calls.listed(None, 1)[0][0]
+    at = desk.engine.store.queries.places(Owner.CALL, Only.ALL, None, 1)[0][0]
     assert inspected(desk, span=(at, at))["calls"] > 0
     assert inspected(desk, span=(at + 1, at + 1))["calls"] == 0
 

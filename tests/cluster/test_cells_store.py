@@ -17,7 +17,7 @@ from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Endpoint, Posted
+from consent_engine.ports import Endpoint, Only, Owner, Posted
 from tests.cluster.shaky import CELLS, people_of, placings
 
 MESSAGE = encode_message(UnreadRefusal("mobile", "voice", "A1024"))
@@ -169,8 +169,8 @@ def test_lists_are_whole_or_refused(world):
         seen += [row.line for row in page.rows]
         before = page.last
     assert (len(seen), len(set(seen)), before) == (7, 7, None)
-    assert {order for _, order in store.queries.orders.present(None, 100)} == ids
-    assert len(store.queries.orders.present(None, 7)) == 7
+    assert {order for _, order in store.queries.places(Owner.ORDER, Only.PRESENT, None, 100)} == ids
+    assert len(store.queries.places(Owner.ORDER, Only.PRESENT, None, 7)) == 7
     world.wires[2].cut = True
     with pytest.raises(StoreUnavailable):
         store.lanes.stuck(10)

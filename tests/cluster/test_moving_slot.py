@@ -18,7 +18,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Endpoint
-from consent_engine.ports.registry import EndpointKnown, Pause
+from consent_engine.ports.registry import EndpointKnown, PauseEvent
 from tests.conftest import World
 from tests.durability.history import broken
 from tests.durability.servers import server
@@ -67,7 +67,9 @@ def padded(made):
         made.client.zadd(f"ce:{{0}}:{name}", {NOBODY: "+inf"})
     for name in ("unmatched", "lifted"):
         made.client.xadd(f"ce:{{0}}:{name}", {"m": "{}"})
-    made.engine.registry.pauses.pause(Endpoint("lane", "nobody"), Pause(0, "ops", "something stands there"))
+    made.engine.registry.pauses.change(
+        PauseEvent(0, "lane", "nobody", paused=True, by="ops", reason="something stands there")
+    )
     made.engine.registry.know(Endpoint("gateway", "nobody"), EndpointKnown(), EndpointKnown())
 
 

@@ -33,7 +33,7 @@ from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import DoNotCall
-from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
+from consent_engine.ports import Activation, Deactivation, Only, Outside, Owner, Sms, Store
 from tests.conftest import SENDERS, Clock, FakeQueue, World
 from tests.crashes.dying import Fate, MortalQueue, born, lines, mortal
 from tests.crashes.server import Server, kill
@@ -452,8 +452,8 @@ class Town(Judge, World):
                 self.model.let_go(number, carrier)
         super().judge()
         self._sealed(shown)
-        orders = self.engine.store.queries.orders
-        assert {order.id for order in shown} <= {order for _, order in orders.listed(None, 100)}
+        listed = self.engine.store.queries.places(Owner.ORDER, Only.ALL, None, 100)
+        assert {order.id for order in shown} <= {order for _, order in listed}
 
     def journaled(self) -> list[Leaf]:
         """Every sealed entry, from the log and the journal, each once, in their order."""

@@ -81,21 +81,13 @@ class RedisPauses(Pauses):
         rows = ((name.split("|", 1), row) for name, row in kept.items())
         return {Endpoint(to, name): _PAUSE.decode(row) for (to, name), row in rows}
 
-    def pause(self, target: Endpoint, pause: Pause) -> bool:
-        event = PauseEvent(pause.at, target.to, target.name, paused=True, by=pause.by, reason=pause.reason)
-        return self._written(target, compact(pause), event) == ""
-
-    def resume(self, target: Endpoint, at: Millis, by: str, reason: str) -> bool:
-        event = PauseEvent(at, target.to, target.name, paused=False, by=by, reason=reason)
-        return self._written(target, "", event) != ""
-
-    def _written(self, target: Endpoint, kept: str, event: PauseEvent) -> str:
-        """Write a pause, or '' to resume, with its event; return the pause before, '' for none."""
-        calls = Calls()
-        args: list[str | int] = ["|".join(target), kept, compact(event), MOST_KEPT, secrets.token_hex(8), LOOK_BACK]
-        calls.script("pause", [PAUSED, HAPPENED], args)
+    def change(self, event: PauseEvent) -> bool:
+        calls, target = Calls(), f"{event.to}|{event.name}"
+        kept = compact(Pause(event.at, event.by, event.reason)) if event.paused else ""
+        once = secrets.token_hex(8)
+        calls.script("pause", [PAUSED, HAPPENED], [target, kept, compact(event), MOST_KEPT, once, LOOK_BACK])
         [was] = self._wire.send(calls, prove=True, repeat=True)
-        return str(was)
+        return bool(was) != event.paused
 
     def happened(self, most: int) -> list[PauseEvent]:
         [rows] = self._wire.ask(("XREVRANGE", HAPPENED, "+", "-", "COUNT", most))
@@ -155,18 +147,9 @@ class RedisRegistry(Registry):
         self._prefix = prefix
         self._meta = f"{prefix}meta"
         self._measures = f"{prefix}measures"
-
-    @property
-    def pauses(self) -> RedisPauses:
-        return RedisPauses(self._wire)
-
-    @property
-    def reveals(self) -> RedisActs[Reveal]:
-        return RedisActs(self._wire, REVEALED, Reveal)
-
-    @property
-    def imports(self) -> RedisActs[Import]:
-        return RedisActs(self._wire, IMPORTED, Import)
+        self.pauses: Pauses = RedisPauses(wire)
+        self.reveals: Acts[Reveal] = RedisActs(wire, REVEALED, Reveal)
+        self.imports: Acts[Import] = RedisActs(wire, IMPORTED, Import)
 
     def _one(self, *command: str | int, prove: bool = False) -> Any:  # noqa: ANN401 - redis-py's answer
         return self._wire.ask(command, prove=prove)[0]
@@ -185,10 +168,23 @@ class RedisRegistry(Registry):
 
     def publish(
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
-        seen: Mapping[int, PageSeen] = NOTHING,
+        seen: Mapping[int, PageSeen] = NOTHING, approved: tuple[Proposal, str] | None = None,
     ) -> None:  # fmt: skip
         """Publish as the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
-        self._publish(plan, sale, over, known_at, seen)
+        before = ("", "") if over is None else (str(over.number), over.sale.value)
+        if known_at is None and self._clock is not None:
+            known_at = self._clock()
+        stamp = "" if known_at is None else str(known_at)
+        p = self._prefix
+        keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}plans:proposed"]
+        names = (proposed_of(approved[0]), json.dumps([approved[0].by, approved[1]])) if approved else ("", "")
+        kept = [plan.code, str(plan.version), plan.encode(), sale.value, *before, stamp, *names]
+        kept += [part for n, each in seen.items() for part in (f"seen:{plan.version}:{n}", each.encode())]
+        calls = Calls()
+        calls.script("publish_plan", keys, kept)
+        [word] = self._wire.send(calls, prove=True, repeat=True)
+        if word != "ok":
+            raise StoreUnavailable(CHANGED)
 
     def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, changed: bool) -> None:
         """Keep it as the port says. Sent once: where it is lost, the page is looked at again."""
@@ -227,14 +223,6 @@ class RedisRegistry(Registry):
         """Return the key that counts the codes of this hour."""
         return f"{self._prefix}codes:{self.now() // 1000 // _HOUR_S}"
 
-    def approve(
-        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, PageSeen] = NOTHING
-    ) -> None:
-        """Approve as the port says. Raises StoreUnavailable, also where another admin changed either meanwhile."""
-        both = json.dumps([proposal.by, by])
-        plan = replace(proposal.plan, version=version)
-        self._publish(plan, Sale.ON_SALE, over, None, seen, proposed_of(proposal), both)
-
     def propose(self, proposal: Proposal, over: Proposal | None = None) -> None:
         """Propose as the port says. Raises StoreUnavailable, also where another one was proposed meanwhile."""
         before = "" if over is None else proposed_of(over)
@@ -247,24 +235,6 @@ class RedisRegistry(Registry):
     def proposals(self) -> dict[str, Proposal]:
         rows = sorted(self._one("HGETALL", f"{self._prefix}plans:proposed").items())
         return {code: proposal_of(row) for code, row in rows}
-
-    def _publish(
-        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, seen: Mapping[int, PageSeen],
-        proposed: str = "", by: str = "",
-    ) -> None:  # fmt: skip
-        before = ("", "") if over is None else (str(over.number), over.sale.value)
-        if known_at is None and self._clock is not None:
-            known_at = self._clock()
-        stamp = "" if known_at is None else str(known_at)
-        p = self._prefix
-        keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}plans:proposed"]
-        kept = [plan.code, str(plan.version), plan.encode(), sale.value, *before, stamp, proposed, by]
-        kept += [part for n, each in seen.items() for part in (f"seen:{plan.version}:{n}", each.encode())]
-        calls = Calls()
-        calls.script("publish_plan", keys, kept)
-        [word] = self._wire.send(calls, prove=True, repeat=True)
-        if word != "ok":
-            raise StoreUnavailable(CHANGED)
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
         row = json.dumps([key.name, key.role, key.created_at, key.agent, key.team])

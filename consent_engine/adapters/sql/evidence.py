@@ -31,11 +31,7 @@ _FIELDS = Reader(dict[str, str])
 class SqlEvidenceQueries(OfArchive, EvidenceQueries):
     """The EvidenceQueries of one database, read in one transaction."""
 
-    def of(self, order: str) -> OrderKept | None:
-        with self._asking() as connection:
-            return self._one(connection, order)
-
-    def some(self, orders: Sequence[str]) -> dict[str, OrderKept | None]:
+    def of(self, orders: Sequence[str]) -> dict[str, OrderKept | None]:
         with self._asking() as connection:
             return self._some(connection, orders)
 
@@ -46,15 +42,11 @@ class SqlEvidenceQueries(OfArchive, EvidenceQueries):
         stands = stands.join(LINES, LINES.c.id == RESTRICTIONS.c.line).where(RESTRICTIONS.c.receipt == name)
         with self._asking() as connection:
             if (order := connection.execute(orders).scalar()) is not None:
-                return self._one(connection, order)
+                return _sound(self._some(connection, [order])[order])
             if (report := connection.execute(reports).scalar()) is not None:
                 return _sound(self._kept(connection, Owner.REPORT, Report, [report])[report].record)
             row = connection.execute(stands).first()
         return standing(row, self._archive.seal) if row else None
-
-    def _one(self, connection: Connection, order: str) -> OrderKept | None:
-        found = self._some(connection, [order])
-        return _sound(found[order]) if order in found else None
 
     def _some(self, connection: Connection, orders: Sequence[str]) -> dict[str, OrderKept | None]:
         kept = self._kept(connection, Owner.ORDER, Order, orders)

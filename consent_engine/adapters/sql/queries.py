@@ -40,6 +40,7 @@ from consent_engine.ports.queries import (
     CallQueries,
     EndingQueries,
     EvidenceQueries,
+    Only,
     OpenReports,
     OrderFilter,
     OrderQueries,
@@ -113,12 +114,6 @@ class SqlCallQueries(OfArchive, CallQueries):
         with self._asking() as connection:
             return [Reconciliation(*row) for row in connection.execute(rows)]
 
-    def listed(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(_CALL, before, limit)
-
-    def present(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(_CALL, before, limit, ~CALLS.c.gone)
-
     def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
         kept = CALLS.c
         rows = SqlCalls.rows.where(TO_REVIEW, kept.verdict == verdict.value)
@@ -187,13 +182,6 @@ class SqlOrderQueries(OfArchive, OrderQueries):
             found = connection.execute(rows).all()
         return page_of(found, "placed_at", limit, self._archive.kept)
 
-    def listed(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(_ORDER, before, limit)
-
-    def present(self, before: Position | None, limit: int, plan: str | None = None) -> list[Position]:
-        of_plan = () if plan is None else (ORDERS.c.plan == plan,)
-        return self._places(_ORDER, before, limit, ~ORDERS.c.gone, *of_plan)
-
     def with_tail(self, tail: str, most: int) -> list[str]:
         newest = select(ORDERS.c.id, ORDERS.c.placed_at).order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc())
         some = newest.limit(MOST_SEARCHED).subquery()
@@ -237,10 +225,6 @@ class SqlOrderQueries(OfArchive, OrderQueries):
         with self._asking() as connection:
             return _by_agent(connection, kept.agent, func.count(kept.line.distinct()), *open_)
 
-    def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
-        placed = ORDERS.c.placed_at >= since, ORDERS.c.placed_at <= until
-        return self._places(_ORDER, before, limit, *placed, ORDERS.c.evidence == Evidence.SERVICE.value)
-
     def ended_soon(self, since: Millis, until: Millis) -> int:
         with self._asking() as connection:
             counted = select(func.count()).select_from(RECORDS).where(*_ended_soon(since, until))
@@ -261,12 +245,6 @@ _OPEN_ENDING = (
 
 class SqlEndingQueries(OfArchive, EndingQueries):
     """The EndingQueries of one database."""
-
-    def listed(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(_RECORD, before, limit, _ROW.kind == Owner.ENDING.value)
-
-    def open(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(_RECORD, before, limit, *_OPEN_ENDING)
 
     def tally(self) -> Tally:
         with self._asking() as connection:
@@ -354,13 +332,28 @@ def _listed(kind: Kind) -> tuple[ColumnElement[bool], ...]:
     return (_STANDS.kind == kind.value, *((_STANDS.waits,) if kind is Kind.SUSPECTED else ()))
 
 
-class SqlQueries(Queries):
+_PLACES: Mapping[tuple[Owner, Only], tuple[Sequence[Column[Any]], Sequence[ColumnElement[bool]]]] = {
+    (Owner.ORDER, Only.ALL): (_ORDER, ()), (Owner.ORDER, Only.PRESENT): (_ORDER, (~ORDERS.c.gone,)),
+    (Owner.ORDER, Only.ACTIVATED): (_ORDER, (ORDERS.c.evidence == Evidence.SERVICE.value,)),
+    (Owner.CALL, Only.ALL): (_CALL, ()), (Owner.CALL, Only.PRESENT): (_CALL, (~CALLS.c.gone,)),
+    (Owner.ENDING, Only.ALL): (_RECORD, _OPEN_ENDING[:1]), (Owner.ENDING, Only.PRESENT): (_RECORD, _OPEN_ENDING),
+}  # fmt: skip
+
+
+class SqlQueries(OfArchive, Queries):
     """The Queries of one database. check: raises NotOurArchive for a database of another installation"""
 
     def __init__(self, archive: SqlArchive, check: Callable[[], object] = lambda: None) -> None:
+        super().__init__(archive, check)
         self.orders: OrderQueries = SqlOrderQueries(archive, check)
         self.restrictions: RestrictionQueries = SqlRestrictionQueries(archive, check)
         self.endings: EndingQueries = SqlEndingQueries(archive, check)
         self.reports: ReportQueries = SqlReportQueries(archive, check)
         self.calls: CallQueries = SqlCallQueries(archive, check)
         self.evidence: EvidenceQueries = SqlEvidenceQueries(archive, check)
+
+    def places(
+        self, of: Owner, only: Only, before: Position | None, limit: int, plan: str | None = None
+    ) -> list[Position]:
+        place, which = _PLACES[of, only]
+        return self._places(place, before, limit, *which, *(() if plan is None else (ORDERS.c.plan == plan,)))

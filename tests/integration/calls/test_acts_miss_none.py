@@ -11,6 +11,7 @@ from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.engine.revoking import revoking
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Only, Owner
 from tests.archive.house import broken
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
@@ -92,7 +93,7 @@ def test_what_is_committed_while_it_waits_is_not_waited_for(late):
         return drop(piece)
 
     late.engine.store.journal.drop = busy
-    found = as_of_now(late.engine.store, 0).orders.present(None, 1)
+    found = as_of_now(late.engine.store, 0).places(Owner.ORDER, Only.PRESENT, None, 1)
     assert [name for _, name in found] == [order.id]
 
 

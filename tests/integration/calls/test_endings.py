@@ -41,7 +41,7 @@ from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
-from consent_engine.ports import Owner, Tally
+from consent_engine.ports import Only, Owner, Tally
 from tests.archive.house import LONG, broken, gone, standing
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls import reviewing
@@ -555,7 +555,7 @@ def test_what_is_not_off_is_counted_and_listed_until_it_is(desk):
     asked = take_back(desk, order).ending.doc.asked_at
     desk.run(Lane.ACTIVATION)
     assert desk.engine.store.queries.endings.tally() == Tally(1, asked)
-    assert desk.engine.store.queries.endings.open(None, 9) == [(asked, ending_id(order.id))]
+    assert desk.engine.store.queries.places(Owner.ENDING, Only.PRESENT, None, 9) == [(asked, ending_id(order.id))]
     desk.clock.forward(hours=1)
     desk.run()
     assert desk.engine.store.queries.endings.tally() == Tally()

@@ -1,8 +1,10 @@
 """CONSENT_PLAN_APPROVAL: a plan that one admin puts on sale is a proposal, until another admin approves it."""
 
 import pytest
+from msgspec import structs
 
 from consent_engine.api.schemas.plan_views import ProposalView
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import OTHER, Door, is_problem, order
@@ -94,8 +96,9 @@ def test_a_proposal_that_another_replaces_while_it_is_approved_is_not_approved(d
     put(door)
     seen = door.engine.catalogue.proposed(CODE)
     put(door, PLAN | {"price": {"monthly": "399.00"}})
+    read, second = door.engine.plan(CODE).newest, structs.replace(seen.plan, version=2)
     with pytest.raises(StoreUnavailable):
-        door.engine.registry.approve(seen, 2, door.engine.plan(CODE).newest, "second-admin")
+        door.engine.registry.publish(second, Sale.ON_SALE, read, approved=(seen, "second-admin"))
     assert shown(door)["version"] == 1
     assert approve(door).json()["price"]["monthly"] == "399.00"
 

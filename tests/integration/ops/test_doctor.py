@@ -58,7 +58,7 @@ from consent_engine.engine.metrics import Measures, targets_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import ApiKey, Change, Commit, Endpoint, LiftResult, Owner
+from consent_engine.ports import ApiKey, Change, Commit, Endpoint, LiftResult, Only, Owner
 from consent_engine.ports.registry import WorkerReport
 from consent_engine.wiring import certificates
 from tests.at_rest import rewritten
@@ -148,8 +148,8 @@ def test_of_a_sound_store_it_finds_nothing_wrong_whatever_is_under_way(busy):
     assert wrong(busy) == []
     busy.run()
     assert wrong(busy) == []
-    states = Counter(order.state for order in busy.engine.lookup.load(
-        [order_id for _, order_id in busy.engine.store.queries.orders.listed(None, 100)])[1].values())  # fmt: skip
+    listed = [order_id for _, order_id in busy.engine.store.queries.places(Owner.ORDER, Only.ALL, None, 100)]
+    states = Counter(order.state for order in busy.engine.lookup.load(listed)[1].values())
     assert len(states) >= 5, states
 
 

@@ -15,7 +15,7 @@ from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.reserving import RESERVED_MS
 from consent_engine.errors import DoNotCall, IdempotencyConflict, PlanNotPublic, StoreUnavailable
-from consent_engine.ports import CallFilter, Change, Commit, CommitResult, Owner
+from consent_engine.ports import CallFilter, Change, Commit, CommitResult, Only, Owner
 from consent_engine.ports.records import CLOCKS_APART_MS
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.desk import Desk, audio_of, instant
@@ -54,7 +54,7 @@ class Still(Desk):
 
     def kept(self):
         """Return the open orders and the recordings of the calls, each by its number."""
-        present = self.engine.store.queries.orders.present(None, 100)
+        present = self.engine.store.queries.places(Owner.ORDER, Only.PRESENT, None, 100)
         orders = [
             e
             for e in self.engine.records.look({Order: [o for _, o in present]}).of(Order).values()

@@ -51,7 +51,7 @@ from consent_engine.errors import (
     StoreUnavailable,
     TooLate,
 )
-from consent_engine.ports import LiftResult, Outside
+from consent_engine.ports import LiftResult, Only, Outside, Owner
 from consent_engine.ports.registry import FlowStep
 from tests import needs
 from tests.conftest import NUMBER, OTHER, SECOND, SENDERS, World
@@ -557,7 +557,7 @@ def test_a_lease_whose_answer_was_lost_is_never_called_in_that_lease(proxy, dire
         with w.under(first_with(b"due:sms", SWALLOW)), pytest.raises(StoreUnavailable):
             w.slice(Lane.SMS)
         assert proxy.fired() == 1
-        [(_, order)] = w.seen.store.queries.orders.present(None, 9)
+        [(_, order)] = w.seen.store.queries.places(Owner.ORDER, Only.PRESENT, None, 9)
         assert w.seen.show(order).question.attempts == 1, "the lease was taken, and nobody knew"
         w.slice(Lane.SMS)
         w.clock.forward(seconds=61)

@@ -23,7 +23,7 @@ from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Change, Commit, CommitResult, Endpoint, Owner
-from consent_engine.ports.registry import Pause, Reveal
+from consent_engine.ports.registry import PauseEvent, Reveal
 from tests.archive.house import SEAL, append, standing
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
@@ -96,23 +96,23 @@ def test_each_script_is_sent_once_or_a_test_shows_its_repeat():
 
 def test_a_pause_that_another_ended_meanwhile_stays_ended(desk):
     desk.wire.meanwhile = lambda: desk.engine.pauses.resume(SMS, "ops-2", "done")
-    assert desk.registry.pauses.pause(SMS, Pause(desk.clock(), "ops-1", "repairs"))
+    assert desk.registry.pauses.change(PauseEvent(desk.clock(), *SMS, paused=True, by="ops-1", reason="repairs"))
     assert desk.engine.pauses.standing() == []
     assert [each.by for each in desk.engine.pauses.happened()] == ["ops-2", "ops-1"]
 
 
 def test_whoever_pauses_or_resumes_is_told_that_it_was_this_request(desk):
     desk.wire.meanwhile = nothing
-    assert desk.registry.pauses.pause(SMS, Pause(desk.clock(), "ops-1", "repairs"))
+    assert desk.registry.pauses.change(PauseEvent(desk.clock(), *SMS, paused=True, by="ops-1", reason="repairs"))
     desk.wire.meanwhile = nothing
-    assert desk.registry.pauses.resume(SMS, desk.clock(), "ops-2", "done")
+    assert desk.registry.pauses.change(PauseEvent(desk.clock(), *SMS, paused=False, by="ops-2", reason="done"))
     assert (desk.engine.pauses.standing(), len(desk.engine.pauses.happened())) == ([], 2)
 
 
 def test_what_another_paused_after_it_was_resumed_stands(desk):
     desk.engine.pauses.pause(SMS, "ops-1", "repairs")
     desk.wire.meanwhile = lambda: desk.engine.pauses.pause(SMS, "ops-3", "not yet")
-    assert desk.registry.pauses.resume(SMS, desk.clock(), "ops-2", "done")
+    assert desk.registry.pauses.change(PauseEvent(desk.clock(), *SMS, paused=False, by="ops-2", reason="done"))
     assert [each.pause.by for each in desk.engine.pauses.standing()] == ["ops-3"]
 
 
