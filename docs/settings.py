@@ -41,7 +41,8 @@ MEANS = {
     "is the one made from `CONSENT_SECRET` ([a new key](security.md#a-new-key-for-persons))",
     "durability": "`strict`: an answer once it is on disk. `everysec`: a power loss may lose the last second",
     "replicas": "On how many replicas a write must be proven as well",
-    "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX`. `simulated` on the embedded server, else required",
+    "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX` ([gateways.md](gateways.md)). `simulated` on the "
+    "embedded server, else required",
     **{f"gateway_{name}": f"Another gateway, for {each.english}" for name, each in CARRIERS.items()},
     "bss": f"The BSS: {_names(BSS)}, or `NAME:BOX`. `templated` is any that speaks HTTP, described by a file "
     "([bss.md](bss.md)). `simulated` on the embedded server, else required",
@@ -138,7 +139,10 @@ SUFFIXES = {
     "URL": ("each", "Its address"),
     "SECRET": ("each", "The secret with which both sides sign"),
     "OLD_SECRET": ("gateways", "The secret before: posts with it are taken, too, while both sides change it"),
-    "USERNAME`, `__PASSWORD`, `__CALLBACK_URL": ("Kannel", "Its account, and where it reports: [kannel.md](kannel.md)"),
+    "USERNAME`, `__PASSWORD`, `__CALLBACK_URL": (
+        "Kannel, gateways of a file",
+        "Its account, and where it reports: [kannel.md](kannel.md), [gateways.md](gateways.md)",
+    ),
     "SUB_NUMBERS": ("gateways", "`true`: replies to our number with digits appended reach us: each order has its own"),
     "SKEW": ("gateways", "How far the stamps of its replies may lag, 10m at most"),
     "REPORTS": (
@@ -166,9 +170,9 @@ SUFFIXES = {
         "the BSS `http`",
         "`true` where it answers `GET URL/activations/{order_id}`: it is asked after a doubt",
     ),
-    "MAPPING": ("the BSS `templated`", "The file that describes it: [bss.md](bss.md)"),
+    "MAPPING": ("each `templated`", "The file that describes it: [bss.md](bss.md), [gateways.md](gateways.md)"),
     "CERTIFICATE`, `__KEY`, `__PASSPHRASE`, `__CA": (
-        "the BSS",
+        "the BSS, gateways of a file",
         "The certificate that we show it (mTLS), and the authorities of its own: files in PEM ([bss.md](bss.md))",
     ),
     "CAN_LOOK_UP": (

@@ -51,31 +51,6 @@ class Answer:
         """Whether our account was refused, before anything of the request was looked at: no other would be taken."""
         return self.status in _REFUSES_US
 
-    def id(self, field: str) -> str:
-        """Read a field as `word` does; a whole number counts as an id, by its digits."""
-        return as_id(self.value(field))
-
-    def ids(self, field: str) -> tuple[str, ...]:
-        """Read a field that lists ids, each as `id` reads one; empty where one of them is invalid, two are the same, or
-        there are more than MOST_IDS.
-        """
-        value = self.value(field)
-        listed = value if isinstance(value, list) and len(value) <= MOST_IDS else []
-        ids = tuple(map(as_id, listed))
-        return ids if all(ids) and len(set(ids)) == len(ids) else ()
-
-    def value(self, field: str) -> object:
-        """Read a field of the answer's JSON object, of any type; None where it is not there."""
-        try:
-            said = document(self.body)
-        except ValueError:
-            return None
-        return said.get(field) if isinstance(said, dict) else None
-
-    def word(self, field: str) -> str:
-        """Read a field of the answer's JSON object: 1 to 200 printable characters that are not blank, else ''."""
-        return as_word(self.value(field))
-
 
 _REFUSES_US = frozenset({401, 403})
 _BELOW_NOTHING = re.compile(r"-[0-9]+")
@@ -93,6 +68,13 @@ def as_id(value: object) -> str:
     """Return a word, or a whole number by its digits, as an id; "" for anything else."""
     found = str(value) if type(value) is int and abs(value) < LARGEST_ID else as_word(value)
     return "" if _BELOW_NOTHING.fullmatch(found) else found
+
+
+def as_ids(value: object) -> tuple[str, ...]:
+    """Return the ids in a list; empty if one is invalid or stands twice, or there are more than MOST_IDS."""
+    listed = value if isinstance(value, list) and len(value) <= MOST_IDS else []
+    ids = tuple(map(as_id, listed))
+    return ids if all(ids) and len(set(ids)) == len(ids) else ()
 
 
 @dataclass(slots=True)
@@ -281,13 +263,14 @@ def objects_in(body: bytes) -> Iterator[object]:
             at, broken = at + 1, broken + 1
 
 
-def _once(pairs: list[tuple[str, object]]) -> object:
+def once(pairs: Sequence[tuple[str, object]]) -> object:
+    """Return the fields of these pairs; Unreadable where one is repeated."""
     fields = dict(pairs)
     return fields if len(fields) == len(pairs) else Unreadable(pairs)
 
 
 _STRICT, _LENIENT = (
-    json.JSONDecoder(object_pairs_hook=_once, parse_constant=lambda _: Unreadable(), strict=strict)
+    json.JSONDecoder(object_pairs_hook=once, parse_constant=lambda _: Unreadable(), strict=strict)
     for strict in (True, False)
 )
 MOST_BROKEN = 20

@@ -466,6 +466,8 @@ _READ: Mapping[str, Callable[[str], object]] = {
 
 def found_at(said: object, place: str) -> object:
     """Return what stands at a place of an answer; None where nothing does, or more than one thing."""
+    if "." not in place and isinstance(said, dict):
+        return said.get(place)
     for step in place.split(".") if place else ():
         said = _below(said, step)
     if isinstance(said, ET.Element):

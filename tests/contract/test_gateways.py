@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways import registry as gateways
+from consent_engine.adapters.gateways import templated as http_json
 from consent_engine.adapters.gateways.shared_settings import rate
 from consent_engine.adapters.outbound import LONGEST_AFTER, Client
 from consent_engine.domain import hashing
@@ -24,7 +24,6 @@ from tests.contract import (
     answers,
     bounded,
     discreet,
-    misread,
     says,
 )
 
@@ -135,26 +134,6 @@ def test_rejected_for_good(status):
 def test_told_to_come_again(status, meant, header, after):
     outcome, _ = send(says(f"HTTP/1.1 {status} No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()))
     assert outcome == meant(f"gateway:{status}", after)
-
-
-def test_whatever_may_have_been_taken_is_in_doubt():
-    assert misread(send, Uncertain) == {}
-
-
-def test_whatever_cannot_have_been_sent_is_surely_not_taken(unreached):
-    server, make = unreached
-
-    async def conversation():
-        async with server as far:
-            url, seconds = await make(far)
-            gateway = gateway_at(url.replace("://", f"://{NUMBER}:{KEPT_SECRET.replace(' ', '')}@") + "/sms", seconds)
-            async with bounded(seconds):
-                return await gateway.send(SMS)
-
-    outcome = asyncio.run(conversation(), debug=True)
-    assert isinstance(outcome, Unavailable)
-    assert KEPT_SECRET.replace(" ", "") not in discreet(repr(outcome))
-    assert server.requests == []
 
 
 def test_a_post_is_not_repeated_when_its_connection_dies_and_each_has_its_own():

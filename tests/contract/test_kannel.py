@@ -31,7 +31,6 @@ from tests.contract import (
     answers,
     bounded,
     discreet,
-    misread,
 )
 
 REF = "11-abc.confirmation.1"
@@ -195,26 +194,6 @@ ANSWERS = {
 def test_what_its_answers_mean(name):
     status, said, meaning = ANSWERS[name]
     assert send(answers(status, said))[0] == meaning
-
-
-def test_whatever_may_have_been_taken_is_in_doubt():
-    assert misread(send, Uncertain) == {}
-
-
-def test_whatever_cannot_have_been_sent_is_surely_not_taken(unreached):
-    server, make = unreached
-
-    async def conversation():
-        async with server as far:
-            url, seconds = await make(far)
-            gateway = built(seconds=seconds, URL=url)
-            async with bounded(seconds):
-                return await gateway.send(SMS)
-
-    outcome = asyncio.run(conversation(), debug=True)
-    assert isinstance(outcome, Unavailable)
-    discreet(repr(outcome))
-    assert server.requests == []
 
 
 # Replies ----------------------------------------------------------------------------------------------------------

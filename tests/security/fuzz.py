@@ -15,7 +15,7 @@ def main() -> int:
     """Return 0, or libFuzzer's exit status when a promise was broken; the input is printed and kept."""
     options = argparse.ArgumentParser(description="Fuzz a parser.")
     options.add_argument(
-        "target", nargs="?", default="keywords", choices=("keywords", "http_json", "kannel", "answers")
+        "target", nargs="?", default="keywords", choices=("keywords", "http_json", "jasmin", "kannel", "answers")
     )
     options.add_argument("--seconds", type=int, default=60)
     options.add_argument("--runs", type=int, default=-1)

@@ -7,7 +7,8 @@ from datetime import timedelta
 from time import process_time
 
 from consent_engine.adapters.gateways import registry as gateways
-from consent_engine.adapters.outbound import Answer, retry_after
+from consent_engine.adapters.outbound import as_id, document, retry_after
+from consent_engine.adapters.templates import found_at
 from consent_engine.domain.grammar import Keyword, Read, read
 from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.domain.sms import Reply
@@ -24,6 +25,7 @@ RAW = {
     "CALLBACK_URL": "http://127.0.0.1:8080",
 }  # fmt: skip
 HTTP_JSON = gateways.build("http_json", lambda _: RAW, timedelta(seconds=1)).webhooks
+JASMIN = gateways.build("jasmin", lambda _: RAW, timedelta(seconds=1)).webhooks
 KANNEL = gateways.build("kannel", lambda _: RAW, timedelta(seconds=1)).webhooks
 PROOF = "Basic " + b64encode(f"kannel:{SECRET}".encode()).decode()
 
@@ -97,6 +99,14 @@ def http_json(data: bytes) -> None:
 
 
 @bounded
+def jasmin(data: bytes) -> None:
+    """Read any form with Jasmin's proof at both webhooks, and any bytes as the text of one, with any coding."""
+    form = b"id=1&from=13800138000&to=10085&coding=%%%02x&binary=%s" % (data[0] if data else 0, data[1:].hex().encode())
+    for body in (data, form):
+        read_by((JASMIN.replies, JASMIN.reports), WebhookCall({}, {"key": SECRET, "ref": "r"}, body, NOW_S * 1000))
+
+
+@bounded
 def kannel(data: bytes) -> None:
     """Read any MO and report with Kannel's proof: id, sender, receiver, time, charset and body, split at zero bytes."""
     parts = [*data.split(b"\0", 6), *[b""] * 7][:7]
@@ -115,9 +125,12 @@ def kannel(data: bytes) -> None:
 @bounded
 def answers(data: bytes) -> None:
     """Read any answer of a gateway or a BSS."""
-    answer = Answer(200, data)
+    try:
+        said = document(data)
+    except ValueError:
+        said = None
     for field in ("message_id", "activation_id", "code"):
-        word = answer.word(field)
+        word = as_id(found_at(said, field))
         assert word.isprintable()
         assert len(word) <= 200
     assert 0 <= retry_after(data.decode("latin-1"), NOW_S) <= 600_000
@@ -149,6 +162,10 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "http_json": (
         http_json,
         [json.dumps(MO, ensure_ascii=False).encode(), json.dumps([MO, DLR]).encode(), json.dumps(DLR).encode()],
+    ),
+    "jasmin": (
+        jasmin,
+        [b"\x08" + "是".encode("utf-16-be"), b"\x00Y", b"id=1&from=13800138000&to=10085&binary=59&coding=0&ref=r"],
     ),
     "kannel": (
         kannel,

@@ -4,12 +4,13 @@ import asyncio
 import json
 import re
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from consent_engine.adapters.bss import templated
-from consent_engine.adapters.gateways import http_json as gateway
+from consent_engine.adapters.gateways import templated as gateway
 from consent_engine.adapters.outbound import Answer
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
 from consent_engine.ports import Activation, Deactivation, Sms, WebhookCall
@@ -41,9 +42,12 @@ class Wire:
 
 
 def sent(wire):
-    webhooks = gateway.JsonWebhooks("http_json", SECRET, 0)
-    made = gateway.HttpJson("http_json", "http://g", wire, webhooks, sub_numbers=False, segments=255, reports=False)
-    return asyncio.run(made.send(SENT))
+    made = gateway.build("http_json", {"URL": "http://g", "SECRET": SECRET}, timedelta(seconds=1))
+    return asyncio.run(replace(made, client=wire).send(SENT))
+
+
+def hooks():
+    return gateway.webhooks("http_json", {"SECRET": SECRET}, gateway.mapping_of("http_json"))
 
 
 def on(wire):
@@ -111,12 +115,13 @@ def test_the_pages_own_lines_sign_a_reply_that_is_read():
     header, _, body = done.stdout.partition("\n")
     now = int(re.match(r"t=(\d+)", header)[1]) * 1000
     call = WebhookCall(headers={"x-consent-signature": header}, query={}, body=body.encode(), now=now)
-    [(_, reply)] = gateway.JsonWebhooks("http_json", SECRET, 0).replies(call).messages
+    [(_, reply)] = hooks().replies(call).messages
     assert (reply.msisdn, reply.text, reply.to) == ("+8613800138000", "是", "10085")
 
 
 def test_the_report_of_the_page_is_read():
-    hooks = gateway.JsonWebhooks("http_json", SECRET, 0)
-    report = hooks._report(REPORT)  # noqa: SLF001 - without a signature, which another test has
+    body = json.dumps(REPORT).encode()
+    signed = {"x-consent-signature": gateway.hashing.sign(SECRET, body, 0)}
+    [(_, report)] = hooks().reports(WebhookCall(signed, {}, body, 0)).messages
     assert (report.ref, report.segments) == (SMS["ref"], 5)
     assert timedelta(seconds=300) == timedelta(seconds=gateway.hashing.TOLERANCE_S)

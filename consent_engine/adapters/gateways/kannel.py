@@ -6,23 +6,24 @@ Kannel's unexpected behaviours, and how it must be set up, are in docs/kannel.md
 import asyncio
 import hmac
 import re
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
-from yarl import URL
-
 from consent_engine.adapters.gateways.shared_settings import (
     KEPT,
-    OLD,
     RESOLUTION_MS,
+    basic,
     carried,
+    fitting,
+    our_address,
     prefix_of,
     refusal,
     refuses,
+    secrets_in_urls,
     skew,
+    user_of,
 )
 from consent_engine.adapters.gateways.sms_parts import (
     UNKNOWN,
@@ -33,12 +34,12 @@ from consent_engine.adapters.gateways.sms_parts import (
     text_of,
     together,
 )
-from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
+from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Throttled, Unavailable, Uncertain
 from consent_engine.domain.hitch import Hitch
 from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Encoding, Reply, encoding, heard, split
-from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
+from consent_engine.errors import FieldError, Malformed, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
 # Kannel's answer to a hand-over -> our outcome. A wrong set-up (a password, an address, a route) ends no order: the SMS
@@ -76,10 +77,6 @@ _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9_-]+)"?', re.IGNORECASE)
 _HEADER = re.compile(r"[!-~]+")
-# A per cent sign in a URL is an escape code to Kannel, so the secret, which is part of a URL, must not need any.
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
-_AWKWARD = re.compile(r"[^!-~]|[@?#%\[]")
-"""Characters that Kannel's own parsing of a URL (no IPv6, nothing encoded), or our additions to it, cannot handle."""
 
 
 class KannelWebhooks(Webhooks):
@@ -87,8 +84,7 @@ class KannelWebhooks(Webhooks):
 
     def __init__(self, gateway: str, secret: str, skew: Millis, old: str = "") -> None:
         self._gateway, self._secret = gateway, secret
-        users = [f"{user_of(gateway)}:{each}".encode() for each in (secret, old) if each]
-        self._expected = [f"Basic {b64encode(user).decode()}".encode() for user in users]
+        self._expected = [basic(gateway, each).encode() for each in (secret, old) if each]
         self._behind = RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
@@ -227,16 +223,15 @@ def build(
     prefix = prefix_of(name)
     account = Account(
         endpoint(prefix, raw),
-        _fit(prefix, raw, "USERNAME", _HEADER, "must be printable ASCII without blanks"),
-        _fit(prefix, raw, "PASSWORD", _HEADER, "must be printable ASCII without blanks"),
+        fitting(prefix, raw, "USERNAME", _HEADER, "must be printable ASCII without blanks"),
+        fitting(prefix, raw, "PASSWORD", _HEADER, "must be printable ASCII without blanks"),
     )
-    plain = "must be letters, digits and . _ ~ - only: it stands in a URL"
-    secret = _fit(prefix, raw, "SECRET", _PLAIN, plain)
-    old = _fit(prefix, raw, OLD, _PLAIN, plain) if raw.get(OLD) else ""
+    secret, old = secrets_in_urls(prefix, raw)
+    scheme, _, rest = our_address(prefix, raw).partition("://")
     return Kannel(
         name,
         account,
-        _receipts(prefix, raw, name, secret),
+        f"{scheme}://{user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts",
         Client(call_timeout),
         KannelWebhooks(name, secret, skew(prefix, raw), old),
         attempt,
@@ -244,31 +239,6 @@ def build(
         segments=carried(prefix, raw),
         reports=flag(prefix, raw, "REPORTS"),
     )
-
-
-def user_of(name: str) -> str:
-    """Return the user name that Kannel calls with: the gateway's name without the colon, which Basic does not allow."""
-    return name.replace(":", "_")
-
-
-def _fit(prefix: str, raw: Mapping[str, str], key: str, form: re.Pattern[str], wrong: str) -> str:
-    value = required(prefix, raw, key)
-    if not form.fullmatch(value):
-        raise SettingsError(f"{prefix}{key} {wrong}")
-    return value
-
-
-def _receipts(prefix: str, raw: Mapping[str, str], name: str, secret: str) -> str:
-    value = required(prefix, raw, "CALLBACK_URL").rstrip("/")
-    try:
-        url = URL(value)
-        fit = url.scheme in {"http", "https"} and bool(url.host and url.port) and not _AWKWARD.search(value)
-    except ValueError:
-        fit = False
-    if not fit:
-        raise SettingsError(f"{prefix}CALLBACK_URL must be our own address as Kannel reaches it, like http://HOST:8000")
-    scheme, _, rest = value.partition("://")
-    return f"{scheme}://{user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts"
 
 
 def _outcome(answer: Answer, attempt: str) -> Outcome:

@@ -2,8 +2,13 @@
 text may be.
 """
 
+import re
+from base64 import b64encode
 from collections.abc import Mapping
 
+from yarl import URL
+
+from consent_engine.adapters.outbound import required
 from consent_engine.config.values import duration, millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import of_a_fragment, read
@@ -28,6 +33,51 @@ OLD = "OLD_SECRET"
 def prefix_of(name: str) -> str:
     """Return the prefix of the settings of a gateway of this name."""
     return f"CONSENT_{name.replace(':', '_').upper()}__"
+
+
+def user_of(name: str) -> str:
+    """Return the user name that a gateway calls with: its name without the colon, which Basic does not allow."""
+    return name.replace(":", "_")
+
+
+def basic(name: str, secret: str) -> str:
+    """Return the Basic credentials of a gateway's posts."""
+    return f"Basic {b64encode(f'{user_of(name)}:{secret}'.encode()).decode()}"
+
+
+def fitting(prefix: str, raw: Mapping[str, str], key: str, form: re.Pattern[str], wrong: str) -> str:
+    """Return a required setting of this form. Raises SettingsError."""
+    value = required(prefix, raw, key)
+    if not form.fullmatch(value):
+        raise SettingsError(f"{prefix}{key} {wrong}")
+    return value
+
+
+def secrets_in_urls(prefix: str, raw: Mapping[str, str]) -> tuple[str, str]:
+    """Return SECRET and OLD_SECRET ('' without it), which need no escapes in a URL. Raises SettingsError."""
+    plain = "must be letters, digits and . _ ~ - only: it stands in a URL"
+    old = fitting(prefix, raw, OLD, _PLAIN, plain) if raw.get(OLD) else ""
+    return fitting(prefix, raw, "SECRET", _PLAIN, plain), old
+
+
+def our_address(prefix: str, raw: Mapping[str, str]) -> str:
+    """Return the setting CALLBACK_URL, without a slash at its end. Raises SettingsError."""
+    value = required(prefix, raw, "CALLBACK_URL").rstrip("/")
+    try:
+        url = URL(value)
+        fit = url.scheme in {"http", "https"} and bool(url.host and url.port) and not _AWKWARD.search(value)
+    except ValueError:
+        fit = False
+    if not fit:
+        like = "must be our own address as the gateway reaches it, like http://HOST:8000"
+        raise SettingsError(f"{prefix}CALLBACK_URL {like}")
+    return value
+
+
+# A per cent sign in a URL is an escape code to Kannel, so a secret that is part of a URL must not need any.
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
+_AWKWARD = re.compile(r"[^!-~]|[@?#%\[]")
+"""Characters that Kannel's own parsing of a URL (no IPv6, nothing encoded), or our additions to it, cannot handle."""
 
 
 def skew(prefix: str, raw: Mapping[str, str]) -> Millis:

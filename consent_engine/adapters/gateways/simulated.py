@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 
-from consent_engine.adapters.gateways import http_json
-from consent_engine.adapters.gateways.shared_settings import OLD, carried, prefix_of, skew
-from consent_engine.adapters.outbound import flag, required
+from consent_engine.adapters.gateways import templated
+from consent_engine.adapters.gateways.shared_settings import carried, prefix_of
+from consent_engine.adapters.outbound import flag
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Gateway, Sms, Webhooks
 from consent_engine.verify import SHADOW
@@ -36,9 +36,9 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway
     that sends its SMS to a handset there. Raises SettingsError.
     """
     if raw.get("URL"):
-        return http_json.build(name, raw, call_timeout)
+        return templated.build(name, raw, call_timeout)
     prefix = prefix_of(name)
-    webhooks = http_json.JsonWebhooks(name, required(prefix, raw, "SECRET"), skew(prefix, raw), raw.get(OLD, ""))
+    webhooks = templated.webhooks(name, raw, templated.mapping_of(templated.GENERIC))
     return Simulated(name, webhooks, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw))
 
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from consent_engine.adapters.bss import templated
-from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways import registry as gateways
+from consent_engine.adapters.gateways import templated as http_json
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain, Untaken
 from consent_engine.domain.offer.offer import Policy
 from consent_engine.engine.perform import Performer

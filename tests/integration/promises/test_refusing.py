@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from consent_engine.adapters.bss import templated as http_bss
-from consent_engine.adapters.gateways import http_json, kannel
+from consent_engine.adapters.gateways import kannel
+from consent_engine.adapters.gateways import templated as http_json
 from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery
 from consent_engine.ports import Owner

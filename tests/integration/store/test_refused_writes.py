@@ -159,7 +159,7 @@ def _placing(real):
 OF_THE_HOST = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 BY_ITS_CLOCK = {
     "adapters/bss/templated.py", "adapters/bss/subscriber_look_up.py",  # the instant of a signature
-    "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
+    "adapters/gateways/templated.py", "adapters/outbound.py",  # the same
     "cli/outside.py",  # the instants of services that are switched on to try a BSS
     "doctor/setup.py", "api/service/prometheus.py",  # compare the two clocks
     "config/values.py",  # today's offset of a zone
