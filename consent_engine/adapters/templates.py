@@ -49,8 +49,8 @@ Maker = Callable[[Values], Any]
 """Fills in one template."""
 
 
-class Unfilled(Exception):
-    """A request cannot be made of these values; nothing was sent. The message is the kind of the error."""
+UNFILLED = (LookupError, TypeError, ValueError)
+"""The errors of a request that cannot be made of its values; nothing was sent."""
 
 
 def as_text(value: object) -> str:
@@ -215,13 +215,10 @@ class Operation(Generic[R]):
     reads: Callable[[bytes], object]
 
     def filled(self, values: Values) -> tuple[str, bytes | None, dict[str, str]]:
-        """Return path, body and headers of a request. Raises Unfilled."""
-        try:
-            body = self.body(values) if self.body else None
-            known = {**values, "body": body or b""}
-            return self.path(known), body, {name: made(known) for name, made in self.headers.items()}
-        except (LookupError, TypeError, ValueError) as error:
-            raise Unfilled(type(error).__name__) from None
+        """Return path, body and headers of a request. Raises what is UNFILLED."""
+        body = self.body(values) if self.body else None
+        known = {**values, "body": body or b""}
+        return self.path(known), body, {name: made(known) for name, made in self.headers.items()}
 
     async def heard(
         self, client: Client, url: str, values: Values, *, changes: bool
@@ -229,8 +226,8 @@ class Operation(Generic[R]):
         """Send one request below an address, and read its answer."""
         try:
             path, body, headers = self.filled(values)
-        except Unfilled as error:
-            return Unavailable(Hitch.UNFILLED.of(str(error)))
+        except UNFILLED as error:
+            return Unavailable(Hitch.UNFILLED.of(type(error).__name__))
         answer = await client.send(self.method, url + path, body, headers, changes=changes)
         if not isinstance(answer, Answer):
             return answer
@@ -253,7 +250,7 @@ class Templates:
         self._trying = True
 
     def done(self) -> None:
-        """End the trying: from now on a value that no table has is Unfilled."""
+        """End the trying: from now on a value that no table has is UNFILLED."""
         self._trying = False
 
     def operation(
@@ -284,10 +281,10 @@ class Templates:
             path, body, _ = made.filled({**values, **instants})
             if body is not None and self._file.format == "xml":
                 ET.fromstring(body.decode(self._file.charset))  # noqa: S314 - the operator's own file
-        except Unfilled as error:
-            raise ValueError(f"{name}: a template cannot be filled in: {error}") from error
         except ET.ParseError as error:
             raise ValueError(f"{name}.body is no XML: {error}") from None
+        except UNFILLED as error:
+            raise ValueError(f"{name}: a template cannot be filled in: {type(error).__name__}") from error
         if not re.fullmatch(r"(/[!-~]*)?", path) or "#" in path:
             raise ValueError(f"{name}.path must be ASCII without blanks and without #")
 

@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.adapters.bss import registry, templated
-from consent_engine.adapters.bss.mapping import LONGEST_FILE, mapping_from
+from consent_engine.adapters.bss.templated import mapping_from
+from consent_engine.adapters.templates import LONGEST_FILE
 from consent_engine.domain.effects import Accepted, Rejected, Settlement, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation, Deactivation

@@ -55,9 +55,7 @@ def on(wire):
 
 
 def system(wire):
-    made = templated.build("http", {"URL": "http://b", "SECRET": SECRET}, timedelta(seconds=1))
-    made._client = wire  # noqa: SLF001 - nothing is sent
-    return made
+    return replace(templated.build("http", {"URL": "http://b", "SECRET": SECRET}, timedelta(seconds=1)), client=wire)
 
 
 def statuses(section, meaning):

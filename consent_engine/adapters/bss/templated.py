@@ -1,4 +1,4 @@
-"""A BSS that a file describes (`mapping`): requests for activations, deactivations and questions, and their outcomes.
+"""A BSS that a file describes (docs/bss.md): requests for activations, deactivations and questions, and their outcomes.
 
 Success is only what a row of the file's tables names as success; what no row covers is in doubt. The generic BSS, kind
 `http`, is the bundled file `http.yaml`.
@@ -8,23 +8,31 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from typing import Annotated, Literal, NamedTuple
 
 from msgspec.structs import asdict
+from pydantic import Field, StringConstraints
 
-from consent_engine.adapters.bss.mapping import BssMapping, Row, mapping_from
-from consent_engine.adapters.outbound import (
-    Client,
-    as_id,
-    as_word,
-    code,
-    endpoint,
-    flag,
-    opaque,
-    required,
-    tls_of,
+from consent_engine.adapters.outbound import Client, as_id, as_word, code, endpoint, flag, opaque, required, tls_of
+from consent_engine.adapters.templates import (
+    Answers,
+    File,
+    Heard,
+    Operation,
+    Place,
+    Places,
+    Request,
+    Templates,
+    Values,
+    as_text,
+    bundled,
+    found_at,
+    from_setting,
+    made_from,
 )
-from consent_engine.adapters.templates import Heard, Values, as_text, bundled, found_at, from_setting
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import (
     Accepted,
@@ -49,24 +57,131 @@ _AMOUNT = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?")
 _RESTORED = {"true": Restored.YES, "false": Restored.NO}
 
 
+# The file ---------------------------------------------------------------------------------------------------------
+
+
+_Means = Literal["done", "refused", "not_taken", "refuses_us", "in_progress", "unknown"]
+_FIELDS_OF: Mapping[str, frozenset[str]] = {
+    "done": frozenset({"id", "since", "fee", "refund", "refund_by", "restored"}),
+    "refused": frozenset({"code"}),
+    "unknown": frozenset({"code"}),
+    "in_progress": frozenset({"task"}),
+}
+_ON = frozenset({"done", "refused", "not_taken", "refuses_us", "in_progress"})
+_MEANINGS: Mapping[str, frozenset[str]] = {
+    "activate": _ON,
+    "deactivate": _ON,
+    "poll": _ON - {"refuses_us"},
+    "ask": _ON - {"not_taken"} | {"unknown"},
+    "ask_ending": _ON - {"not_taken"} | {"unknown"},
+}
+_OFTEN = frozenset({"secret", "sent_at"})
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "activate": ("order_id", "msisdn", "plan", "plan_version", "plan_hash", "confirmed_at", "head"),
+    "deactivate": (
+        "ending_id", "order_id", "activation_id", "msisdn", "plan", "cause", "asked_at", "free_exit",
+    ),
+    "poll": ("task",),
+    "ask": ("order_id",),
+    "ask_ending": ("ending_id",),
+}  # fmt: skip
+"""The values of each request; the first is its key, which distinguishes it from other requests."""
+
+
+class Row(Answers):
+    """A row of a table of answers: what they mean, and the places of what they say."""
+
+    FIELDS = _FIELDS_OF
+    NEEDED = frozenset({"id", "code"})
+    SUCCESS = "done"
+    means: _Means = Field(alias="is")
+    id: Places = Field(default_factory=list)
+    since: Places = Field(default_factory=list)
+    code: Place = ""
+    task: Place = ""
+    fee: Place = ""
+    refund: Place = ""
+    refund_by: Place = ""
+    restored: Place = ""
+
+
+class _Request(Request):
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: Annotated[str, StringConstraints(pattern="^/")]
+    answers: Annotated[list[Row], Field(min_length=1)]
+
+
+class _File(File):
+    format: Literal["json", "xml"]
+    charset: Literal["utf-8", "gb18030"] = "utf-8"
+    activate: _Request
+    deactivate: _Request
+    ask: _Request | None = None
+    ask_ending: _Request | None = None
+    poll: _Request | None = None
+
+
+class BssMapping(NamedTuple):
+    """A BSS as its file describes it. keyed: its requests need a secret"""
+
+    operations: Mapping[str, Operation[Row]]
+    signed: bool
+    keyed: bool
+
+
+@lru_cache(16)
+def mapping_from(text: str) -> BssMapping:
+    """Read the text of a file. Raises ValueError, which names the place in it and the fault."""
+    return made_from(text, _File, _compiled)
+
+
+def _compiled(file: _File) -> BssMapping:
+    forms: dict[str, _Request] = {name: form for name in _NAMES if (form := getattr(file, name)) is not None}
+    tasks = {name for name, form in forms.items() if any(row.task for row in form.answers)}
+    if not tasks <= {"activate", "deactivate"} or bool(tasks) != ("poll" in forms):
+        raise ValueError("poll and `task` belong together: a row of activate or deactivate names the task's field")
+    templates, keyed, operations = Templates(file), file.signed, {}
+    for name, form in forms.items():
+        templates.used.clear()
+        operations[name] = _operation(templates, file, name, form)
+        keyed = keyed or "secret" in templates.used
+    templates.done()
+    return BssMapping(operations, file.signed, keyed)
+
+
+def _operation(templates: Templates, file: _File, name: str, form: _Request) -> Operation[Row]:
+    if wrong := [row.means for row in form.answers if row.means not in _MEANINGS[name]]:
+        raise ValueError(f"{name}.answers has no `is: {wrong[0]}`: {', '.join(sorted(_MEANINGS[name]))}")
+    if name == "poll" and any(row.means == "not_taken" and not row.where for row in form.answers):
+        raise ValueError("poll.answers with `is: not_taken` must say `where`: a task that is not found may be done")
+    if name in {"activate", "deactivate"} and form.method == "GET":
+        raise ValueError(f"{name}.method must not be GET: proxies repeat it")
+    names = _OFTEN.union(_NAMES[name])
+    made = templates.operation(name, form, form.answers, names, frozenset({"msisdn"}), file.format)
+    if (key := _NAMES[name][0]) not in templates.used:
+        raise ValueError(f"{name} must name {key}: a repeat could not be told from another request")
+    return made
+
+
+# The system -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
 class TemplatedBss:
     """A BSS that switches services on and off as its mapping says.
 
-    can_ask: whether it can be asked for earlier outcomes. If not, `ask` and `ask_ending` return None at once.
+    can_ask: whether it can be asked for earlier outcomes. If not, `ask` and `ask_ending` return None at once · seconds:
+    how long a change may take, with the questions for its task
     """
 
-    def __init__(
-        self, name: str, url: str, client: Client, mapping: BssMapping, secret: str, seconds: float,
-        now: Callable[[], float] = time.time, *, can_ask: bool,
-    ) -> None:  # fmt: skip
-        self.name = name
-        self.can_ask = can_ask
-        self._url = url.rstrip("/")
-        self._client = client
-        self._mapping = mapping
-        self._secret = secret
-        self._seconds = seconds
-        self._now = now
+    name: str
+    url: str
+    client: Client
+    mapping: BssMapping
+    secret: str
+    seconds: float
+    now: Callable[[], float]
+    can_ask: bool
 
     async def activate(self, activation: Activation) -> Outcome:
         """Switch a service on. The idempotency key is the order's id, at every attempt."""
@@ -87,7 +202,7 @@ class TemplatedBss:
         return await self._asked("ask_ending", {"ending_id": ending_id})
 
     async def _changed(self, name: str, values: Values) -> Outcome:
-        over = asyncio.get_running_loop().time() + self._seconds
+        over = asyncio.get_running_loop().time() + self.seconds
         heard = await self._heard(name, values, changes=True)
         if not isinstance(heard, Heard):
             return heard
@@ -113,7 +228,7 @@ class TemplatedBss:
             after = heard.answer.after
 
     async def _asked(self, name: str, values: Values) -> Outcome | None:
-        if not self.can_ask or name not in self._mapping.operations:
+        if not self.can_ask or name not in self.mapping.operations:
             return None
         heard = await self._heard(name, values, changes=False)
         if not isinstance(heard, Heard):
@@ -121,9 +236,9 @@ class TemplatedBss:
         return _meaning(heard, asked=True)
 
     async def _heard(self, name: str, values: Values, *, changes: bool) -> Heard[Row] | Unavailable | Uncertain:
-        often = {"secret": self._secret, "sent_at": GREENWICH.instant(int(self._now() * 1000))}
-        operation = self._mapping.operations[name]
-        return await operation.heard(self._client, self._url, {**values, **often}, changes=changes)
+        often = {"secret": self.secret, "sent_at": GREENWICH.instant(int(self.now() * 1000))}
+        operation = self.mapping.operations[name]
+        return await operation.heard(self.client, self.url, {**values, **often}, changes=changes)
 
 
 def build(
@@ -146,7 +261,7 @@ def build(
     # One handshake for each call is cheap beside a service that counts as active because of another call's answer.
     client = Client(call_timeout, secret if mapping.signed else "", now, tls_of(prefix, raw))
     can_ask = flag(prefix, raw, "CAN_ASK") if generic else "ask" in mapping.operations
-    return TemplatedBss(name, url, client, mapping, secret, call_timeout.total_seconds(), now, can_ask=can_ask)
+    return TemplatedBss(name, url.rstrip("/"), client, mapping, secret, call_timeout.total_seconds(), now, can_ask)
 
 
 def _meaning(heard: Heard[Row], *, asked: bool = False) -> Outcome | None:

@@ -14,9 +14,10 @@ from secrets import token_hex
 from consent_engine.adapters.gateways.shared_settings import (
     KEPT,
     RESOLUTION_MS,
+    OfEveryGateway,
     basic,
-    carried,
     fitting,
+    of_every,
     our_address,
     prefix_of,
     refusal,
@@ -34,7 +35,7 @@ from consent_engine.adapters.gateways.sms_parts import (
     text_of,
     together,
 )
-from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque
+from consent_engine.adapters.outbound import Answer, Client, endpoint, opaque
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Throttled, Unavailable, Uncertain
 from consent_engine.domain.hitch import Hitch
@@ -149,66 +150,45 @@ class KannelWebhooks(Webhooks):
             raise Unauthenticated("the credentials do not fit")
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The URL of sendsms, and our user there."""
+@dataclass
+class Kannel(OfEveryGateway):
+    """A Kannel gateway that takes SMS by POST.
+
+    user: our credentials as headers, so that no log of URLs shows them · receipts: our URL for reports, with the
+    credentials that Kannel uses
+    """
 
     url: str
-    username: str
-    password: str
-
-    def headers(self) -> dict[str, str]:
-        """Return the credentials as headers, so that no log of URLs shows them."""
-        return {"X-Kannel-Username": self.username, "X-Kannel-Password": self.password}
-
-
-class Kannel:
-    """A Kannel gateway that takes SMS by POST. receipts: our URL for reports, with the credentials that Kannel uses"""
-
-    def __init__(
-        self,
-        name: str,
-        account: Account,
-        receipts: str,
-        client: Client,
-        webhooks: KannelWebhooks,
-        attempt: Callable[[], str],
-        *,
-        sub_numbers: bool,
-        segments: int,
-        reports: bool,
-    ) -> None:
-        self.name, self.sub_numbers, self.segments, self.reports = name, sub_numbers, segments, reports
-        self.webhooks = webhooks
-        self._account = account
-        self._receipts = receipts
-        self._client = client
-        self._attempt = attempt
+    user: Mapping[str, str]
+    receipts: str
+    client: Client
+    attempt: Callable[[], str]
 
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS, part by part: Kannel truncates a text that has more parts than its `max-messages`.
 
         Kannel's answer holds no id of the SMS, so each attempt gets an id here.
         """
-        attempt, parts = self._attempt(), split(sms.text)
+        attempt, parts = self.attempt(), split(sms.text)
         sent = (self._send(sms, part, attempt, n, len(parts)) for n, part in enumerate(parts, 1))
         return together(await asyncio.gather(*sent))
 
     async def _send(self, sms: Sms, part: str, attempt: str, n: int, of: int) -> Outcome:
         # Kannel's form is no JSON: the text is the body, all else is in headers.
-        headers = self._account.headers() | {
+        headers = {
+            **self.user,
             "Content-Type": 'text/plain; charset="UTF-8"',
             "X-Kannel-From": sms.sender,
             "X-Kannel-To": sms.to,
             "X-Kannel-Coding": CODINGS[encoding(sms.text)],
             "X-Kannel-DLR-Mask": str(MASK),
-            "X-Kannel-DLR-Url": f"{self._receipts}?ref={sms.ref}&type=%d&id={attempt}-{n}of{of}.%I&said=%A",
+            "X-Kannel-DLR-Url": f"{self.receipts}?ref={sms.ref}&type=%d&id={attempt}-{n}of{of}.%I&said=%A",
         }
         if sms.valid_for:
             headers["X-Kannel-Validity"] = str(max(1, sms.valid_for // 60_000))
         if of > 1:
             headers["X-Kannel-UDH"] = concatenated(reference(sms.ref), of, n)
-        answer = await self._client.send("POST", self._account.url, part.encode(), headers, changes=True)
+        answer = await self.client.send("POST", self.url, part.encode(), headers, changes=True)
         return _outcome(answer, attempt) if isinstance(answer, Answer) else answer
 
 
@@ -221,23 +201,19 @@ def build(
     SEGMENTS, REPORTS.
     """
     prefix = prefix_of(name)
-    account = Account(
-        endpoint(prefix, raw),
-        fitting(prefix, raw, "USERNAME", _HEADER, "must be printable ASCII without blanks"),
-        fitting(prefix, raw, "PASSWORD", _HEADER, "must be printable ASCII without blanks"),
-    )
+    user = {
+        f"X-Kannel-{key.capitalize()}": fitting(prefix, raw, key, _HEADER, "must be printable ASCII without blanks")
+        for key in ("USERNAME", "PASSWORD")
+    }
     secret, old = secrets_in_urls(prefix, raw)
     scheme, _, rest = our_address(prefix, raw).partition("://")
     return Kannel(
-        name,
-        account,
+        *of_every(name, raw, KannelWebhooks(name, secret, skew(prefix, raw), old)),
+        endpoint(prefix, raw),
+        user,
         f"{scheme}://{user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts",
         Client(call_timeout),
-        KannelWebhooks(name, secret, skew(prefix, raw), old),
         attempt,
-        sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
-        segments=carried(prefix, raw),
-        reports=flag(prefix, raw, "REPORTS"),
     )
 
 

@@ -5,10 +5,11 @@ text may be.
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from yarl import URL
 
-from consent_engine.adapters.outbound import required
+from consent_engine.adapters.outbound import flag, required
 from consent_engine.config.values import duration, millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import of_a_fragment, read
@@ -17,6 +18,7 @@ from consent_engine.domain.hashing import mac
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import MOST_SEGMENTS, Reply
 from consent_engine.errors import SettingsError
+from consent_engine.ports import Webhooks
 
 RESOLUTION_MS = 1_000
 """Gateways commonly write `received_at` in whole seconds, rounded down."""
@@ -28,6 +30,23 @@ MOST_RATE = 10_000
 """The largest rate (SMS a second): beyond it nothing is held back that the engine could do."""
 OLD = "OLD_SECRET"
 """The setting with the secret before SECRET: posts that prove it are taken, too, while both sides change it."""
+
+
+@dataclass
+class OfEveryGateway:
+    """The fields that every gateway has (`ports.Gateway`)."""
+
+    name: str
+    webhooks: Webhooks
+    sub_numbers: bool
+    segments: int
+    reports: bool
+
+
+def of_every(name: str, raw: Mapping[str, str], webhooks: Webhooks) -> tuple[str, Webhooks, bool, int, bool]:
+    """Return the values of those fields, from SUB_NUMBERS, SEGMENTS and REPORTS. Raises SettingsError."""
+    prefix = prefix_of(name)
+    return name, webhooks, flag(prefix, raw, "SUB_NUMBERS"), carried(prefix, raw), flag(prefix, raw, "REPORTS")
 
 
 def prefix_of(name: str) -> str:

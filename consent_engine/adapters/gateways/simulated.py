@@ -1,34 +1,29 @@
 """A gateway that takes every SMS at once and carries none: for first steps, demonstrations, and a shadow."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 
 from consent_engine.adapters.gateways import templated
-from consent_engine.adapters.gateways.shared_settings import carried, prefix_of
-from consent_engine.adapters.outbound import flag
+from consent_engine.adapters.gateways.shared_settings import OfEveryGateway, of_every
 from consent_engine.domain.effects import Accepted, Outcome
-from consent_engine.ports import Gateway, Sms, Webhooks
+from consent_engine.ports import Gateway, Sms
 from consent_engine.verify import SHADOW
 
 
-class Simulated:
+@dataclass
+class Simulated(OfEveryGateway):
     """A gateway without a way out: what it accepts is written down where it was asked for, and nowhere else.
 
     mark: how the ids that it gives begin
     """
 
-    reports = False
-
-    def __init__(self, name: str, webhooks: Webhooks, *, sub_numbers: bool, segments: int, mark: str = "sim-") -> None:
-        self.name = name
-        self.sub_numbers, self.segments = sub_numbers, segments
-        self.webhooks = webhooks
-        self._mark = mark
+    mark: str = "sim-"
 
     async def send(self, sms: Sms) -> Outcome:
         """Accept an SMS. The same ref gets the same message id, as from a gateway that honours idempotency keys."""
-        return Accepted(f"{self._mark}{sha256(sms.ref.encode()).hexdigest()[:20]}")
+        return Accepted(f"{self.mark}{sha256(sms.ref.encode()).hexdigest()[:20]}")
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway:
@@ -37,9 +32,8 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway
     """
     if raw.get("URL"):
         return templated.build(name, raw, call_timeout)
-    prefix = prefix_of(name)
-    webhooks = templated.webhooks(name, raw, templated.mapping_of(templated.GENERIC))
-    return Simulated(name, webhooks, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw))
+    made = Simulated(*of_every(name, raw, templated.webhooks(name, raw, templated.mapping_of(templated.GENERIC))))
+    return replace(made, reports=False)
 
 
 def shadow_of(gateway: Gateway) -> Gateway:
@@ -47,4 +41,6 @@ def shadow_of(gateway: Gateway) -> Gateway:
     question of the shadow's: the replies that come are to another system's, so it has no numbers of its own for orders,
     and no reports.
     """
-    return Simulated(gateway.name, gateway.webhooks, sub_numbers=False, segments=gateway.segments, mark=SHADOW)
+    return Simulated(
+        gateway.name, gateway.webhooks, sub_numbers=False, segments=gateway.segments, reports=False, mark=SHADOW
+    )

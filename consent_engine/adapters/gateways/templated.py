@@ -368,18 +368,13 @@ def _twilio(secret: str, ours: str, call: WebhookCall) -> Iterator[str]:
 
 
 @dataclass
-class TemplatedGateway:
+class TemplatedGateway(shared.OfEveryGateway):
     """A gateway that takes an SMS by one request. own: makes the values of its templates that no SMS has"""
 
-    name: str
     url: str
     client: Client
     operation: Operation[Row]
     own: Callable[[], Values]
-    webhooks: TemplatedWebhooks
-    sub_numbers: bool
-    segments: int
-    reports: bool
 
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS, whole. Its ref is the same at every attempt."""
@@ -412,15 +407,11 @@ def build(
     own["receipts"] = f"{ours}/v1/gateways/{name}/receipts"
     secret = required(prefix, raw, "SECRET") if mapping.file.signed else ""
     return TemplatedGateway(
-        name,
+        *shared.of_every(name, raw, webhooks(name, raw, mapping, ours)),
         url,
         Client(call_timeout, secret, now, outbound.tls_of(prefix, raw)),
         mapping.send,
         lambda: {**own, "sent_at": GREENWICH.instant(int(now() * 1000))},
-        webhooks(name, raw, mapping, ours),
-        outbound.flag(prefix, raw, "SUB_NUMBERS"),
-        shared.carried(prefix, raw),
-        outbound.flag(prefix, raw, "REPORTS"),
     )
 
 
