@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
@@ -12,6 +12,7 @@ from consent_engine import __version__
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE, NAMED_BY_THE_DOOR, status_for
 from consent_engine.api.schemas import examples
+from consent_engine.api.schemas.examples import example_of
 from consent_engine.api.schemas.forms import ApprovePlan
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.hashing import HEADER
@@ -150,12 +151,12 @@ def forms(app: Starlette) -> set[type[BaseModel]]:
     bodies = (
         described.body for route, described in _described(app) if route.method != "GET" and _is_model(described.body)
     )
-    return {Problem, *(_form_of(each) for each in bodies)}
+    return {Problem, *(_models_of(each)[0] for each in bodies)}
 
 
-def _form_of(body: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
-    """The form of a body, also where the body is a list of such forms."""
-    return cast(type[BaseModel], next(iter(get_args(body)), body))
+def _models_of(said: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - a type
+    """The models that a body or an answer is, or is one of, beside lists of them."""
+    return [each for each in (said, *get_args(said)) if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
 @lru_cache(maxsize=1)
@@ -196,8 +197,8 @@ def _schemas(
     ]
     made, extra = TypeAdapter.json_schemas(wanted, ref_template=_REF + "{model}")
     schemas = extra["$defs"]
-    for name, example in (examples.FORMS | examples.VIEWS).items():
-        schemas[name]["examples"] = [example]
+    for kind in {*read, *(kind for said in views.values() for kind in _models_of(said))}:
+        schemas[kind.__name__]["examples"] = [example_of(kind)]
     # The code of a plan is in the address, so that the body may omit it.
     schemas["PlanForm"]["required"].remove("code")
     found = {key: made[key, "serialization"] for key in views} | {key: made[key, "validation"] for key in bodies}
@@ -243,7 +244,7 @@ def _request_of(described: Described, method: str, made: _Made) -> Mapping[str, 
         return described.body or {}
     if method == "GET":
         return _query(described.body)
-    example = examples.FORMS[_form_of(described.body).__name__]
+    example = example_of(_models_of(described.body)[0])
     return {
         "requestBody": {
             "required": True,

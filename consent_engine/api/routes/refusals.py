@@ -87,7 +87,8 @@ def list_(engine: Engine, caller: ApiKey, form: ListRefusals, as_of: AsOf) -> li
     person to decide. Roles: ops and auditor (masked)."""
     cursor, whole = lists.from_address(form.cursor), caller.role in FULL_NUMBERS
     if form.state == "held":
-        return lists.HeldList.of(*engine.held(cursor, form.limit), as_of)
+        held, after = engine.held(cursor, form.limit)
+        return lists.HeldList.shown(held=held, cursor=after, as_of=as_of)
     return lists.RefusalList.of(engine.refusals(cursor, form.limit), as_of, whole=whole)
 
 

@@ -60,7 +60,8 @@ def pressure(engine: Engine, caller: ApiKey, form: AskPressure, as_of: AsOf) -> 
 def waiting(engine: Engine, caller: ApiKey, form: Paged, as_of: AsOf) -> calls.WaitingList:
     """Orders whose activation waits for the first review of their call, newest first. Orders frozen by a failed review
     are left out: a page may be short or empty and still have a cursor. Roles: ops, auditor."""
-    return calls.WaitingList.of(*engine.calls.waiting(form.cursor, form.limit), as_of)
+    rows, cursor = engine.calls.waiting(form.cursor, form.limit)
+    return calls.WaitingList.shown(orders=rows, cursor=cursor, as_of=as_of)
 
 
 @operations.add("POST", "/let_go", OPS, "Let orders continue without a first review", problems=(ReviewAwaited,))

@@ -59,7 +59,7 @@ def ask(engine: Engine, caller: ApiKey, form: AskAgain) -> lists.AskedAgainView:
     the same call, which belongs to the same agent. A new order is admitted or refused as any other; the old one stays
     as it is, and each history names the other order. Repeating the request asks the rest. Role: ops."""
     page = engine.undeliverable.page(form.reason, form.plan, lists.from_address(form.cursor), form.limit, now=True)
-    return lists.AskedAgainView.of(engine.undeliverable.ask_again(page.orders, caller.name), page.cursor)
+    return lists.AskedAgainView.shown(engine.undeliverable.ask_again(page.orders, caller.name), page)
 
 
 pauses = Operations("pauses", "/v1/pauses")

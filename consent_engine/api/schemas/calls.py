@@ -3,10 +3,13 @@ selling; and whether a number may be dialled.
 """
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from consent_engine.api.schemas import views
+from consent_engine.api.schemas.examples import Eg
 from consent_engine.api.schemas.forms import Instant, Reasoned
 from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, View, instant
 from consent_engine.domain.call.call import Call, OrderRefused
@@ -16,22 +19,24 @@ from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.days import millis
 from consent_engine.domain.forms import LINES, StrictForm, is_legible, visible
 from consent_engine.domain.msisdn import contains_number, hidden, mask
-from consent_engine.engine.call_book import CallPage, Waiting
+from consent_engine.engine.call_book import CallPage
 from consent_engine.errors import FieldError, Malformed
 
 
 class RecordingView(View):
     """The recording of a call."""
 
-    ref: Hidden
-    sha256: str = Field(description="SHA-256 of the recording, 64 hex digits; empty if it was not given")
-    seconds: int
+    ref: Annotated[Hidden, Eg("rec-20250801-000123")]
+    sha256: Annotated[str, Eg("9f" * 32)] = Field(
+        description="SHA-256 of the recording, 64 hex digits; empty if it was not given"
+    )
+    seconds: Annotated[int, Eg(302)]
 
 
 class DisclosureView(View):
     """A disclosure that the agent read to the subscriber."""
 
-    id: str
+    id: Annotated[str, Eg("price")]
     at: At
 
 
@@ -45,54 +50,62 @@ class RefusedOrderView(View):
 class ReviewView(View):
     """A reviewer's verdict on a call: of the first review, or of the second look at one that failed."""
 
-    at: str
-    by: str
-    passed: bool
-    second: bool
-    reasons: list[str]
-    note: str
-    heard: int | None = Field(description="seconds of the recording that were played; null: not said")
-    unplayed: bool = Field(description="the recording could not be played")
+    at: At
+    by: Annotated[str, Eg("reviewer-bj")]
+    passed: Annotated[bool, Eg(False)]
+    second: Annotated[bool, Eg(False)]
+    reasons: Annotated[list[str], Eg(["price_not_told"])]
+    note: Annotated[str, Eg("the price after the promotion")]
+    heard: Annotated[int | None, Eg(214)] = Field(
+        description="seconds of the recording that were played; null: not said"
+    )
+    unplayed: Annotated[bool, Eg(False)] = Field(description="the recording could not be played")
 
     @classmethod
     def of(cls, event: Reviewed | SecondLook) -> "ReviewView":
-        second = isinstance(event, SecondLook)
-        passed = not event.upheld if isinstance(event, SecondLook) else bool(event.passed)
-        reasons = [] if isinstance(event, SecondLook) else list(event.reasons)
-        return cls(
-            at=instant(event.at), by=event.by, passed=passed, second=second, reasons=reasons, note=event.note,
-            heard=event.heard, unplayed=bool(event.unplayed),
-        )  # fmt: skip
+        if isinstance(event, SecondLook):
+            return cls.shown(event, passed=not event.upheld, second=True, reasons=[])
+        return cls.shown(event, second=False)
+
+
+UP = SimpleNamespace(ended_at=None, outcome=None, plan=None, disclosures=())
+"""Stands in the place of the end of a call that has none."""
 
 
 class CallView(View):
     """A call, with all its violations and reviews."""
 
-    id: str
-    state: str = Field(description="up, ended, or abandoned: its end was not reported within four hours")
-    version: int
-    head: str = Field(description="head of the call's hash chain: a copy of it reveals any later change of its past")
-    from_: str = Field(
+    id: views.Id
+    state: Annotated[str, Eg("ended")] = Field(
+        description="up, ended, or abandoned: its end was not reported within four hours"
+    )
+    version: views.Version
+    head: views.Head = Field(
+        description="head of the call's hash chain: a copy of it reveals any later change of its past"
+    )
+    from_: Annotated[str, Eg("10085")] = Field(
         serialization_alias="from",
         description="the calling number, in full for every reader: one that is not official is the evidence",
     )
-    to: str = Field(description="the number called, masked for all but the agent")
-    carrier: str
-    agent: str
-    script: str | None
-    permit: bool = Field(description="whether the call named a permit of this installation")
-    started_at: str
-    ended_at: str | None
-    outcome: str | None = Field(description="agreed, declined, refused, no_answer or other")
-    plan: str | None
+    to: views.Masked = Field(description="the number called, masked for all but the agent")
+    carrier: views.CarrierName
+    agent: views.Agent
+    script: Annotated[views.OrNone, Eg("5g-2025-07")]
+    permit: Annotated[bool, BeforeValidator(bool), Eg(True)] = Field(
+        description="whether the call named a permit of this installation"
+    )
+    started_at: At
+    ended_at: Annotated[views.MaybeAt, Eg("2025-08-01T10:05:02.000+08:00")]
+    outcome: Annotated[str | None, Eg("agreed")] = Field(description="agreed, declined, refused, no_answer or other")
+    plan: Annotated[views.OrNone, Eg("5g-smart-199")]
     recording: RecordingView | None
     disclosures: list[DisclosureView]
-    violations: list[str] = Field(
+    violations: Annotated[list[str], Eg([])] = Field(
         description="rules that the call broke, as known now: a call or an event that is reported later may show one. "
         "No order may be placed for a call with a violation, and its open orders are cancelled"
     )
-    refused_orders: list[RefusedOrderView]
-    verdict: str | None = Field(
+    refused_orders: Annotated[list[RefusedOrderView], Eg([])]
+    verdict: Annotated[str | None, Eg("contested")] = Field(
         description="result of the review: pending, passed, contested or failed; null: no recording"
     )
     reviews: list[ReviewView]
@@ -100,22 +113,13 @@ class CallView(View):
     @classmethod
     def of(cls, call: Call, *, whole: bool) -> "CallView":
         """Show the call as a reader may see it. whole: with full numbers."""
-        began, end = call.began, call.end
         return cls.shown(
             call,
+            call.began,
+            call.end or UP,
             from_=call.person.caller,
             to=call.person.msisdn if whole else mask(call.person.msisdn),
-            agent=began.agent,
-            script=began.script or None,
-            permit=bool(began.permit),
-            started_at=instant(began.started_at),
-            ended_at=instant(end.ended_at) if end else None,
-            outcome=end.outcome.value if end else None,
-            plan=end.plan or None if end else None,
-            recording=RecordingView.shown(call.recording) if call.recording else None,
-            disclosures=[DisclosureView.shown(each) for each in end.disclosures] if end else [],
-            violations=[each.value for each in call.violations],
-            refused_orders=[RefusedOrderView.shown(each) for each in call.events if isinstance(each, OrderRefused)],
+            refused_orders=[each for each in call.events if isinstance(each, OrderRefused)],
             reviews=[ReviewView.of(each) for each in call.events if isinstance(each, Reviewed | SecondLook)],
         )
 
@@ -124,7 +128,7 @@ class CallList(Listed):
     """Calls, newest first."""
 
     calls: list[CallView]
-    cursor: str = Field(description="send it to get the next page; empty: this is the last page")
+    cursor: views.Cursor = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
     def of(cls, page: CallPage, as_of: AsOf, *, whole: bool) -> "CallList":
@@ -138,14 +142,14 @@ class SpokenLine(StrictForm):
     """One line of a transcript."""
 
     at: Instant
-    by: Literal["agent", "subscriber"]
-    text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
+    by: Annotated[Literal["agent", "subscriber"], Eg("agent")]
+    text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT), Eg("每月一百九十九元")]
 
 
 class Transcribe(StrictForm):
     """The words of a call, as transcribed from its recording."""
 
-    recording: Annotated[str, Field(min_length=1, max_length=128)]
+    recording: Annotated[str, Field(min_length=1, max_length=128), Eg("rec-20250801-000123")]
     lines: list[SpokenLine] = Field(min_length=1, max_length=MOST_LINES)
 
     def spoken(self) -> tuple[Spoken, ...]:
@@ -155,15 +159,15 @@ class Transcribe(StrictForm):
 class SpokenView(View):
     """A line as a reviewer sees it, without numbers."""
 
-    at: str
+    at: At
     by: str
-    text: str
+    text: Annotated[str, BeforeValidator(lambda text: hidden(visible(text)))]
 
 
 class PhraseView(View):
     """A forbidden phrase, and when it was said."""
 
-    at: str
+    at: At
     phrase: str
 
 
@@ -172,31 +176,36 @@ class TranscriptView(View):
 
     edition: int = Field(description="edition of the list of forbidden phrases")
     lines: list[SpokenView]
-    spoken: dict[str, str] = Field(description="disclosures that seem to have been read aloud, and when")
+    spoken: dict[str, At] = Field(description="disclosures that seem to have been read aloud, and when")
     phrases: list[PhraseView]
 
     @classmethod
     def of(cls, lines: tuple[Spoken, ...], hints: Hints) -> "TranscriptView":
-        return cls(
-            edition=hints.edition,
-            lines=[SpokenView(at=instant(each.at), by=each.by, text=hidden(visible(each.text))) for each in lines],
-            spoken={name: instant(at) for name, at in hints.spoken.items()},
-            phrases=[PhraseView(at=instant(at), phrase=phrase) for at, phrase in hints.phrases],
-        )  # fmt: skip
+        phrases = [PhraseView(at=instant(at), phrase=phrase) for at, phrase in hints.phrases]
+        return cls.shown(hints, lines=lines, phrases=phrases)
 
 
 class DialView(View):
     """Whether a number may be dialled."""
 
-    callable: bool
-    reason: str | None = Field(
+    callable: Annotated[bool, Eg(False)]
+    reason: Annotated[str | None, Eg("refused")] = Field(
         default=None,
         description="refused; suspected: a reply may be a refusal, and a person has not decided yet; marketing_free; "
         "cool_off: the subscriber declined the plan before; quiet_hours: no calls at this time of day; "
         "too_often: the number was called as often as allowed today; "
         "number_changed: the number has no holder, or left the carrier; minor: its holder is one, as the BSS said",
     )
-    since: str | None = None
+    since: Annotated[views.MaybeAt, Eg("2025-08-01T10:04:40.512+08:00")] = None
+
+
+_PERMITS = [
+    {
+        "permit": "AQEAESIzRFVm_9clswpsw9DgFB9M2wz7Q0xOG44YAAABmraX6AAADbug5IcR75KYyjxW8TavMXNpcEVe",
+        "until": "2025-08-01T10:19:40.512+08:00",
+    },
+    {"denied": "refused", "since": "2025-08-01T10:04:40.512+08:00"},
+]
 
 
 class PermitRow(View):
@@ -217,13 +226,15 @@ class PermitRow(View):
 class PermitsView(View):
     """The answers to a request for permits, in the order of its numbers."""
 
-    id: str = Field(description="id of the request, which is kept with its caller, carrier, plan and counts")
-    permits: list[PermitRow]
+    id: Annotated[str, Eg("00112233445566ff")] = Field(
+        description="id of the request, which is kept with its caller, carrier, plan and counts"
+    )
+    permits: Annotated[list[PermitRow], Eg(_PERMITS)]
 
 
 MOST_NOTE, MOST_REASONS = 500, 20
 _Reason = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-_Note = Annotated[str, Field(max_length=MOST_NOTE)]
+_Note = Annotated[str, Field(max_length=MOST_NOTE), Eg("the price after the promotion")]
 
 
 class Listened(StrictForm):
@@ -247,7 +258,7 @@ class ReviewCall(Listened):
     (CONSENT_RECORDING_URL), one that passes was heard, or cannot be played.
     """
 
-    verdict: Literal["pass", "fail"]
+    verdict: Annotated[Literal["pass", "fail"], Eg("fail")]
     reasons: list[_Reason] = Field([], max_length=MOST_REASONS, examples=[["price_not_told"]])
 
     def check(self, *, played_here: bool) -> None:
@@ -260,7 +271,7 @@ class ReviewCall(Listened):
 class LookAgain(Listened):
     """The second look at a failed review: upheld, or the sale goes on, which is to be heard as a first review is."""
 
-    uphold: bool
+    uphold: Annotated[bool, Eg(True)]
 
 
 class LetGoOn(StrictForm):
@@ -283,9 +294,9 @@ def check_note(note: str) -> None:
 class WaitingView(View):
     """An order whose activation waits for the first review of its call, since when, and the agent of the call."""
 
-    order: str
-    call: str
-    agent: str
+    order: views.Id
+    call: Annotated[str, Eg("0ce7" + "1" * 24)]
+    agent: views.Agent
     since: At
 
 
@@ -293,35 +304,31 @@ class WaitingList(Listed):
     """Orders that wait for a first review."""
 
     orders: list[WaitingView]
-    cursor: str = Field(description="send it to get the next page; empty: this is the last page")
-
-    @classmethod
-    def of(cls, rows: Sequence[Waiting], cursor: str, as_of: AsOf) -> "WaitingList":
-        return cls(orders=[WaitingView.shown(each) for each in rows], cursor=cursor, as_of=as_of)
+    cursor: views.Cursor = Field(description="send it to get the next page; empty: this is the last page")
 
 
 class LetGoView(View):
     """The orders that may go on: how many, and of how many calls."""
 
-    orders: int
-    calls: int
-    cursor: str = Field(description="repeat the request with it to continue; empty: no more are left")
+    orders: Annotated[int, Eg(118)]
+    calls: Annotated[int, Eg(117)]
+    cursor: views.Cursor = Field(description="repeat the request with it to continue; empty: no more are left")
 
 
 class CoveredView(View):
     """Counts of the calls of one day, agent or carrier."""
 
-    key: str
-    recorded: int
-    reviewed: int
-    failed: int = Field(description="failed for good: upheld by a second look")
-    gap: int = Field(description="recorded, but not reviewed")
+    key: Annotated[str, Eg("2025-08-01")]
+    recorded: Annotated[int, Eg(9)]
+    reviewed: Annotated[int, Eg(7)]
+    failed: Annotated[int, Eg(1)] = Field(description="failed for good: upheld by a second look")
+    gap: Annotated[int, Eg(2)] = Field(description="recorded, but not reviewed")
 
 
 class CoverageView(Listed):
     """How many of the recorded calls were reviewed, the widest gap first."""
 
-    by: str
+    by: Annotated[str, Eg("day")]
     rows: list[CoveredView]
 
     @classmethod
@@ -349,22 +356,26 @@ class WorkdayView(View):
 class PressedView(View):
     """Outcomes of the orders of one agent, or for one plan."""
 
-    key: str
-    placed: int
-    confirmed: int
-    declined: int
-    refused: int = Field(description="orders whose subscriber wants no more calls")
-    suspect: int = Field(description="orders with a yes that no person can have written")
-    review_failed: int = Field(description="cancelled because the call failed its review")
-    ended_soon: int = Field(description="activated on these days, and ended within a week")
-    confirm_rate: float = Field(description="confirmed orders as a share of those placed, 0 to 1")
-    presses: bool = Field(description="so much went wrong that a person should listen to the calls")
+    key: views.Agent
+    placed: Annotated[int, Eg(120)]
+    confirmed: Annotated[int, Eg(61)]
+    declined: Annotated[int, Eg(20)]
+    refused: Annotated[int, Eg(25)] = Field(description="orders whose subscriber wants no more calls")
+    suspect: Annotated[int, Eg(3)] = Field(description="orders with a yes that no person can have written")
+    review_failed: Annotated[int, Eg(1)] = Field(description="cancelled because the call failed its review")
+    ended_soon: Annotated[int, Eg(4)] = Field(description="activated on these days, and ended within a week")
+    confirm_rate: Annotated[float, Eg(0.5083)] = Field(
+        description="confirmed orders as a share of those placed, 0 to 1"
+    )
+    presses: Annotated[bool, Eg(True)] = Field(
+        description="so much went wrong that a person should listen to the calls"
+    )
 
 
 class PressureView(Listed):
     """Pressure selling in figures: those where most went wrong first."""
 
-    by: str
+    by: Annotated[str, Eg("agent")]
     rows: list[PressedView]
 
     @classmethod

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from consent_engine.api.schemas.examples import Eg
 from consent_engine.domain.admission.call_request import RecordingTaken
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
@@ -46,12 +47,15 @@ def _instant(value: object) -> object:
     raise PydanticCustomError("invalid_instant", "must be an RFC 3339 instant with offset")
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant), Eg("2025-08-15T16:20:00+08:00")]
 Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
 RefusedNumber = Annotated[
     str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(partial(msisdn, reads=of_sender))
 ]
 """A number that is not to be called: also as exchanges and handsets write it, such as 013800138000."""
+_OfCause = Annotated[str | None, Eg("gateway:503")]
+_OfPlan = Annotated[str | None, Eg("5g-smart-199")]
+_OfCarrier = Annotated[Carrier | None, Eg("mobile")]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 # Words sent beside a number go into the public parts of records, from which no person can be erased later.
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
@@ -79,8 +83,10 @@ class GiveUp(StrictForm):
 class Attest(StrictForm):
     """An admin's attestation that the plan was seen in a channel that no program can look at."""
 
-    channel: Literal["web_hall", "app"]
-    reason: Reasoned = Field(description="which screen or page was looked at, and how")
+    channel: Annotated[Literal["web_hall", "app"], Eg("app")]
+    reason: Annotated[Reasoned, Eg("app 11.2.0, screen Tariffs, looked at hash and every field")] = Field(
+        description="which screen or page was looked at, and how"
+    )
 
 
 class ApprovePlan(StrictForm):
@@ -89,7 +95,9 @@ class ApprovePlan(StrictForm):
     hash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
-Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
+Channel = Annotated[
+    Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"], Eg("hotline")
+]
 """The channels by which subscribers tell us something, for all forms."""
 
 PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -99,12 +107,12 @@ class Refuse(StrictForm):
     """A subscriber's refusal of further calls. Without a carrier: of all; with a plan: about that plan only."""
 
     msisdn: RefusedNumber
-    carrier: Carrier | None = None
+    carrier: _OfCarrier = None
     plan: PlanCode | None = None
     until: Instant | None = Field(None, description="when the refusal ends; left out: never")
     channel: Channel
-    agent: Word | None = None
-    call: _Ref | None = None
+    agent: Annotated[Word | None, Eg("A1024")] = None
+    call: Annotated[_Ref | None, Eg("rec-1")] = None
 
     def ends_at(self, now: Millis) -> Millis:
         """Return until when the number is not called, 0 for ever. Raises Malformed for an instant that is over."""
@@ -129,25 +137,29 @@ class Dial(StrictForm):
     """A number to be called. Without a carrier: callable only if no carrier was refused."""
 
     msisdn: Number
-    carrier: Carrier | None = None
+    carrier: _OfCarrier = None
     plan: PlanCode | None = Field(None, description="the plan to be offered; not callable if it was declined")
 
 
 class RetryStuck(StrictForm):
     """Which effects of the stuck list are to be done again; a filter that is left out matches all."""
 
-    lane: Lane | None = None
-    reason: str | None = Field(None, max_length=MOST_REASON, description="the reason, as in the list of causes")
-    plan: str | None = Field(None, max_length=64)
+    lane: Annotated[Lane | None, Eg("sms")] = None
+    reason: _OfCause = Field(None, max_length=MOST_REASON, description="the reason, as in the list of causes")
+    plan: _OfPlan = Field(None, max_length=64)
     limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="at most this many effects")
 
 
 class AskPermits(StrictForm):
     """The numbers that a carrier wants to call; with a plan: about that plan. A number may stand there twice."""
 
-    carrier: Carrier
-    plan: PlanCode | None = Field(None, description="the plan to be offered; numbers that declined it are denied")
-    msisdns: list[Number] = Field(min_length=1, max_length=MOST_NUMBERS)
+    carrier: Annotated[Carrier, Eg("mobile")]
+    plan: Annotated[PlanCode | None, Eg("5g-smart-199")] = Field(
+        None, description="the plan to be offered; numbers that declined it are denied"
+    )
+    msisdns: Annotated[list[Number], Eg(["+8613800138000", "+8613900139000"])] = Field(
+        min_length=1, max_length=MOST_NUMBERS
+    )
 
 
 class SearchOrders(StrictForm):
@@ -172,6 +184,7 @@ class OwnAct(StrictForm):
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_PRINTABLE),
         AfterValidator(numberless),
+        Eg("form-2025-0815"),
     ]
     at: Instant
 
@@ -186,7 +199,7 @@ class Lift(StrictForm):
     """A refusal to lift. Without a carrier: the one of all carriers; with a plan: the one about that plan."""
 
     msisdn: Number
-    carrier: Carrier | None = None
+    carrier: _OfCarrier = None
     plan: PlanCode | None = None
     evidence: OwnAct
 
@@ -199,10 +212,10 @@ class DecideHeld(BaseModel):
         json_schema_extra={"if": {"properties": {"refusal": {"const": False}}}, "then": {"required": ["reason"]}},
     )  # fmt: skip
 
-    ids: list[_HeldId] = Field(
+    ids: Annotated[list[_HeldId], Eg(["0ce7000000000000000000000000.mobile.1754013880512"])] = Field(
         min_length=1, max_length=MOST_DECIDED, description="ids from the list of held replies, unchanged"
     )
-    refusal: bool = Field(
+    refusal: Annotated[bool, Eg(False)] = Field(
         strict=True, description="whether the replies are a refusal: of calls, or, where doubtful, of their order alone"
     )
     never_again: bool = Field(
@@ -288,8 +301,8 @@ class CancelStuck(RetryStuck):
 class AskAgain(StrictForm):
     """Which subscribers of undeliverable orders are asked again; a filter that is left out matches all."""
 
-    reason: str | None = Field(None, max_length=MOST_REASON, description="the reason, as in the list of causes")
-    plan: str | None = Field(None, max_length=64)
+    reason: _OfCause = Field(None, max_length=MOST_REASON, description="the reason, as in the list of causes")
+    plan: _OfPlan = Field(None, max_length=64)
     cursor: str = Field("", max_length=200, description="the cursor of the answer before, unchanged; empty: the newest")
     limit: int = Field(MOST_ASKED, ge=1, le=MOST_ASKED, strict=True, description="at most this many orders")
 
@@ -336,8 +349,8 @@ class ExportOrders(StrictForm):
     """The orders that are listed with their numbers, and why; a filter that is left out matches all."""
 
     reason: Reasoned = Field(examples=["sales calls these subscribers again"])
-    state: State | None = None
-    cause: str | None = Field(
+    state: Annotated[State | None, Eg("undeliverable")] = None
+    cause: Annotated[str | None, Eg("gateway:422")] = Field(
         None, max_length=MOST_REASON, description="only undeliverable orders of this cause, as in the list of causes"
     )
     agent: str | None = Field(None, max_length=64)
@@ -350,9 +363,9 @@ class ExportOrders(StrictForm):
 class StopOrGo(StrictForm):
     """A lane or a gateway, and the reason why it is stopped or resumed."""
 
-    to: Literal["lane", "gateway"]
-    name: Word
-    reason: Reasoned
+    to: Annotated[Literal["lane", "gateway"], Eg("gateway")]
+    name: Annotated[Word, Eg("kannel")]
+    reason: Annotated[Reasoned, Eg("its operator works on it until 18:00")]
 
 
 Reported = Literal["assigned", "released", "ported_out", "ported_in", "suspended", "resumed"]
@@ -363,8 +376,8 @@ class Register(StrictForm):
     """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: for all."""
 
     msisdn: RefusedNumber
-    carrier: Carrier | None = None
-    kind: Literal["marketing_free"] = "marketing_free"
+    carrier: _OfCarrier = None
+    kind: Annotated[Literal["marketing_free"], Eg("marketing_free")] = "marketing_free"
     channel: Channel
 
 
@@ -372,8 +385,8 @@ class Unregister(StrictForm):
     """A registration to lift, on the subscriber's own act. Without a carrier: the one for all carriers."""
 
     msisdn: Number
-    carrier: Carrier | None = None
-    kind: Literal["marketing_free"] = "marketing_free"
+    carrier: _OfCarrier = None
+    kind: Annotated[Literal["marketing_free"], Eg("marketing_free")] = "marketing_free"
     evidence: OwnAct
 
 
@@ -381,6 +394,6 @@ class TellLine(StrictForm):
     """An event of a number, as its network reports it: another holder (`assigned`), none (`released`), and the like."""
 
     msisdn: Number
-    event: Reported
+    event: Annotated[Reported, Eg("assigned")]
     at: Instant = Field(description="when it happened; not in the future")
     carrier: Carrier | None = Field(None, description="the carrier left or joined by porting; left out: all carriers")

@@ -1,12 +1,13 @@
 """Views of plans: their published forms, and how they read in words."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec.structs import replace
 from pydantic import Field
 
-from consent_engine.api.schemas.views import View, instant
+from consent_engine.api.schemas.examples import Eg
+from consent_engine.api.schemas.views import At, View, instant
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.offer.plan import Publication
 from consent_engine.domain.offer.versions import OURS, Listed, PageSeen, Proposal, Version
@@ -104,8 +105,8 @@ def _offset(at: datetime) -> str:
 class ProposalView(View):
     """A plan that one admin wants to put on sale; it is on sale once another admin approves it."""
 
-    by: str = Field(description="the admin who proposed it; another one must approve it")
-    at: str
+    by: Annotated[str, Eg("head-bj")] = Field(description="the admin who proposed it; another one must approve it")
+    at: At
     plan: PlanView = Field(description="with the version number that it would get, and sale: proposed")
 
     @classmethod
@@ -113,7 +114,7 @@ class ProposalView(View):
         """Show the plan as proposed. newest: its newest version now, 0 for none"""
         plan = replace(proposal.plan, version=newest + 1)
         shown = PlanView.of(Listed(plan)).model_copy(update={"sale": "proposed"})
-        return cls(by=proposal.by, at=instant(proposal.at), plan=shown)
+        return cls.shown(proposal, plan=shown)
 
 
 class PlanList(View):

@@ -1,9 +1,14 @@
 """Views of reports of calls."""
 
+from types import SimpleNamespace
+from typing import Annotated
+
 from pydantic import Field
 
-from consent_engine.api.schemas.views import AsOf, Listed, View, instant, veiled
-from consent_engine.domain.call.report import Decided, Report, ReportState
+from consent_engine.api.schemas import views
+from consent_engine.api.schemas.examples import Eg
+from consent_engine.api.schemas.views import AsOf, At, Listed, View, veiled
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import mask
@@ -13,9 +18,13 @@ from consent_engine.engine.report_book import ReportPage
 class DueView(View):
     """The deadlines of a report, each the last instant of a day."""
 
-    forward_by: str | None = Field(description="deadline for 12321 to forward the report; null: none")
-    answer_by: str
-    tell_by: str | None = Field(description="deadline for telling the reporter the decision; null until then")
+    forward_by: Annotated[str | None, Eg(None)] = Field(
+        description="deadline for 12321 to forward the report; null: none"
+    )
+    answer_by: Annotated[str, Eg("2025-08-16T23:59:59.999+08:00")]
+    tell_by: Annotated[str | None, Eg(None)] = Field(
+        description="deadline for telling the reporter the decision; null until then"
+    )
 
     @classmethod
     def of(cls, report: Report, days: Days) -> "DueView":
@@ -31,11 +40,11 @@ class DueView(View):
 class ReportEventView(View):
     """A decision on a report, or a later one on its reward."""
 
-    at: str
+    at: At
     by: str
     class_: str = Field(serialization_alias="class")
     reward: str
-    amount: str | None = Field(description="in yuan, if a reward was granted or paid")
+    amount: views.OrNone = Field(description="in yuan, if a reward was granted or paid")
     note: str
     forwarded: str
 
@@ -43,29 +52,39 @@ class ReportEventView(View):
 class ReportView(View):
     """A report of a call."""
 
-    id: str
-    number: str = Field(description="the number of the report, given to the reporter")
-    state: str = Field(description="open or decided")
-    version: int
-    head: str = Field(description="head of the report's hash chain: a copy of it reveals any later change of its past")
-    msisdn: str = Field(description="in full for the agent who took the report, else masked")
-    carrier: str
-    caller_number: str = Field(description="the number shown; unless it is official, masked for all others")
-    called_at: str
-    received_at: str
-    what: str = Field(description="the reporter's words; for all others, without telephone numbers")
-    channel: str
-    by: str
-    ref: str
-    class_: str = Field(serialization_alias="class", description="the class decided; until then the proposed one")
-    proposed: str
-    reasons: list[str] = Field(description="why this class was proposed")
-    call: str | None = Field(description="id of the recorded call that the report is about")
-    reward: str
-    no_reward: str | None = Field(description="why no reward was proposed")
+    id: views.Id
+    number: Annotated[str, Eg("MMZYCG69")] = Field(description="the number of the report, given to the reporter")
+    state: Annotated[str, Eg("open")] = Field(description="open or decided")
+    version: views.Version
+    head: views.Head = Field(
+        description="head of the report's hash chain: a copy of it reveals any later change of its past"
+    )
+    msisdn: views.Masked = Field(description="in full for the agent who took the report, else masked")
+    carrier: views.CarrierName
+    caller_number: Annotated[str, Eg("10085")] = Field(
+        description="the number shown; unless it is official, masked for all others"
+    )
+    called_at: Annotated[At, Eg("2025-08-01T10:00:00.000+08:00")]
+    received_at: Annotated[At, Eg("2025-08-01T16:00:00.000+08:00")]
+    what: Annotated[str, Eg("推销5G套餐")] = Field(
+        description="the reporter's words; for all others, without telephone numbers"
+    )
+    channel: Annotated[str, Eg("hotline")]
+    by: Annotated[str, Eg("desk-bj")]
+    ref: Annotated[str, Eg("")]
+    class_: Annotated[str, Eg("ours_forbidden")] = Field(
+        serialization_alias="class", description="the class decided; until then the proposed one"
+    )
+    proposed: Annotated[str, Eg("ours_forbidden")]
+    reasons: Annotated[list[str], Eg(["refused_number"])] = Field(description="why this class was proposed")
+    call: Annotated[views.OrNone, Eg("0ce7" + "1" * 24)] = Field(
+        description="id of the recorded call that the report is about"
+    )
+    reward: Annotated[str, Eg("eligible")]
+    no_reward: Annotated[views.OrNone, Eg(None)] = Field(description="why no reward was proposed")
     due: DueView
-    overdue: bool
-    decisions: list[ReportEventView]
+    overdue: Annotated[bool, Eg(False)]
+    decisions: Annotated[list[ReportEventView], Eg([])]
 
     @classmethod
     def of(cls, report: Report, now: Millis, days: Days, *, whole: bool) -> "ReportView":
@@ -73,20 +92,13 @@ class ReportView(View):
         received, person = report.received, report.person
         return cls.shown(
             report,
+            received,
             msisdn=person.msisdn if whole else mask(person.msisdn),
-            carrier=received.carrier,
             caller_number=person.caller if whole else shown_caller(report),
-            called_at=instant(received.called_at),
-            received_at=instant(received.received_at),
-            what=person.what if whole else str(veiled(person.what)),
-            channel=received.door.value,
-            by=received.by,
-            ref=received.ref,
-            class_=report.found.value,
-            proposed=received.proposed.value,
-            reasons=list(received.reasons),
-            call=received.call or None,
-            no_reward=received.why or None,
+            what=person.what if whole else veiled(person.what),
+            channel=received.door,
+            class_=report.found,
+            no_reward=received.why,
             due=DueView.of(report, days),
             overdue=report.is_overdue(now),
             decisions=_events(report),
@@ -101,47 +113,42 @@ def shown_caller(report: Report) -> str:
     return f"{caller[:3]}****{caller[-2:]}" if len(caller) > 6 else "****"  # noqa: PLR2004 - a digit is left to guess
 
 
+_REWARDED = SimpleNamespace(note="", forwarded="")
+"""What a later decision on the reward lacks of the first one."""
+
+
 def _events(report: Report) -> list[ReportEventView]:
-    return [
-        ReportEventView(
-            at=instant(each.at), by=each.by, class_=report.found.value, reward=each.reward.value,
-            amount=each.amount or None, note=each.note if isinstance(each, Decided) else "",
-            forwarded=each.forwarded if isinstance(each, Decided) else "",
-        )
-        for each in report.events
-    ]  # fmt: skip
+    return [ReportEventView.shown(each, _REWARDED, class_=report.found) for each in report.events]
 
 
 class ReportReceipt(View):
     """The receipt for a reporter: the report's number and state, and by when it is answered."""
 
-    number: str
-    state: str
-    received_at: str
-    answer_by: str
+    number: Annotated[str, Eg("MMZYCG69")]
+    state: Annotated[str, Eg("open")]
+    received_at: Annotated[At, Eg("2025-08-01T16:00:00.000+08:00")]
+    answer_by: Annotated[str, Eg("2025-08-16T23:59:59.999+08:00")]
 
     @classmethod
     def of(cls, report: Report, days: Days) -> "ReportReceipt":
         """Show only the facts that the reporter may know."""
-        received = report.received
-        return cls(
-            number=report.number, state=ReportState.OPEN.value if not report.decided else report.state.value,
-            received_at=instant(received.received_at), answer_by=days.instant(received.answer_by),
-        )  # fmt: skip
+        return cls.shown(report, report.received, answer_by=days.instant(report.received.answer_by))
 
 
 class CodeSent(View):
     """A code is on its way to the number. minutes: how long it is valid."""
 
-    minutes: int
-    ticket: str = Field(description="send it with the code: then nobody else can use up your tries")
+    minutes: Annotated[int, Eg(10)]
+    ticket: Annotated[str, Eg("0f1e2d3c4b5a69788796a5b4c3d2e1f0")] = Field(
+        description="send it with the code: then nobody else can use up your tries"
+    )
 
 
 class ReportList(Listed):
     """Reports, newest first."""
 
     reports: list[ReportView]
-    cursor: str = Field(description="send it to get the next page; empty: this is the last page")
+    cursor: views.Cursor = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
     def of(cls, page: ReportPage, days: Days, as_of: AsOf, *, whole: bool) -> "ReportList":

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from consent_engine.api.schemas.examples import Eg
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.decide.sms_texts import Sent, sent
 from consent_engine.domain.effects import Millis
@@ -27,8 +28,25 @@ def instant(at: Millis) -> str:
     return CHINA.instant(at)
 
 
-At = Annotated[str, BeforeValidator(lambda at: instant(at) if isinstance(at, int) else at)]
+At = Annotated[
+    str, BeforeValidator(lambda at: instant(at) if isinstance(at, int) else at), Eg("2025-08-01T10:04:40.512+08:00")
+]
 """An instant of the store (ms) as a view shows it; a view that is read back from an answer has the text already."""
+MaybeAt = Annotated[
+    str | None, BeforeValidator(lambda at: (instant(at) if at else None) if isinstance(at, int) else at)
+]
+"""An instant of the store, or none: 0 is none, too."""
+OrNone = Annotated[str | None, BeforeValidator(lambda text: text or None)]
+"""A stored text; none where it is empty."""
+Id = Annotated[str, Eg("0ce7" + "0" * 24)]
+Version = Annotated[int, Eg(1)]
+Head = Annotated[str, Eg("xVrqGqTzCiVn3mS3pC1w0bq0m2rQ0wq6v1oVh8ZpN0k")]
+Masked = Annotated[str, Eg("+86138****8000")]
+CarrierName = Annotated[str, Eg("mobile")]
+PlanCode = Annotated[str, Eg("5g-smart-199")]
+Agent = Annotated[str, Eg("A1024")]
+By = Annotated[str, Eg("ops-bj")]
+Cursor = Annotated[str, Eg("")]
 AsOf = str | None
 """The instant as of which records are listed, as a view shows it; None: not known."""
 Hidden = Annotated[str, BeforeValidator(hidden)]
@@ -41,10 +59,12 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     @classmethod
-    def shown(cls, kept: object, **more: object) -> Self:
-        """Make the view of a stored object: from its fields of the same names, except those given by name."""
-        same = (name for name in cls.model_fields if name not in more and hasattr(kept, name))
-        return cls.model_validate({name: getattr(kept, name) for name in same} | more)
+    def shown(cls, *kept: object, **more: object) -> Self:
+        """Make the view of stored objects: each field is given by name, or that of the first object that has it."""
+        for name in cls.model_fields.keys() - more.keys():
+            if (of := next((each for each in kept if hasattr(each, name)), None)) is not None:
+                more[name] = getattr(of, name)
+        return cls.model_validate(more)
 
     def json_bytes(self) -> bytes:
         """Encode as sent; a field that was not given is left out."""
@@ -59,56 +79,73 @@ class Listed(View):
     )
 
 
+_NOTE = (
+    "consent.example.com/log\n70000\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
+    "\N{EM DASH} consent.example.com/log Uw2QOg==\n"
+)
+
+
 class ProofView(View):
     """That an entry is in the public log (RFC 9162, 2.1.3)."""
 
-    leaf: str = Field(description="what is published of the entry, as it was asked for")
-    number: int = Field(description="its number in the log, from 0")
-    proof: list[str] = Field(description="hashes in base64, from its sibling up to the root of the checkpoint")
-    checkpoint: str = Field(description="the signed note of the newest checkpoint")
+    leaf: Annotated[str, Eg("bjQLnP-zepicpUTmu3gKLHiQHT-zNzh2hRGjBhevoB0")] = Field(
+        description="what is published of the entry, as it was asked for"
+    )
+    number: Annotated[int, Eg(41)] = Field(description="its number in the log, from 0")
+    proof: Annotated[list[str], Eg(["CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="])] = Field(
+        description="hashes in base64, from its sibling up to the root of the checkpoint"
+    )
+    checkpoint: Annotated[str, Eg(_NOTE)] = Field(description="the signed note of the newest checkpoint")
 
 
 class BackupView(View):
     """A backup that was made here."""
 
-    at: str = Field(description="the instant of its data")
-    place: str = Field(description="the host and the folder")
+    at: At = Field(description="the instant of its data")
+    place: Annotated[str, Eg("db-1:/backups/2026-12-01")] = Field(description="the host and the folder")
 
 
 class ErasureView(View):
     """The report of an erasure."""
 
-    at: str
-    by: str
-    ground: str
-    erased: dict[str, int] = Field(description="how many records had a person part, by kind")
-    messages: int = Field(description="unmatched messages that were deleted")
-    file: str = Field(description="why Redis did not write its append-only file anew; empty: it did, or keeps none")
+    at: At
+    by: Annotated[str, Eg("data-protection")]
+    ground: Annotated[str, Eg("the subscriber asked for it")]
+    erased: Annotated[dict[str, int], Eg({"orders": 2, "calls": 2, "endings": 0, "reports": 1})] = Field(
+        description="how many records had a person part, by kind"
+    )
+    messages: Annotated[int, Eg(1)] = Field(description="unmatched messages that were deleted")
+    file: Annotated[str, Eg("")] = Field(
+        description="why Redis did not write its append-only file anew; empty: it did, or keeps none"
+    )
     backups: list[BackupView] = Field(description="made here before, they still have the person")
-    stays: dict[str, str] = Field(description="what stays, and why")
+    stays: Annotated[
+        dict[str, str],
+        Eg({"log": "the public log has hashes alone, and is never changed: every proof given before holds"}),
+    ] = Field(description="what stays, and why")
 
     @classmethod
     def of(cls, done: Erased) -> "ErasureView":
-        backups = [BackupView(at=instant(each.at), place=each.place) for each in done.backups]
-        counts = {ERASED[owner]: count for owner, count in done.erased.items()}
-        return cls.shown(done, at=instant(done.at), erased=counts, backups=backups)
+        return cls.shown(done, erased={ERASED[owner]: count for owner, count in done.erased.items()})
 
 
 class PlanRef(View):
     """The plan an order is for, in the version that was sold."""
 
-    code: str
-    version: int
-    hash: str = Field(description="SHA-256 of all contents of the plan")
+    code: PlanCode
+    version: Version
+    hash: Annotated[str, Eg("0" * 64)] = Field(description="SHA-256 of all contents of the plan")
 
 
 class Confirmation(View):
     """The question, frozen when the order was placed."""
 
-    text: str
-    segments: int
-    sender: str = Field(description="the number that the SMS comes from, and replies go to")
-    code: str = Field(description="three digits that tell this order from others of the subscriber")
+    text: Annotated[str, Eg("【中国移动】…")]
+    segments: Annotated[int, Eg(5)]
+    sender: Annotated[str, Eg("10085")] = Field(description="the number that the SMS comes from, and replies go to")
+    code: Annotated[str, Eg("482")] = Field(
+        description="three digits that tell this order from others of the subscriber"
+    )
 
 
 class Said(View):
@@ -131,12 +168,14 @@ class SmsView(View):
 class TimelineEntry(View):
     """An entry of an order's timeline."""
 
-    at: str
-    trigger: str
-    stage: str | None = Field(default=None, description="the stage that the entry reached, if any")
-    by: str
-    ref: str = Field(description="an id in another system, if there is one")
-    detail: dict[str, Any]
+    at: At
+    trigger: Annotated[str, Eg("placed")]
+    stage: Annotated[str | None, Eg("call_agreed")] = Field(
+        default=None, description="the stage that the entry reached, if any"
+    )
+    by: Annotated[str, Eg("desk-bj")]
+    ref: Annotated[str, Eg("rec-20250801-000123")] = Field(description="an id in another system, if there is one")
+    detail: Annotated[dict[str, Any], Eg({"agent": "A1024", "caller_number": "10085"})]
     reply: Said | None = Field(default=None, description="only for roles that may read subscribers' replies")
     sms: SmsView | None = Field(default=None, description="the SMS that was handed to the gateway")
 
@@ -144,19 +183,21 @@ class TimelineEntry(View):
 class OrderView(View):
     """An order with its timeline."""
 
-    id: str
-    state: State
-    stage: str = Field(
+    id: Id
+    state: Annotated[State, Eg("agreed")]
+    stage: Annotated[str, Eg("call_agreed")] = Field(
         description="call_agreed, confirmation_sent, reply_received, service_activated or notification_sent"
     )
-    version: int
-    head: str = Field(description="head of the order's hash chain: a copy of it reveals any later change of its past")
-    msisdn: str = Field(description="in full for the agent who placed the order, else masked")
-    carrier: str
+    version: Version
+    head: Head = Field(description="head of the order's hash chain: a copy of it reveals any later change of its past")
+    msisdn: Masked = Field(description="in full for the agent who placed the order, else masked")
+    carrier: CarrierName
     plan: PlanRef
     confirmation: Confirmation
-    reply_by: str | None = Field(description="until when a yes counts; null until the confirmation SMS is handed over")
-    created_at: str
+    reply_by: Annotated[MaybeAt, Eg(None)] = Field(
+        description="until when a yes counts; null until the confirmation SMS is handed over"
+    )
+    created_at: At
     timeline: list[TimelineEntry]
 
     @classmethod
@@ -165,20 +206,15 @@ class OrderView(View):
         who looked at it and why: hidden from the agent who placed it.
         """
         doc = order.doc
-        return cls(
-            id=order.id,
-            state=order.state,
-            stage=order.stage,
-            version=order.version,
-            head=order.head,
+        return cls.shown(
+            order,
+            doc,
             msisdn=order.person.msisdn if whole else mask(order.person.msisdn),
-            carrier=doc.carrier,
             plan=PlanRef(code=doc.plan, version=doc.offer.plan_version, hash=doc.offer.plan_hash),
             confirmation=Confirmation(
                 text=order.text, segments=doc.segments, sender=doc.offer.sender + doc.sub, code=doc.code
             ),
-            reply_by=instant(order.reply_by) if order.reply_by else None,
-            created_at=instant(doc.placed_at),
+            created_at=doc.placed_at,
             timeline=timeline(order, whole=whole, looks=looks),
         )
 
@@ -251,23 +287,23 @@ def _detail(event: Event) -> dict[str, Any]:
 class RefusalView(View):
     """A refusal that stands."""
 
-    carrier: str | None = Field(description="null: all carriers")
+    carrier: Annotated[str | None, Eg("mobile")] = Field(description="null: all carriers")
     plan: str | None = Field(default=None, description="the only plan refused; left out: all plans")
-    since: str
-    until: str | None = Field(default=None, description="when the refusal ends; left out: never")
+    since: At
+    until: MaybeAt = Field(default=None, description="when the refusal ends; left out: never")
 
 
 class Alive(View):
     """The process answers."""
 
-    status: str
+    status: Annotated[str, Eg("alive")]
 
 
 class Ready(View):
     """The process can serve."""
 
-    status: str
-    workers: int = Field(description="worker processes heard from within 15 s")
+    status: Annotated[str, Eg("ready")]
+    workers: Annotated[int, Eg(2)] = Field(description="worker processes heard from within 15 s")
     archive: bool = Field(description="whether the archive answers: while it does not, lists are answered 503")
 
 
@@ -301,5 +337,5 @@ class AckItem(View):
 class Ack(View):
     """How many items were stored, and those that cannot be read. Repeats count as stored."""
 
-    accepted: int
-    rejected: list[AckItem]
+    accepted: Annotated[int, Eg(1)]
+    rejected: Annotated[list[AckItem], Eg([])]
