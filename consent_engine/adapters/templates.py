@@ -17,7 +17,7 @@ from functools import cache
 from importlib.resources import files
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 
@@ -63,8 +63,7 @@ def as_text(value: object) -> str:
 # The form of a file -----------------------------------------------------------------------------------------------
 
 
-def listed(value: object) -> object:
-    """Return a list, also of one value that stands alone."""
+def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
@@ -80,9 +79,8 @@ _OUR_HEADERS = frozenset({
 })  # fmt: skip
 Place = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=200)]
 """The place of a field in an answer: names and numbers of lists with dots between; `@name` for an attribute in XML."""
-Places = Annotated[list[Place], BeforeValidator(listed)]
-Constant = Annotated[str, StringConstraints(max_length=200)] | int | bool
-Constants = Annotated[list[Constant], BeforeValidator(listed)]
+Places = Annotated[list[Place], BeforeValidator(_listed)]
+_Constant = Annotated[str, StringConstraints(max_length=200)] | int | bool
 _Status = Annotated[int, Field(ge=200, le=599)]
 _Header = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9-]{1,64}$"), AfterValidator(_free)]
 
@@ -93,33 +91,50 @@ class Form(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Answers(Form):
-    """A row of a table of answers: which it covers, and the places of what they say."""
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "done": frozenset({"id", "ids", "since", "fee", "refund", "refund_by", "restored"}),
+    "refused": frozenset({"code"}),
+    "unknown": frozenset({"code"}),
+    "in_progress": frozenset({"task"}),
+}
+_DENYING = range(400, 500)
+_LATER = frozenset({"not_taken", "throttled"})
 
-    FIELDS: ClassVar[Mapping[str, frozenset[str]]]
-    """For each meaning the fields that it may name."""
-    NEEDED: ClassVar[frozenset[str]]
-    """Those that it must name where it may."""
-    SUCCESS: ClassVar[str]
-    DENYING: ClassVar[frozenset[int]] = frozenset(range(400, 500))
-    """The statuses that no proxy gives for what it does not know."""
-    means: str = Field(alias="is")
-    status: Annotated[list[_Status], BeforeValidator(listed)] = Field(default_factory=list)
-    where: dict[Place, Constants] = Field(default_factory=dict)
+
+class Row(Form):
+    """A row of a table of answers: which it covers, what they mean, and the places of what they say."""
+
+    means: Literal["done", "refused", "not_taken", "refuses_us", "throttled", "in_progress", "unknown"] = Field(
+        alias="is"
+    )
+    status: Annotated[list[_Status], BeforeValidator(_listed)] = Field(default_factory=list)
+    where: dict[Place, Annotated[list[_Constant], BeforeValidator(_listed)]] = Field(default_factory=dict)
+    id: Places = Field(default_factory=list)
+    ids: Place = ""
+    since: Places = Field(default_factory=list)
+    code: Place = ""
+    task: Place = ""
+    fee: Place = ""
+    refund: Place = ""
+    refund_by: Place = ""
+    restored: Place = ""
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        may = self.FIELDS.get(self.means, frozenset())
+        may = _FIELDS.get(self.means, frozenset())
         given = {name for name in type(self).model_fields if getattr(self, name)} - {"means", "status", "where"}
-        if lacking := sorted((may & self.NEEDED) - given):
-            raise ValueError(f"with `is: {self.means}` must name the field of its {lacking[0]}")
+        if self.means == "done" and not self.id:
+            raise ValueError("with `is: done` must name the field of its id")
         if other := sorted(given - may):
             raise ValueError(f"with `is: {self.means}` has no {other[0]}")
-        if self.means == self.SUCCESS:
+        if self.means == "done":
             if not self.status or any(each >= 300 for each in self.status):  # noqa: PLR2004 - HTTP's
-                raise ValueError(f"with `is: {self.means}` must name its statuses, all of them 2xx")
+                raise ValueError("with `is: done` must name its statuses, all of them 2xx")
         elif self.means != "in_progress" and not self.where:
-            if not self.status or not self.DENYING.issuperset(self.status):
+            odd = {each for each in self.status if each not in _DENYING} - (
+                {NOT_NOW} if self.means in _LATER else set()
+            )
+            if not self.status or odd:
                 raise ValueError(
                     f"with `is: {self.means}` must name statuses of 4xx, or say `where`: others may be a proxy's"
                 )
@@ -128,14 +143,17 @@ class Answers(Form):
         return self
 
 
-class Request(Form):
-    """A kind of request. Where its answers are read: `answers`"""
+NOT_NOW = 503
 
-    method: str
-    path: str
+
+class Request(Form):
+    """A kind of request, and its table of answers."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: Annotated[str, StringConstraints(pattern="^(/.*)?$")]
     headers: dict[_Header, str] = Field(default_factory=dict)
     body: Any = None
-    answers: Sequence[Answers]
+    answers: Annotated[list[Row], Field(min_length=1)]
 
 
 class File(Form):
@@ -145,7 +163,7 @@ class File(Form):
     charset: str = "utf-8"
     signed: bool = False
     headers: dict[_Header, str] = Field(default_factory=dict)
-    tables: dict[str, Annotated[dict[str, Constant], Field(min_length=1)]] = Field(default_factory=dict)
+    tables: dict[str, Annotated[dict[str, _Constant], Field(min_length=1)]] = Field(default_factory=dict)
 
 
 FormOf = TypeVar("FormOf", bound=Form)
@@ -192,26 +210,23 @@ def bundled(kind: str, name: str) -> str:
 # What is made of it -----------------------------------------------------------------------------------------------
 
 
-R = TypeVar("R", bound=Answers)
-
-
-class Heard(NamedTuple, Generic[R]):
+class Heard(NamedTuple):
     """An answer, as it can be read, and the first row that covers it."""
 
     answer: Answer
     said: object
-    row: R | None
+    row: Row | None
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Generic[R]):
+class Operation:
     """A kind of request, and its table of answers. reads: how the body of an answer is read"""
 
     method: str
     path: Maker
     headers: Mapping[str, Maker]
     body: Maker | None
-    answers: Sequence[R]
+    answers: Sequence[Row]
     reads: Callable[[bytes], object]
 
     def filled(self, values: Values) -> tuple[str, bytes | None, dict[str, str]]:
@@ -222,7 +237,7 @@ class Operation(Generic[R]):
 
     async def heard(
         self, client: Client, url: str, values: Values, *, changes: bool
-    ) -> Heard[R] | Unavailable | Uncertain:
+    ) -> Heard | Unavailable | Uncertain:
         """Send one request below an address, and read its answer."""
         try:
             path, body, headers = self.filled(values)
@@ -254,12 +269,15 @@ class Templates:
         self._trying = False
 
     def operation(
-        self, name: str, form: Request, rows: Sequence[R], names: frozenset[str], apart: frozenset[str], reads: str
-    ) -> Operation[R]:
-        """Compile a request. names: the values that its body may have · apart: those of them that must stand nowhere
-        else: proxies log addresses and headers · reads: the format of its answers. Raises ValueError.
+        self, name: str, form: Request, means: frozenset[str], names: frozenset[str], apart: frozenset[str], reads: str
+    ) -> Operation:
+        """Compile a request. means: the meanings that its answers may have · names: the values that its body may have ·
+        apart: those of them that must stand nowhere else: proxies log addresses and headers · reads: the format of its
+        answers. Raises ValueError.
         """
         file, elsewhere = self._file, names - apart
+        if wrong := [row.means for row in form.answers if row.means not in means]:
+            raise ValueError(f"{name}.answers has no `is: {wrong[0]}`: {', '.join(sorted(means))}")
         headers = {**file.headers, **form.headers}
         if form.body is not None and "content-type" not in map(str.lower, headers):
             headers = {"Content-Type": f"application/{_MEDIA.get(file.format, file.format)}", **headers}
@@ -268,13 +286,13 @@ class Templates:
             self.text(f"{name}.path", form.path, elsewhere, _in_address),
             {each: self.text(f"{name}.headers.{each}", text, elsewhere | {"body"}) for each, text in headers.items()},
             None if form.body is None else self._body(f"{name}.body", form.body, names),
-            rows,
+            form.answers,
             lambda body: _READ[reads](body.decode(file.charset)),
         )
         self._try(name, made, names)
         return made
 
-    def _try(self, name: str, made: Operation[R], names: frozenset[str]) -> None:
+    def _try(self, name: str, made: Operation, names: frozenset[str]) -> None:
         values = {each: f"{each}-1" for each in names}
         instants = dict.fromkeys(("confirmed_at", "asked_at", "sent_at"), "2025-08-01T02:00:00.000+00:00")
         try:
@@ -490,7 +508,7 @@ def _local(name: str) -> str:
     return name.rpartition("}")[2]  # without its namespace
 
 
-def _covers(row: Answers, status: int, said: object) -> bool:
+def _covers(row: Row, status: int, said: object) -> bool:
     if row.status and status not in row.status:
         return False
     found = ((as_text(found_at(said, place)), wanted) for place, wanted in row.where.items())

@@ -292,6 +292,7 @@ WRONG = {
     ('status: 200, where: {Result.Code: "0000"}, is: done', 'where: {Result.Code: "0000"}, is: done'): "its statuses",
     ('status: 200, where: {Result.Code: "0000"}, is: done', "status: [200, 500], is: done"): "all of them 2xx",
     ("is: refused, code: Result.Code", "is: refused"): "must name the field of its code",
+    ("{status: 429, is: not_taken}", "{status: 503, is: not_taken}"): "no 503 without `where`: it may be a proxy's",
     ("{status: 429, is: not_taken}", "{status: 502, is: not_taken}"): "must name statuses of 4xx, or say `where`",
     ("{status: 429, is: not_taken}", "{status: 429, is: not_taken, id: a}"): "with `is: not_taken` has no id",
     ("{status: 429, is: not_taken}", "{status: 404, is: unknown, code: a}"): "activate.answers has no `is: unknown`",

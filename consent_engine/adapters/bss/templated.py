@@ -11,20 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec.structs import asdict
-from pydantic import Field, StringConstraints
 
 from consent_engine.adapters.outbound import Client, as_id, as_word, code, endpoint, flag, opaque, required, tls_of
 from consent_engine.adapters.templates import (
-    Answers,
+    NOT_NOW,
     File,
     Heard,
     Operation,
-    Place,
-    Places,
     Request,
+    Row,
     Templates,
     Values,
     as_text,
@@ -60,13 +58,6 @@ _RESTORED = {"true": Restored.YES, "false": Restored.NO}
 # The file ---------------------------------------------------------------------------------------------------------
 
 
-_Means = Literal["done", "refused", "not_taken", "refuses_us", "in_progress", "unknown"]
-_FIELDS_OF: Mapping[str, frozenset[str]] = {
-    "done": frozenset({"id", "since", "fee", "refund", "refund_by", "restored"}),
-    "refused": frozenset({"code"}),
-    "unknown": frozenset({"code"}),
-    "in_progress": frozenset({"task"}),
-}
 _ON = frozenset({"done", "refused", "not_taken", "refuses_us", "in_progress"})
 _MEANINGS: Mapping[str, frozenset[str]] = {
     "activate": _ON,
@@ -88,43 +79,20 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 """The values of each request; the first is its key, which distinguishes it from other requests."""
 
 
-class Row(Answers):
-    """A row of a table of answers: what they mean, and the places of what they say."""
-
-    FIELDS = _FIELDS_OF
-    NEEDED = frozenset({"id", "code"})
-    SUCCESS = "done"
-    means: _Means = Field(alias="is")
-    id: Places = Field(default_factory=list)
-    since: Places = Field(default_factory=list)
-    code: Place = ""
-    task: Place = ""
-    fee: Place = ""
-    refund: Place = ""
-    refund_by: Place = ""
-    restored: Place = ""
-
-
-class _Request(Request):
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-    path: Annotated[str, StringConstraints(pattern="^/")]
-    answers: Annotated[list[Row], Field(min_length=1)]
-
-
 class _File(File):
     format: Literal["json", "xml"]
     charset: Literal["utf-8", "gb18030"] = "utf-8"
-    activate: _Request
-    deactivate: _Request
-    ask: _Request | None = None
-    ask_ending: _Request | None = None
-    poll: _Request | None = None
+    activate: Request
+    deactivate: Request
+    ask: Request | None = None
+    ask_ending: Request | None = None
+    poll: Request | None = None
 
 
 class BssMapping(NamedTuple):
     """A BSS as its file describes it. keyed: its requests need a secret"""
 
-    operations: Mapping[str, Operation[Row]]
+    operations: Mapping[str, Operation]
     signed: bool
     keyed: bool
 
@@ -136,7 +104,7 @@ def mapping_from(text: str) -> BssMapping:
 
 
 def _compiled(file: _File) -> BssMapping:
-    forms: dict[str, _Request] = {name: form for name in _NAMES if (form := getattr(file, name)) is not None}
+    forms: dict[str, Request] = {name: form for name in _NAMES if (form := getattr(file, name)) is not None}
     tasks = {name for name, form in forms.items() if any(row.task for row in form.answers)}
     if not tasks <= {"activate", "deactivate"} or bool(tasks) != ("poll" in forms):
         raise ValueError("poll and `task` belong together: a row of activate or deactivate names the task's field")
@@ -149,15 +117,18 @@ def _compiled(file: _File) -> BssMapping:
     return BssMapping(operations, file.signed, keyed)
 
 
-def _operation(templates: Templates, file: _File, name: str, form: _Request) -> Operation[Row]:
-    if wrong := [row.means for row in form.answers if row.means not in _MEANINGS[name]]:
-        raise ValueError(f"{name}.answers has no `is: {wrong[0]}`: {', '.join(sorted(_MEANINGS[name]))}")
+def _operation(templates: Templates, file: _File, name: str, form: Request) -> Operation:
+    for n, row in enumerate(form.answers):
+        if row.means in {"refused", "unknown"} and not row.code:
+            raise ValueError(f"{name}.answers.{n} with `is: {row.means}` must name the field of its code")
+        if row.ids or (NOT_NOW in row.status and not row.where):
+            raise ValueError(f"{name}.answers.{n} has no `ids`, and no 503 without `where`: it may be a proxy's")
     if name == "poll" and any(row.means == "not_taken" and not row.where for row in form.answers):
         raise ValueError("poll.answers with `is: not_taken` must say `where`: a task that is not found may be done")
     if name in {"activate", "deactivate"} and form.method == "GET":
         raise ValueError(f"{name}.method must not be GET: proxies repeat it")
     names = _OFTEN.union(_NAMES[name])
-    made = templates.operation(name, form, form.answers, names, frozenset({"msisdn"}), file.format)
+    made = templates.operation(name, form, _MEANINGS[name], names, frozenset({"msisdn"}), file.format)
     if (key := _NAMES[name][0]) not in templates.used:
         raise ValueError(f"{name} must name {key}: a repeat could not be told from another request")
     return made
@@ -235,7 +206,7 @@ class TemplatedBss:
             return Uncertain(Hitch.ASKED.of(heard.reason))
         return _meaning(heard, asked=True)
 
-    async def _heard(self, name: str, values: Values, *, changes: bool) -> Heard[Row] | Unavailable | Uncertain:
+    async def _heard(self, name: str, values: Values, *, changes: bool) -> Heard | Unavailable | Uncertain:
         often = {"secret": self.secret, "sent_at": GREENWICH.instant(int(self.now() * 1000))}
         operation = self.mapping.operations[name]
         return await operation.heard(self.client, self.url, {**values, **often}, changes=changes)
@@ -264,7 +235,7 @@ def build(
     return TemplatedBss(name, url.rstrip("/"), client, mapping, secret, call_timeout.total_seconds(), now, can_ask)
 
 
-def _meaning(heard: Heard[Row], *, asked: bool = False) -> Outcome | None:
+def _meaning(heard: Heard, *, asked: bool = False) -> Outcome | None:
     """Return the outcome that its row gives an answer; None where a question is not answered by it. asked: it answers a
     question, and one that leaves a doubt as it is says so
     """
@@ -289,7 +260,7 @@ def _meaning(heard: Heard[Row], *, asked: bool = False) -> Outcome | None:
         case "not_taken" | "refuses_us":  # of a question: neither news nor one more doubt, it is asked again
             refusing = answer.refuses_us or row.means == "refuses_us"
             return Unavailable(why(Hitch.BSS), answer.after, refusing)
-        case "in_progress":
+        case _:
             # An earlier attempt is still being processed. Neither a refusal nor a proof that nothing was done.
             busy = Hitch.IN_PROGRESS.of()
             return Unavailable(Hitch.ASKED.of(busy), answer.after) if asked else Uncertain(busy)

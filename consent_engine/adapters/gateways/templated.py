@@ -6,6 +6,7 @@ are translated into the items of the generic gateway, and read as those: `http_j
 
 import hmac
 import re
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,14 +25,12 @@ from consent_engine.adapters.gateways import shared_settings as shared
 from consent_engine.adapters.gateways.sms_parts import text_of
 from consent_engine.adapters.outbound import LARGEST_ID, Client, Unreadable, as_id, code, opaque, required
 from consent_engine.adapters.templates import (
-    Answers,
     File,
     Form,
     Heard,
     Maker,
     Operation,
     Place,
-    Places,
     Request,
     Templates,
     Values,
@@ -67,6 +66,7 @@ OWN = frozenset({"username", "password", "secret", "receipts"})
 """The values of templates that are settings; `receipts`: our URL for reports."""
 VALUES = OWN | {"ref", "from", "to", "text", "purpose", "unicode", "valid_min", "sent_at"}
 IN_BODIES = frozenset({"to", "text"})
+MEANINGS = frozenset({"done", "refused", "not_taken", "throttled", "refuses_us"})
 UNIX = "unix"
 
 # The gateway's status of a report -> our Delivery. Any other word means its format has changed: the item is rejected.
@@ -83,25 +83,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 # The file ---------------------------------------------------------------------------------------------------------
-
-
-class Row(Answers):
-    """A row of the table of answers to an SMS: what they mean, and the places of what they say."""
-
-    FIELDS = {"taken": frozenset({"id", "ids"}), "refused": frozenset({"code"})}  # noqa: RUF012 - as in `Answers`
-    NEEDED = frozenset({"id"})
-    SUCCESS = "taken"
-    DENYING = Answers.DENYING | {503}
-    means: Literal["taken", "refused", "not_taken", "throttled", "refuses_us"] = Field(alias="is")
-    id: Places = Field(default_factory=list)
-    ids: Place = ""
-    code: Place = ""
-
-
-class _Send(Request):
-    method: Literal["POST", "PUT"] = "POST"
-    path: Annotated[str, StringConstraints(pattern="^(/.*)?$")] = ""
-    answers: Annotated[list[Row], Field(min_length=1)]
 
 
 class _Hex(Form):
@@ -159,7 +140,7 @@ class _File(File):
     format: Literal["json", "xml", "form"]
     charset: Literal["utf-8", "gb18030"] = "utf-8"
     said: Literal["json", "xml", "words"] = "json"
-    send: _Send
+    send: Request
     webhooks: Hooks
 
 
@@ -167,7 +148,7 @@ class GatewayMapping(NamedTuple):
     """A gateway as its file describes it. needs: the settings that it uses · stored: makes the body of an answer"""
 
     file: _File
-    send: Operation[Row]
+    send: Operation
     needs: frozenset[str]
     stored: Maker
 
@@ -185,7 +166,9 @@ def mapping_of(kind: str) -> GatewayMapping:
 
 def _compiled(file: _File) -> GatewayMapping:
     templates, hooks = Templates(file), file.webhooks
-    send = templates.operation("send", file.send, file.send.answers, VALUES, IN_BODIES, file.said)
+    send = templates.operation("send", file.send, MEANINGS, VALUES, IN_BODIES, file.said)
+    if file.send.method == "GET":
+        raise ValueError("send.method must not be GET: proxies repeat it")
     if lacking := {"to", "text", *(["ref"] if hooks.receipts else [])} - templates.used:
         raise ValueError(f"send must name {min(lacking)}")
     needs = OWN & templates.used | ({"receipts"} if hooks.proof == "twilio" else set())
@@ -321,7 +304,9 @@ class TemplatedWebhooks(Webhooks):
             for name, place in self.hooks.inbound.items()
             if place.partition(".")[0] == first
         ]
-        text = next(filter(shared.refuses, _each(pairs, "text", _heard)), None)
+        text = next(
+            filter(shared.refuses, _each(pairs, "text", lambda item: _string(item, "text", 0, sys.maxsize))), None
+        )
         if text is None:
             return []
         to = _each(pairs, "to", _to)
@@ -373,7 +358,7 @@ class TemplatedGateway(shared.OfEveryGateway):
 
     url: str
     client: Client
-    operation: Operation[Row]
+    operation: Operation
     own: Callable[[], Values]
 
     async def send(self, sms: Sms) -> Outcome:
@@ -425,12 +410,12 @@ def webhooks(name: str, raw: Mapping[str, str], mapping: GatewayMapping, ours: s
     return TemplatedWebhooks(name, mapping, secret, old, shared.RESOLUTION_MS + shared.skew(prefix, raw), ours)
 
 
-def _outcome(heard: Heard[Row]) -> Outcome:
+def _outcome(heard: Heard) -> Outcome:
     answer, said, row = heard
     why, odd = Hitch.GATEWAY.of(answer.status), Hitch.GATEWAY_ODD.of(answer.status)
     if row is None:
         return Uncertain(why)
-    if row.means == "taken":
+    if row.means == "done":
         ids = outbound.as_ids(found_at(said, row.ids)) if row.ids else ()
         parts = tuple(map(opaque, ids or list(filter(None, (as_id(found_at(said, place)) for place in row.id)))[:1]))
         return Accepted(parts[0], parts=parts if len(parts) > 1 else ()) if parts else Uncertain(odd)
@@ -548,13 +533,6 @@ def _to(item: Item) -> str:
     if match is None:
         raise _Poison("to: must be digits, at most 21 characters")
     return match[1]
-
-
-def _heard(item: Item) -> str:
-    value = item["text"]
-    if not isinstance(value, str):
-        raise _Poison("text: must be a string")
-    return heard(value)
 
 
 def _each(pairs: Sequence[tuple[str, object]], field: str, read: Callable[[Item], Value]) -> list[Value]:
