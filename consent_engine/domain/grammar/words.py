@@ -3,7 +3,7 @@
 Every word stands here as `plain` leaves it: plain forms, lower case, simplified characters.
 """
 
-EDITION = 4
+EDITION = 5
 """Kept with each reply: by which words it was read."""
 
 YES = (

@@ -8,7 +8,7 @@ from consent_engine.domain.grammar import EDITION, doubt, patterns, read, takes_
 from consent_engine.verify import YES
 from tests.unit.replies.corpus import labelled
 
-FROZEN = {4: "bb3bc0d48497c34193dcd621f3d8b938"}
+FROZEN = {4: "bb3bc0d48497c34193dcd621f3d8b938", 5: "08f2761a599d6e74b4cfd0299a21cd64"}
 """By edition, the digest of what it reads by, and how. A row is never changed once its edition was released: what reads
 otherwise is the next edition, with a row here and in the verifier.
 """
