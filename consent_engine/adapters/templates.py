@@ -262,10 +262,6 @@ class Templates:
     def __init__(self, file: File) -> None:
         self.used: set[str] = set()
         self._file = file
-        self._trying = True
-
-    def done(self) -> None:
-        """End the trying: from now on a value that no table has is UNFILLED."""
         self._trying = False
 
     def operation(
@@ -295,6 +291,7 @@ class Templates:
     def _try(self, name: str, made: Operation, names: frozenset[str]) -> None:
         values = {each: f"{each}-1" for each in names}
         instants = dict.fromkeys(("confirmed_at", "asked_at", "sent_at"), "2025-08-01T02:00:00.000+00:00")
+        self._trying = True  # the first row of a table for any value; later a value that no row has is UNFILLED
         try:
             path, body, _ = made.filled({**values, **instants})
             if body is not None and self._file.format == "xml":
@@ -303,6 +300,8 @@ class Templates:
             raise ValueError(f"{name}.body is no XML: {error}") from None
         except UNFILLED as error:
             raise ValueError(f"{name}: a template cannot be filled in: {type(error).__name__}") from error
+        finally:
+            self._trying = False
         if not re.fullmatch(r"(/[!-~]*)?", path) or "#" in path:
             raise ValueError(f"{name}.path must be ASCII without blanks and without #")
 

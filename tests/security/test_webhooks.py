@@ -13,6 +13,8 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.wiring import Installation
+from tests.contract.peers import PEERS
+from tests.contract.peers import SECRET as SECRET_OF_PEERS
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, live, reply
 from tests.integration.api_door import SECRET as SIMULATED
 from tests.waiting import HANGS_S
@@ -24,31 +26,36 @@ SLOWEST_S, LOOKS = 2.0, 5
 """Seconds of this process's CPU time that a hostile megabyte may take: other processes do not count."""
 
 
-@pytest.fixture(scope="module")
-def three(running):
-    """Three gateways in use, one carrier each."""
+def opened(running, **gateways):
+    """Open a door for gateways of these settings."""
     made = Door(*running)
-    environ = {
-        "CONSENT_READING_SPEED": "1000000",
-        "CONSENT_DATA_DIR": str(running[1]),
-        "CONSENT_SECRET": FULL_SECRET,
-        "CONSENT_GATEWAY_MOBILE": "http_json",
-        "CONSENT_GATEWAY_TELECOM": "http_json:box",
-        "CONSENT_GATEWAY_UNICOM": "kannel",
-        "CONSENT_HTTP_JSON__URL": "http://127.0.0.1:1/sms",
-        "CONSENT_HTTP_JSON__SECRET": SECRETS["http_json"],
-        "CONSENT_HTTP_JSON_BOX__URL": "http://127.0.0.1:1/sms",
-        "CONSENT_HTTP_JSON_BOX__SECRET": SECRETS["http_json:box"],
-        "CONSENT_KANNEL__URL": "http://127.0.0.1:1/cgi-bin/sendsms",
-        "CONSENT_KANNEL__USERNAME": "engine",
-        "CONSENT_KANNEL__PASSWORD": "sendsms-password",
-        "CONSENT_KANNEL__CALLBACK_URL": "http://127.0.0.1:8080",
-        "CONSENT_KANNEL__SECRET": KANNELS,
-    }
-    made.settings = Settings.load(environ, None)
+    own = {f"CONSENT_{name}": value for name, value in gateways.items()}
+    environ = {"CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": str(running[1]), "CONSENT_SECRET": FULL_SECRET}
+    made.settings = Settings.load(environ | own, None)
     made.installation = Installation(made.settings, running[0], running[0], FULL_SECRET)
     made.engine = made.installation.engine()
     made.serve(made.installation.engine)
+    return made
+
+
+@pytest.fixture(scope="module")
+def three(running):
+    """Three gateways in use, one carrier each."""
+    made = opened(
+        running,
+        GATEWAY_MOBILE="http_json",
+        GATEWAY_TELECOM="http_json:box",
+        GATEWAY_UNICOM="kannel",
+        HTTP_JSON__URL="http://127.0.0.1:1/sms",
+        HTTP_JSON__SECRET=SECRETS["http_json"],
+        HTTP_JSON_BOX__URL="http://127.0.0.1:1/sms",
+        HTTP_JSON_BOX__SECRET=SECRETS["http_json:box"],
+        KANNEL__URL="http://127.0.0.1:1/cgi-bin/sendsms",
+        KANNEL__USERNAME="engine",
+        KANNEL__PASSWORD="sendsms-password",
+        KANNEL__CALLBACK_URL="http://127.0.0.1:8080",
+        KANNEL__SECRET=KANNELS,
+    )
     yield made
     made.close()
 
@@ -231,6 +238,27 @@ def test_without_kannels_proof_neither_a_reply_nor_a_report_is_read(door, name):
 def test_kannels_proof_in_the_query_is_none(door):
     query = f"ref=x&type=1&id=y&user=kannel&password={KANNELS}"
     is_problem(door.call("GET", f"/v1/gateways/kannel/receipts?{query}"), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("kind", ["twilio", "jasmin"])
+def test_a_form_is_taken_from_a_gateway_that_proves_it_and_answered_in_its_words(running, kind):
+    peer = next(each for each in PEERS if each.kind == kind)
+    own = {f"{kind.upper()}__{name}": value for name, value in {"SECRET": SECRET_OF_PEERS, **peer.settings}.items()}
+    made = opened(running, GATEWAY=kind, **own, **{f"{kind.upper()}__URL": "http://127.0.0.1:1"})
+    try:
+        made.redis.flushall()
+        empty = made.kept()
+        call = peer.reply({"id": "mo-7", "from": NUMBER, "to": "10085", "text": "TD"})
+        headers = {**call.headers, "Content-Type": "application/x-www-form-urlencoded"}
+        answer = made.call("POST", call.target, content=call.body, headers=headers)
+        assert (answer.status_code, answer.content) == (200, peer.stored.body)
+        assert answer.headers["content-type"].partition(";")[0] == peer.stored.content_type
+        assert (kept := made.kept()) != empty
+        forged = {"twilio": (call.target, call.body + b"&x=1"), "jasmin": (f"{call.target}1", call.body)}[kind]
+        is_problem(made.call("POST", forged[0], content=forged[1], headers=headers), 401, "unauthenticated")
+        assert made.kept() == kept
+    finally:
+        made.close()
 
 
 # -- bombs ------------------------------------------------------------------------------------------------------------

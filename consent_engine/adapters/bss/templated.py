@@ -113,7 +113,6 @@ def _compiled(file: _File) -> BssMapping:
         templates.used.clear()
         operations[name] = _operation(templates, file, name, form)
         keyed = keyed or "secret" in templates.used
-    templates.done()
     return BssMapping(operations, file.signed, keyed)
 
 

@@ -76,7 +76,7 @@ ITEMS, TEXT, ID, SEGMENTS = 1_000, LONGEST, 200, 255
 Item = Mapping[str, object]
 Message = TypeVar("Message", Reply, DeliveryReport)
 Value = TypeVar("Value")
-_TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
+_TO = re.compile(r"(?=.{1,21}\Z)\+?[0-9]+")
 _REF = re.compile(r"[!-~]{1,200}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -175,7 +175,6 @@ def _compiled(file: _File) -> GatewayMapping:
     at, body, names = "webhooks.answer.body", hooks.answer.body, frozenset({"accepted", "rejected"})
     text = templates.text(at, body, names) if isinstance(body, str) else None
     stored = (lambda values: text(values).encode()) if text else written(templates.json(at, body, names))
-    templates.done()
     return GatewayMapping(file, send, frozenset(needs), stored)
 
 
@@ -235,7 +234,7 @@ class TemplatedWebhooks(Webhooks):
         rejected: list[tuple[int, str]] = []
         for index, item in enumerate(items):
             try:
-                messages.append((index, read(self._translated(places, _fields(item), asked))))
+                messages.append((index, read(self._translated(places, item, asked))))
             except _Poison as poison:
                 kept = refusals(item)
                 messages += ((index, each) for each in kept)
@@ -262,8 +261,10 @@ class TemplatedWebhooks(Webhooks):
         if not any(fits):
             raise Unauthenticated("the proof does not fit")
 
-    def _translated(self, places: Mapping[Any, str], item: Item, asked: Item) -> dict[str, object]:
+    def _translated(self, places: Mapping[Any, str], item: object, asked: Item) -> dict[str, object]:
         """Return an item's fields as the generic gateway names and writes them; what cannot be written so, as it is."""
+        if not isinstance(item, dict):
+            raise _Poison("not an object, or one that repeats a field")
         hooks = self.hooks
         said = {name: found_at(asked if place[0] == "?" else item, place) for name, place in places.items()}
         if hooks.time:
@@ -318,12 +319,14 @@ class TemplatedWebhooks(Webhooks):
         segment, segments = _count(item, "segment"), _count(item, "segments")
         if segment > segments:
             raise _Poison("segment: more than segments")
+        if (status := DELIVERIES.get(_string(item, "status", 1, ID))) is None:
+            raise _Poison(f"status: must be one of {', '.join(DELIVERIES)}")
         return DeliveryReport(
             gateway=self.gateway,
-            ref=_ref(item),
+            ref=_fit(item, "ref", _REF, "not one of ours"),
             # Some gateways report without an id of their own: then the reply window decides what ids would have.
             message_id="" if item.get("message_id") is None else _id(item),
-            status=_delivery(item),
+            status=status,
             segment=segment,
             segments=segments,
             error="" if item.get("error") is None else code(_word(item, "error", 0, TEXT)),
@@ -479,12 +482,6 @@ def _rfc3339(value: object, form: str) -> object:
         return value
 
 
-def _fields(item: object) -> Item:
-    if not isinstance(item, dict):
-        raise _Poison("not an object, or one that repeats a field")
-    return item
-
-
 def _string(item: Item, field: str, shortest: int, longest: int) -> str:
     value = item.get(field)
     if not isinstance(value, str):
@@ -514,10 +511,10 @@ def _digits(value: object) -> str:
     return str(value) if type(value) is int and abs(value) < LARGEST_ID else ""
 
 
-def _ref(item: Item) -> str:
-    value = _string(item, "ref", 1, ID)
-    if not _REF.fullmatch(value):
-        raise _Poison("ref: not one of ours")
+def _fit(item: Item, field: str, form: re.Pattern[str], wrong: str) -> str:
+    value = _word(item, field, 1, ID)
+    if not form.fullmatch(value):
+        raise _Poison(f"{field}: {wrong}")
     return value
 
 
@@ -529,10 +526,7 @@ def _msisdn(item: Item) -> msisdn.Msisdn:
 
 
 def _to(item: Item) -> str:
-    match = _TO.fullmatch(_word(item, "to", 1, ID))
-    if match is None:
-        raise _Poison("to: must be digits, at most 21 characters")
-    return match[1]
+    return _fit(item, "to", _TO, "must be digits, at most 21 characters").removeprefix("+")
 
 
 def _each(pairs: Sequence[tuple[str, object]], field: str, read: Callable[[Item], Value]) -> list[Value]:
@@ -557,13 +551,6 @@ def _part(item: Item) -> Part | None:
     if not (type(n) is type(of) is int and 1 <= n <= of <= SEGMENTS):
         raise _Poison(f"part: its n and of must be whole numbers from 1 to {SEGMENTS}, n at most of")
     return Part(reference, n, of)
-
-
-def _delivery(item: Item) -> Delivery:
-    status = DELIVERIES.get(_string(item, "status", 1, ID))
-    if status is None:
-        raise _Poison(f"status: must be one of {', '.join(DELIVERIES)}")
-    return status
 
 
 def _count(item: Item, field: str) -> int:
