@@ -449,6 +449,8 @@ def test_another_plan_or_price_than_the_one_that_was_told_is_seen(whole):
     spans = [{"version": 1, "since": None, "until": "2025-11-24T23:59:00+08:00"}]
     with pytest.raises(Broken, match="was not public in hall and app"):
         checked(signed({**whole, "plan": {**whole["plan"], "spans": spans}}))
+    ends = [{"version": 1, "since": None, "until": "2025-11-25T00:00:00+08:00"}]  # the instant that it was placed at
+    assert link_of(signed({**whole, "plan": {**whole["plan"], "spans": ends}})) == ""
     others = {"199元/月": "99元/月", "“5G智享": "“5G优享"}
     for (told, other), lacks in zip(others.items(), ("199.00", "5G智享套餐199元档"), strict=True):
         offer = whole["offer"].replace(told, other)
