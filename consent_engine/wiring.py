@@ -188,7 +188,7 @@ def installation(
             _log_is_not_ahead(engine, settings.retention())
             _promotions_lose_nothing(settings)
         if found.server and not name:
-            keep_name(settings.data_dir, engine.store.retirement.installation())
+            keep_name(settings.data_dir, engine.store.retirement.named(make=True).installation)
         yield found
 
 
@@ -215,7 +215,7 @@ def _sell(engine: Engine, plans: Path | None) -> None:
 def _data_are_there(engine: Engine, folder: Path) -> str:
     """Return the name of the data that a folder is known to hold; "" if none. Raises SettingsError if they are gone."""
     name = kept_name(folder)
-    if name and engine.store.retirement.installation(make=False) != name:
+    if name and engine.store.retirement.named().installation != name:
         raise SettingsError(
             f"CONSENT_DATA_DIR {folder}: the data that were in this folder are gone: consent rebuild, or restore "
             "a backup; else subscribers who refused are called again. Did they hold nothing: remove the whole folder"
@@ -228,7 +228,7 @@ def _is_not_anothers(engine: Engine) -> None:
     that lost its data, or is the wrong one.
     """
     archive, retirement = engine.store.archive, engine.store.retirement
-    if archive is None or retirement.installation(make=False):
+    if archive is None or retirement.named().installation:
         return
     try:
         if archive.owner():

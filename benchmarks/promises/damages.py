@@ -187,8 +187,8 @@ def _logged(load: Load, data: Path) -> None:
         raise TypeError("a load without an archive has no log")
     while time.monotonic() < until:
         size = _aof(data).stat().st_size
-        entries = store.journal.waiting().count + store.log.size()
-        while store.log.size() < entries and time.monotonic() < until:
+        entries = store.journal.waiting().count + store.log.ends()[1]
+        while store.log.ends()[1] < entries and time.monotonic() < until:
             time.sleep(PAUSE_S)
         if size >= LOGGED * _aof(data).stat().st_size and len(load.notes.orders) >= ORDERS:
             return

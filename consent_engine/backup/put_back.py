@@ -236,14 +236,14 @@ def fill(settings: Settings, tell: Tell) -> Rebuilt:
         archive.must_stand = True
         known, owner = archive.id(), archive.owner()
         archive.seal, whole = seal_of(settings, found.secret), SqlWhole(archive)
-        names, proof = archive.seal.cipher.names, whole.secret()
+        names, proof = archive.seal.cipher.names, whole.plans().secret
         if not (owner and proof):
             raise SettingsError("CONSENT_ARCHIVE_URL: nothing was ever written out to this database")
         if not hmac.compare_digest(proof_of(found.secret), proof.partition(" ")[0]):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
         with_keys(proof, names)
         named = {kept_name(settings.data_dir)} if found.server else set()
-        if not named <= {"", owner} or store.retirement.archive_bound() not in {"", known}:
+        if not named <= {"", owner} or store.retirement.named().archive not in {"", known}:
             raise SettingsError(
                 "CONSENT_ARCHIVE_URL leads to another installation's database than this Redis': correct it"
             )

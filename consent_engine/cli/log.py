@@ -28,7 +28,7 @@ def show(context: typer.Context) -> None:
     with opened() as engine:
         if (log := engine.store.log) is not None and (newest := log.public.newest()) is not None:
             rows = [
-                ("name", newest.checkpoint.origin), ("entries", log.size()), ("signed", newest.checkpoint.size),
+                ("name", newest.checkpoint.origin), ("entries", log.ends()[1]), ("signed", newest.checkpoint.size),
                 ("at", instant(newest.at)), ("cosigned", f"{newest.cosigned} of {len(settings.witnesses or ())}"),
                 *(("followed by", note.text.splitlines()[-1]) for note in log.public.rotations()),
             ]  # fmt: skip

@@ -57,10 +57,9 @@ def rebuild(store: Store, whole: Whole, owner: str, archive: str, tell: Tell) ->
             _records(store, [each for each in piece if store.records.part(each.id) in done.filled], done)
             tell(f"{', '.join(f'{n:,} {name}' for name, n in done.counts.items())}")
     if 0 in done.filled:
-        plans = whole.plans()
-        store.retirement.put_plans(plans)
+        plans = whole.plans().plans
+        store.retirement.restore(plans, owner, archive)
         done.counts["plans"] = len(plans)
-        store.retirement.name(owner, archive)
     for cell in done.filled:
         store.retirement.fill(cell, archive)  # last: from now on engines start
     return done

@@ -78,6 +78,13 @@ class BackupMade(NamedTuple):
     place: str
 
 
+class Named(NamedTuple):
+    """Whose data these are; "" where they have no name, or belong to no archive yet."""
+
+    installation: str
+    archive: str
+
+
 MOST_OF_A_LINE = 5_000
 """Most records of a kind that are read of one number."""
 
@@ -162,14 +169,8 @@ class Retirement(Protocol):
     def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the complete records of a kind as stored, field by field; of an order with its `offer`."""
 
-    def installation(self, *, make: bool = True) -> str:
-        """Return the name of these data, made durably when it is first asked for.
-
-        Without `make` the answer is "" where they have none.
-        """
-
-    def archive_bound(self) -> str:
-        """Return the id of the archive these data belong to; "" when they belong to none yet."""
+    def named(self, *, make: bool = False) -> Named:
+        """Return the name of these data and the id of their archive. make: a name, durably, where they have none"""
 
     def bind_archive(self, archive: str) -> str:
         """Bind these data, durably, to an archive if they have none, each cell for itself; return its id."""
@@ -179,8 +180,10 @@ class Retirement(Protocol):
         data are not bound to this archive.
         """
 
-    def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
-        """Keep the versions that `plans` gave, durably; a version that is there stays."""
+    def restore(self, plans: Mapping[str, Mapping[str, str]], installation: str, archive: str) -> None:
+        """Give data that are whole again, durably, the versions of plans that `plans` gave, of which one that is there
+        stays; then the name that they had, and bind them to their archive.
+        """
 
     def emptied(self, archive: str) -> list[int]:
         """Return the cells that are not bound to this archive: they lost their data since."""
@@ -192,6 +195,3 @@ class Retirement(Protocol):
         """Have the server that keeps a record write its append-only file anew, without what was deleted; return why it
         did not, "" where it did, or keeps none.
         """
-
-    def name(self, installation: str, archive: str) -> None:
-        """Give data that are whole again, durably, the name that they had, and bind them to their archive."""

@@ -125,9 +125,6 @@ class Log(Protocol):
     def has(self, entry: str) -> bool:
         """Whether the log has this entry."""
 
-    def size(self) -> int:
-        """Return how many entries were counted. Raises BrokenRecord as `ends` does."""
-
     def recount(self) -> int | None:
         """Count the entries anew where the count cannot be right; return how many there are, else None. The caller has
         checked whose archive it is.
@@ -163,12 +160,9 @@ class Whole(Protocol):
     def line(self, name: str, fields: Mapping[str, str], now: Millis) -> Line:
         """Return a number from its fields as kept. Raises BrokenRecord."""
 
-    def plans(self) -> Mapping[str, Mapping[str, str]]:
-        """Return the catalogue, as `Retirement.plans` gave it."""
-
-    def secret(self) -> str:
-        """Return the check value of the secret and of the keys that all of it is under; "" where nothing was ever
-        written out.
+    def plans(self) -> PlansKept:
+        """Return the catalogue, as `Retirement.plans` gave it, without its mark. secret: of all that is here; "" where
+        nothing was ever written out
         """
 
     def until(self) -> Millis:

@@ -60,29 +60,10 @@ class Folder(Protocol):
         """
 
 
-class Publishing(Protocol):
-    """A transaction of the one that publishes. Each of its methods raises ArchiveUnavailable as the Archive does."""
-
-    def size(self) -> int:
-        """Return how many entries the tiles cover."""
-
-    def tile(self, level: int, number: int) -> bytes:
-        """Return the hashes of a tile. Raises LookupError where there is none."""
-
-    def entries(self, first: int, most: int) -> list[bytes]:
-        """Return what is published of the entries from a number on. Raises BrokenRecord where one of them is gone."""
-
-    def grow(self, tiles: Mapping[Tile, bytes], size: int) -> None:
-        """Keep tiles that changed, and how many entries they cover now."""
-
-
-class PublicLog(Protocol):
-    """What is published of the log. Each method raises ArchiveUnavailable as the Archive does, and BrokenRecord for
-    what cannot be read.
+class Published(Protocol):
+    """The tree of the log. Each method raises ArchiveUnavailable as the Archive does, and BrokenRecord for what cannot
+    be read.
     """
-
-    def publishing(self) -> AbstractContextManager[Publishing]:
-        """Open a transaction of the one that publishes: no other one does meanwhile; an error undoes it."""
 
     def size(self) -> int:
         """Return how many entries the tiles cover."""
@@ -91,7 +72,23 @@ class PublicLog(Protocol):
         """Return the hashes of a tile, as many as there are. Raises LookupError where there is none."""
 
     def entries(self, first: int, most: int) -> list[bytes]:
-        """Return what is published of entries from a number on; fewer where there are no more."""
+        """Return what is published of entries from a number on; fewer where there are no more. Raises BrokenRecord
+        where one of them is gone.
+        """
+
+
+class Publishing(Published, Protocol):
+    """A transaction of the one that publishes."""
+
+    def grow(self, tiles: Mapping[Tile, bytes], size: int) -> None:
+        """Keep tiles that changed, and how many entries they cover now."""
+
+
+class PublicLog(Published, Protocol):
+    """What is published of the log. Its methods raise as those of its tree do."""
+
+    def publishing(self) -> AbstractContextManager[Publishing]:
+        """Open a transaction of the one that publishes: no other one does meanwhile; an error undoes it."""
 
     def number_of(self, published: bytes) -> int | None:
         """Return the number of an entry by what is published of it."""

@@ -164,7 +164,7 @@ class Store:
 
     def expect_archive(self) -> str:
         """Return the id of the archive that the data name, '' for none; from then on a named one is not made anew."""
-        bound = self.retirement.archive_bound()
+        bound = self.retirement.named().archive
         if self.archive is not None:
             self.archive.must_stand = bool(bound)
         return bound
@@ -175,7 +175,7 @@ def claim(archive: Archive, data: Retirement) -> None:
     without a name stay so.
     """
     owner = archive.owner()
-    installation = data.installation(make=not owner)
+    installation = data.named(make=not owner).installation
     owner = owner or archive.claim(installation)
     if owner != installation:
         raise NotOurArchive(

@@ -174,7 +174,7 @@ class Damages:
         self.named[f"plan {plan}"] = "version 1 is not as it was sold: order"
 
     def log(self):
-        size = self.town.engine.store.log.size()
+        size = self.town.engine.store.log.ends()[1]
         self.sql("UPDATE log SET entry = replace(entry, ' 0 ', ' 1 ') WHERE n = 0")
         self.sql("UPDATE log SET entry = 'x' WHERE n = 1")
         self.sql("DELETE FROM log WHERE n = 2")

@@ -262,7 +262,7 @@ def dying(store, at):
 
     for part, names in {
         store.records: ("commit",), store.inbox: ("put_back",), store.reservations: ("claim",),
-        store.retirement: ("put_plans", "fill", "name"),
+        store.retirement: ("restore", "fill"),
     }.items():  # fmt: skip
         for name in names:
             setattr(part, name, mortal(getattr(part, name)))

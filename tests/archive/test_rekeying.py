@@ -231,7 +231,7 @@ def test_a_scribe_that_runs_brings_the_names_of_new_keys_to_sql(small):
     for names in (["former"], ["new", "former"]):
         registry.name_keys(names)
         write_out(small.engine.store, "one")
-    assert SqlWhole(small.archive).secret().split()[1:] == ["former", "new"]
+    assert SqlWhole(small.archive).plans().secret.split()[1:] == ["former", "new"]
 
 
 def test_a_rebuild_knows_under_which_keys_persons_are(real, consent, monkeypatch):

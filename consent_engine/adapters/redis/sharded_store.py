@@ -161,14 +161,12 @@ class ShardedRetirement(OfCells, Retirement):
     """The Retirement of many cells. The data's own description (their name, their archive) is in the first cell."""
 
     whole = by_name(lambda store: store.retirement.whole, at=1)
-    installation = first(lambda store: store.retirement.installation)
-    archive_bound = first(lambda store: store.retirement.archive_bound)
+    named = first(lambda store: store.retirement.named)
     plans = first(lambda store: store.retirement.plans)
-    put_plans = first(lambda store: store.retirement.put_plans)
+    restore = first(lambda store: store.retirement.restore)
     emptied = reached(lambda store: store.retirement.emptied)
     fill = one(lambda store: store.retirement.fill, lambda _, cell, __: cell)
     rewrite = one(lambda store: store.retirement.rewrite)
-    name = first(lambda store: store.retirement.name)
 
     def bind_archive(self, archive: str) -> str:
         for number, cell in enumerate(self._cells.stores[1:], 1):

@@ -23,7 +23,7 @@ from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import Seal, cipher_of, entry_at
 from consent_engine.errors import BrokenRecord, SettingsError
 from consent_engine.ports import Claim, Inbox, Owner, Posted, Reservations, Retirement, Store, Stored
-from consent_engine.ports.archive import PlansKept
+from consent_engine.ports.archive import Named, PlansKept
 from consent_engine.ports.store import lost
 
 MOST_KEPT = 1_000_000
@@ -153,16 +153,13 @@ class RedisRetirement(OfCell, Retirement):
         of_order = owner is Owner.ORDER
         return readable(records, kept, lambda fields: whole(fields, self._offers) if of_order else fields, set())
 
-    def installation(self, *, make: bool = True) -> str:
-        meta = f"{self._cell.shared}meta"
-        [name] = self._wire.ask(("HGET", meta, "installation"))
+    def named(self, *, make: bool = False) -> Named:
+        asked = ("HMGET", f"{self._cell.shared}meta", "installation", "archive")
+        [(name, archive)] = self._wire.ask(asked)
         if not name and make:
-            fresh = ("HSETNX", meta, "installation", uuid.uuid4().hex)
-            name = self._wire.ask(fresh, ("HGET", meta, "installation"), prove=True)[1]
-        return str(name or "")
-
-    def archive_bound(self) -> str:
-        return str(self._wire.ask(("HGET", f"{self._cell.shared}meta", "archive"))[0] or "")
+            fresh = ("HSETNX", asked[1], "installation", uuid.uuid4().hex)
+            name, archive = self._wire.ask(fresh, asked, prove=True)[1]
+        return Named(name or "", archive or "")
 
     def bind_archive(self, archive: str) -> str:
         meta = f"{self._cell.shared}meta"
@@ -181,12 +178,13 @@ class RedisRetirement(OfCell, Retirement):
         found = self._wire.ask(*(("HGETALL", f"{p}plan:{code}") for code in sorted(codes)))
         return PlansKept(mark, secret or "", dict(zip(sorted(codes), found, strict=True)))
 
-    def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
+    def restore(self, plans: Mapping[str, Mapping[str, str]], installation: str, archive: str) -> None:
         p = self._cell.shared
         fields = [(code, *row) for code, kept in plans.items() for row in kept.items()]
         asked: list[tuple[str | int, ...]] = [("HSETNX", f"{p}plan:{code}", *row) for code, *row in fields]
         asked += [("SADD", f"{p}plans", code) for code in plans]
-        self._wire.ask(*asked, ("HINCRBY", f"{p}meta", "catalogue", 1), prove=True)
+        asked.append(("HINCRBY", f"{p}meta", "catalogue", 1))
+        self._wire.ask(*asked, ("HSET", f"{p}meta", "installation", installation, "archive", archive), prove=True)
 
     def emptied(self, archive: str) -> list[int]:
         [of] = self._wire.ask(("HGET", self._cell.journaled, "of"))
@@ -212,11 +210,6 @@ class RedisRetirement(OfCell, Retirement):
                 return "this user of Redis may not: run BGREWRITEAOF as one who may"
             began = not isinstance(answer, Exception)
         return "it takes longer: see INFO persistence"
-
-    def name(self, installation: str, archive: str) -> None:
-        self._wire.ask(
-            ("HSET", f"{self._cell.shared}meta", "installation", installation, "archive", archive), prove=True
-        )
 
 
 KEPT = Retention()

@@ -53,9 +53,6 @@ class SqlLog(Log):
         with self.archive.asking() as connection:
             return connection.execute(select(LOG.c.n).where(LOG.c.leaf == digest(entry))).first() is not None
 
-    def size(self) -> int:
-        return self.ends()[1]
-
     def ends(self) -> tuple[int, int]:
         with self.archive.asking() as connection:
             return _ends(connection)

@@ -7,7 +7,7 @@ the same ones. So nothing here is lost by a process that dies, and two that publ
 from base64 import urlsafe_b64encode
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,16 +30,51 @@ from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned
 from consent_engine.domain.log.merkle import Tile
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports.public_log import Feeds, Misgiving, PublicLog, Publishing, Signed
+from consent_engine.ports.public_log import Feeds, Misgiving, PublicLog, Published, Publishing, Signed
 
 if TYPE_CHECKING:
     from consent_engine.adapters.sql.archive import SqlArchive
 
 
-class SqlPublicLog(PublicLog):
+class SqlPublished(Published):
+    """The tree of the log. asking: opens the transaction of a look at it"""
+
+    def __init__(self, asking: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._asking = asking
+
+    def size(self) -> int:
+        with self._asking() as connection:
+            kept = _said(connection, TILED)
+        if not (kept.isascii() and kept.isdecimal() and len(kept) <= 15):  # noqa: PLR2004 - no log has more
+            raise BrokenRecord(f"the archive's count of published entries (archive_meta, {TILED}) was changed")
+        return int(kept)
+
+    def tile(self, level: int, number: int) -> bytes:
+        wanted = select(TILES.c.hashes).where(TILES.c.level == level, TILES.c.number == number)
+        with self._asking() as connection:
+            found: bytes | None = connection.execute(wanted).scalar()
+        if found is None:
+            raise LookupError("the log has no such tile")
+        return found
+
+    def entries(self, first: int, most: int) -> list[bytes]:
+        wanted = select(LOG.c.n, LOG.c.leaf).where(LOG.c.n >= first).order_by(LOG.c.n).limit(most)
+        with self._asking() as connection:
+            found = connection.execute(wanted).all()
+        if found and found[-1].n - first != len(found) - 1:
+            gone = next(at for at, row in enumerate(found, first) if row.n != at)
+            raise BrokenRecord(f"entry {gone} of the log is gone from the archive: see consent audit")
+        try:
+            return [a2b_base64(leaf.encode().translate(_STANDARD) + b"=") for _, leaf in found]
+        except ValueError:
+            raise BrokenRecord(f"an entry of the log after {first} was changed: see consent audit") from None
+
+
+class SqlPublicLog(SqlPublished, PublicLog):
     """The PublicLog beside the log."""
 
     def __init__(self, archive: "SqlArchive") -> None:
+        super().__init__(archive.asking)
         self._archive = archive
 
     @contextmanager
@@ -48,20 +83,6 @@ class SqlPublicLog(PublicLog):
             # The row is held until the end: another one that publishes waits, and the scribe does not.
             connection.execute(update(META).where(META.c.name == TILED).values(value=META.c.value))
             yield SqlPublishing(connection, self._archive.insert)
-
-    # -- the tree ------------------------------------------------------------------------------------------------------
-
-    def size(self) -> int:
-        with self._archive.asking() as connection:
-            return _tiled(connection)
-
-    def tile(self, level: int, number: int) -> bytes:
-        with self._archive.asking() as connection:
-            return _tile(connection, level, number)
-
-    def entries(self, first: int, most: int) -> list[bytes]:
-        with self._archive.asking() as connection:
-            return _entries(connection, first, most)
 
     def number_of(self, published: bytes) -> int | None:
         leaf = urlsafe_b64encode(published).decode()[:HASH_LENGTH]
@@ -166,21 +187,13 @@ class SqlFeeds(Feeds):
             return bool(connection.execute(update(FEEDS).where(*same).values(kept=new.encode())).rowcount)
 
 
-class SqlPublishing(Publishing):
+class SqlPublishing(SqlPublished, Publishing):
     """A transaction that holds the tiles."""
 
     def __init__(self, connection: Connection, written: Callable[..., Any]) -> None:
+        super().__init__(lambda: nullcontext(connection))
         self._connection = connection
         self._insert = written
-
-    def size(self) -> int:
-        return _tiled(self._connection)
-
-    def tile(self, level: int, number: int) -> bytes:
-        return _tile(self._connection, level, number)
-
-    def entries(self, first: int, most: int) -> list[bytes]:
-        return _entries(self._connection, first, most)
 
     def grow(self, tiles: Mapping[Tile, bytes], size: int) -> None:
         if not tiles:
@@ -200,33 +213,6 @@ _NAMED = select(META.c.value).where(META.c.name == NAME).scalar_subquery()
 def _said(connection: Connection, name: str) -> str:
     found: str | None = connection.execute(select(META.c.value).where(META.c.name == name)).scalar()
     return found or ""
-
-
-def _tiled(connection: Connection) -> int:
-    kept = _said(connection, TILED)
-    if not (kept.isascii() and kept.isdecimal() and len(kept) <= 15):  # noqa: PLR2004 - no log has more
-        raise BrokenRecord(f"the archive's count of published entries (archive_meta, {TILED}) was changed")
-    return int(kept)
-
-
-def _tile(connection: Connection, level: int, number: int) -> bytes:
-    of = TILES.c.level == level, TILES.c.number == number
-    found: bytes | None = connection.execute(select(TILES.c.hashes).where(*of)).scalar()
-    if found is None:
-        raise LookupError("the log has no such tile")
-    return found
-
-
-def _entries(connection: Connection, first: int, most: int) -> list[bytes]:
-    wanted = select(LOG.c.n, LOG.c.leaf).where(LOG.c.n >= first).order_by(LOG.c.n).limit(most)
-    found = connection.execute(wanted).all()
-    if found and found[-1].n - first != len(found) - 1:
-        gone = next(at for at, row in enumerate(found, first) if row.n != at)
-        raise BrokenRecord(f"entry {gone} of the log is gone from the archive: see consent audit")
-    try:
-        return [a2b_base64(leaf.encode().translate(_STANDARD) + b"=") for _, leaf in found]
-    except ValueError:
-        raise BrokenRecord(f"an entry of the log after {first} was changed: see consent audit") from None
 
 
 def _columns(signed: Signed) -> dict[str, Any]:

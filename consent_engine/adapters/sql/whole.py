@@ -13,6 +13,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.seal import cipher_of, newest_of
 from consent_engine.ports import OWNERS, Kept, LineKept, R
+from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.journal import Whole
 
 NEWEST = 1_000
@@ -42,13 +43,10 @@ class SqlWhole(Whole):
     def line(self, name: str, fields: Mapping[str, str], now: Millis) -> Line:
         return Line.decode(name, cipher_of(self._archive.seal).opened(name, fields), now)
 
-    def plans(self) -> dict[str, Mapping[str, str]]:
+    def plans(self) -> PlansKept:
         with self._archive.asking() as connection:
-            return {row.code: _FIELDS(row.kept) for row in connection.execute(select(PLANS))}
-
-    def secret(self) -> str:
-        with self._archive.asking() as connection:
-            return said(connection).get(PROOF, "")
+            plans = {row.code: _FIELDS(row.kept) for row in connection.execute(select(PLANS))}
+            return PlansKept("", said(connection).get(PROOF, ""), plans)
 
     def until(self) -> Millis:
         newest = select(LOG.c.entry).order_by(LOG.c.n.desc()).limit(NEWEST)
