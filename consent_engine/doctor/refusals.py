@@ -21,7 +21,7 @@ from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTI
 from consent_engine.domain.order.order import Retention
 from consent_engine.domain.seal import head_of
 from consent_engine.engine.audit import Replay
-from consent_engine.engine.audit_refusals import Lifting, Refusals, lasting, lifted_on
+from consent_engine.engine.audit_refusals import Lifting, Refusals, lasting, lifted_on, sealed
 from consent_engine.engine.recall import pieces
 from consent_engine.ports import Posted, Store
 from consent_engine.ports.queries import NOTHING, Position, StandingRestriction
@@ -99,7 +99,8 @@ def unlogged(store: Store, standing: Iterable[Whom], log: Replay) -> list[Whom]:
     named = {(line, head_of(name)) for line, name in found}
     # Read before the log: an entry that leaves it meanwhile is found there. A backup's may have been there before.
     waiting = [leaf for leaf in store.journal.refusals() if (leaf.record, leaf.head) in named]
-    coming = {(leaf.record, leaf.head) for leaf in waiting if not store.log.has(leaf.entry)}
+    there = store.log.among({leaf.entry for leaf in waiting})
+    coming = {(leaf.record, leaf.head) for leaf in waiting if leaf.entry not in there}
     log.read_on(store)
     return [each for each in found if (each[0], head_of(each[1])) not in coming and not log.refusals.has(*each)]
 
@@ -121,8 +122,8 @@ def unlifted(store: Store, some: Sequence[Lifting]) -> list[Lifting]:
     """Return those of these liftings that the log lacks: once their records are too old, nothing else would tell of
     them.
     """
-    log, waiting = store.log, store.journal.among({leaf.entry for _, leaf in some})  # first: they go from it to the log
-    return [each for each in some if log and not (each.leaf.entry in waiting or log.has(each.leaf.entry))]
+    there = sealed(store, {leaf.entry for _, leaf in some})
+    return [each for each in some if store.log and each.leaf.entry not in there]
 
 
 def put_back(line: str, name: str) -> Posted:

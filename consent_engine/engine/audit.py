@@ -197,20 +197,21 @@ def beside(store: Store, log: Replay, owner: Owner, names: Sequence[str], found:
     there: Mapping[str, Recorded | Line]
     there = Lookup(store).completed(kind, names, found) if kind else found.of(Line)
     columns = archive.misfiled(kind, names) if kind and archive else {}
-    listed = archive.known(kind, names) if kind and archive else set()
-    lacking = {*names} - listed if kind and archive else set()
+    lacking = {*names}.difference(columns) if kind and archive else set()
+    known = found.unreadable | {*columns}
     lasts = {name: Leaf.of_record(each) for name, each in there.items() if each.publics}
     ahead = {name: last.entry for name, last in lasts.items() if _is_ahead(log, last, lacking)}
     # First: an entry that leaves the journal meanwhile is in the log.
     waiting = store.journal.among({*ahead.values()}) if ahead else set()
-    sealed = {name for name, entry in ahead.items() if entry in waiting or (store.log and store.log.has(entry))}
+    logged = store.log.among({*ahead.values()} - waiting) if ahead and store.log is not None else set()
+    sealed = {name for name, entry in ahead.items() if entry in waiting | logged}
     return [
         Logged(
             name=name, record=there.get(name), early=log.early.get(name, 0), columns=columns.get(name, ()),
             # A line that is further in the log by now began anew, or got more events, since that was read.
             leaves=() if kind is None and name in sealed else log.of(owner, name),
             sealed=name not in ahead or name in sealed,
-            unread=name in listed | found.unreadable and name not in there and name not in log.leaves[owner],
+            unread=name in known and name not in there and name not in log.leaves[owner],
             unlisted=name in lacking and name in sealed and ahead[name] not in waiting,
         )
         for name in names

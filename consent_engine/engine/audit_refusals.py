@@ -78,7 +78,7 @@ class Refusals:
         of = [(each, known[key]) for each in liftings if (key := (each.leaf.record, each.leaf.head)) in known]
         older = {each.leaf.entry for each, stands in of if each.leaf.at < stands}
         waiting = store.journal.among(older) if older else set()
-        waiting = {entry for entry in waiting if store.log is None or not store.log.has(entry)}
+        waiting -= store.log.among(waiting) if store.log is not None else set()
         return [each for each, stands in of if each.leaf.at >= stands or each.leaf.entry in waiting]
 
 
@@ -86,6 +86,14 @@ def _gone(store: Store, some: Sequence[tuple[str, str]]) -> Iterator[tuple[str, 
     lines = store.records.look({Line: list({line for line, _ in some})}).of(Line)
     stands = {(line.id, head_of(each.name)) for line in lines.values() for each in line.restrictions if not each.until}
     yield from (each for each in some if each not in stands)
+
+
+def sealed(store: Store, entries: Set[str]) -> set[str]:
+    """Return those of these entries that are in the log, or on their way there. The journal first: what leaves it
+    meanwhile is in the log.
+    """
+    waiting = store.journal.among(entries)
+    return waiting | (store.log.among(entries - waiting) if store.log is not None else set())
 
 
 def lifted_on(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:

@@ -128,8 +128,8 @@ class Archive(Protocol):
         """Return those of these records that are here, wherever else they are."""
 
     def misfiled(self, kind: type[Recorded], ids: Sequence[str]) -> dict[str, list[str]]:
-        """Return those of these records whose row has columns that differ from the record in it, with their names. One
-        that cannot be read is not among them.
+        """Return those of these records that are here, each with the names of the columns of its row that differ from
+        the record in it; none where that cannot be read.
         """
 
     def note_reconciled(self, found: Reconciliation) -> None:

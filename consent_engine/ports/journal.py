@@ -122,8 +122,8 @@ class Log(Protocol):
         leaves it undoes it.
         """
 
-    def has(self, entry: str) -> bool:
-        """Whether the log has this entry."""
+    def among(self, entries: Set[str]) -> set[str]:
+        """Return those of these entries that the log has."""
 
     def recount(self) -> int | None:
         """Count the entries anew where the count cannot be right; return how many there are, else None. The caller has

@@ -312,5 +312,5 @@ def test_what_stands_in_a_journal_and_is_no_entry_is_named_and_holds_nothing_up(
     assert [each.level for each in told] == [Level.BAD, Level.GOOD], "the data are not older than their log"
     assert told[0].what.startswith("1 of the newest entries of the log cannot be read")
     assert sealed(small) == 0
-    assert small.engine.store.log.has(small.engine.store.log.entries(1, 1)[0][1])
+    assert small.engine.store.log.among({small.engine.store.log.entries(1, 1)[0][1]})
     assert order.state.settled

@@ -202,14 +202,14 @@ class SqlKept(Generic[K]):
         return {row.id for row in self._in_pieces(select(self.table.c.id), ids, self.table.c.id)}
 
     def differing(self, ids: Sequence[str]) -> dict[str, list[str]]:
-        """Return those of these records whose columns differ from the record, with the names of the columns."""
-        found = {}
+        """As `Archive.misfiled`."""
+        found = dict[str, list[str]]()
         for row in self._in_pieces(self.rows, ids, self.table.c.id):
+            found[row.id] = []
             with suppress(BrokenRecord):
                 made = self._row(self._fields(row), self._owner(row), gone=row.gone)
                 beside = _BESIDE if row.person else _BESIDE | {"receipt"}  # which an erased person part leaves
-                if wrong := [name for name in made if name not in beside and made[name] != getattr(row, name)]:
-                    found[row.id] = wrong
+                found[row.id] = [name for name in made if name not in beside and made[name] != getattr(row, name)]
         return found
 
     def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row

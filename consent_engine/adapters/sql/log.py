@@ -1,7 +1,7 @@
 """The log: every leaf of every cell's journal, once, numbered densely from 0; and the scribe's transaction."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -49,9 +49,10 @@ class SqlLog(Log):
             hold(connection)
             yield SqlWriting(self.archive, connection, self._stride)
 
-    def has(self, entry: str) -> bool:
+    def among(self, entries: Set[str]) -> set[str]:
+        named = {digest(entry): entry for entry in entries}
         with self.archive.asking() as connection:
-            return connection.execute(select(LOG.c.n).where(LOG.c.leaf == digest(entry))).first() is not None
+            return {named[leaf] for leaf in _there(connection, list(named))}
 
     def ends(self) -> tuple[int, int]:
         with self.archive.asking() as connection:

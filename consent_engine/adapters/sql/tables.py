@@ -53,6 +53,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.types import TypeEngine
 
 SCHEMA = "11"
 """The one format that is read; a change of it raises this number."""
@@ -70,141 +71,123 @@ MAKING = 0x434F4E53
 TABLES = MetaData()
 
 
+def _all(kind: type[TypeEngine[Any]] | TypeEngine[Any], *names: str, **more: Any) -> list[Column[Any]]:  # noqa: ANN401
+    """Return columns of one type, in none of which a value may be missing."""
+    return [Column(name, kind, nullable=False, **more) for name in names]
+
+
 def _records(name: str, *own: Column[Any] | Index) -> Table:
     """Return a table of records, with the columns and indexes that it has beside those of all kinds."""
     return Table(
         name,
         TABLES,
         Column("id", String(28), primary_key=True),
-        Column("line", String(28), nullable=False),
-        Column("version", Integer, nullable=False),
-        Column("links", Integer, nullable=False),
-        Column("gone", Boolean, nullable=False),
-        Column("state", String(20), nullable=False),
-        Column("evidence", String(20), nullable=False),
-        Column("head", String(64), nullable=False),
-        Column("record", Text, nullable=False),
-        Column("person", Text, nullable=True),
-        Column("effects", Text, nullable=True),
+        *_all(String(28), "line"),
+        *_all(Integer, "version", "links"),
+        *_all(Boolean, "gone"),
+        *_all(String(20), "state", "evidence"),
+        *_all(String(64), "head"),
+        *_all(Text, "record"),
+        Column("person", Text),
+        Column("effects", Text),
         *own,
     )
 
 
 ORDERS = _records(
     "orders",
-    Column("request_key", String(24), nullable=False, index=True),
-    Column("agent", Text, nullable=False),
-    Column("placed_by", Text, nullable=False),
-    Column("plan", Text, nullable=False),
-    Column("carrier", String(20), nullable=False),
-    Column("placed_at", BigInteger, nullable=False),
-    Column("settled_at", BigInteger, nullable=False),
-    Column("in_vain", Boolean, nullable=False),
-    Column("outcomes", String(80), nullable=False),
-    Column("receipt", String(24), nullable=True, index=True),
-    Column("offer", String(64), nullable=False),
+    *_all(String(24), "request_key", index=True),
+    *_all(Text, "agent", "placed_by", "plan"),
+    *_all(String(20), "carrier"),
+    *_all(BigInteger, "placed_at", "settled_at"),
+    *_all(Boolean, "in_vain"),
+    *_all(String(80), "outcomes"),
+    Column("receipt", String(24), index=True),
+    *_all(String(64), "offer"),
     Index("orders_line", "line"),
     Index("orders_placed", "placed_at", "id"),
     *(Index(f"orders_{name}", name, "placed_at", "id") for name in ("state", "agent", "plan")),
 )
-OFFERS = Table("offers", TABLES, Column("hash", String(64), primary_key=True), Column("content", Text, nullable=False))
+OFFERS = Table("offers", TABLES, Column("hash", String(64), primary_key=True), *_all(Text, "content"))
 CALLS = _records(
     "calls",
-    Column("request_key", String(24), nullable=False, index=True),
-    Column("recording_key", String(24), nullable=True, unique=True),
-    Column("audio_key", String(24), nullable=True, unique=True),
-    Column("carrier", String(20), nullable=False),
-    Column("agent", Text, nullable=False),
-    Column("placed_by", Text, nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("over_at", BigInteger, nullable=False),
-    Column("violations", Text, nullable=False),
-    Column("ever_violated", Text, nullable=False),
-    Column("verdict", String(10), nullable=False),
-    Column("failed_at", BigInteger, nullable=False),
-    Column("outcome", String(10), nullable=False),
-    Column("permitted", Boolean, nullable=False),
+    *_all(String(24), "request_key", index=True),
+    Column("recording_key", String(24), unique=True),
+    Column("audio_key", String(24), unique=True),
+    *_all(String(20), "carrier"),
+    *_all(Text, "agent", "placed_by"),
+    *_all(BigInteger, "started_at", "over_at"),
+    *_all(Text, "violations", "ever_violated"),
+    *_all(String(10), "verdict"),
+    *_all(BigInteger, "failed_at"),
+    *_all(String(10), "outcome"),
+    *_all(Boolean, "permitted"),
     Index("calls_line", "line"),
     Index("calls_started", "started_at", "id"),
-    Index("calls_agent", "agent", "started_at", "id"),
-    Index("calls_carrier", "carrier", "started_at", "id"),
+    *(Index(f"calls_{name}", name, "started_at", "id") for name in ("agent", "carrier")),
 )
 RECONCILED = Table(
     "reconciliations",
     TABLES,
     Column("at", BigInteger, primary_key=True),
     Column("digest", String(64), primary_key=True),
-    Column("by", Text, nullable=False),
-    Column("carrier", String(20), nullable=False),
-    Column("since", BigInteger, nullable=False),
-    Column("until", BigInteger, nullable=False),
-    Column("calls", Integer, nullable=False),
-    Column("unreported", Integer, nullable=False),
-    Column("doubted", Integer, nullable=False),
-    Column("refused", Integer, nullable=False),
+    *_all(Text, "by"),
+    *_all(String(20), "carrier"),
+    *_all(BigInteger, "since", "until"),
+    *_all(Integer, "calls", "unreported", "doubted", "refused"),
 )
 RECORDS = _records(
     "matters",
-    Column("kind", String(10), nullable=False),
-    Column("agent", Text, nullable=False),
-    Column("plan", Text, nullable=False),
-    Column("activated_at", BigInteger, nullable=False),
-    Column("soon", Boolean, nullable=False),
-    Column("door", String(10), nullable=False),
-    Column("proposed", String(20), nullable=False),
-    Column("found", String(20), nullable=False),
-    Column("carrier", String(20), nullable=False),
-    Column("reward", String(10), nullable=False),
-    Column("answer_by", BigInteger, nullable=False),
-    Column("listed_at", BigInteger, nullable=False),
-    Column("over_at", BigInteger, nullable=False),
-    Column("receipt", String(24), nullable=True, index=True),
+    *_all(String(10), "kind"),
+    *_all(Text, "agent", "plan"),
+    *_all(BigInteger, "activated_at"),
+    *_all(Boolean, "soon"),
+    *_all(String(10), "door"),
+    *_all(String(20), "proposed", "found", "carrier"),
+    *_all(String(10), "reward"),
+    *_all(BigInteger, "answer_by", "listed_at", "over_at"),
+    Column("receipt", String(24), index=True),
     Index("matters_listed", "kind", "listed_at", "id"),
     Index("matters_open", "kind", "state", "answer_by", "id"),
 )
 LINES = Table(
-    "lines",
-    TABLES,
-    Column("id", String(28), primary_key=True),
-    Column("version", BigInteger, nullable=False),
-    Column("person", Text, nullable=False),
+    "lines", TABLES, Column("id", String(28), primary_key=True), *_all(BigInteger, "version"), *_all(Text, "person")
 )
 RESTRICTIONS = Table(
     "restrictions",
     TABLES,
     Column("line", String(28), primary_key=True),
     Column("name", String(200), primary_key=True),
-    Column("kind", String(20), nullable=False),
-    Column("since", BigInteger, nullable=False),
-    Column("until", BigInteger, nullable=False),
-    Column("waits", Boolean, nullable=False),
-    Column("receipt", String(24), nullable=True, index=True),
+    *_all(String(20), "kind"),
+    *_all(BigInteger, "since", "until"),
+    *_all(Boolean, "waits"),
+    Column("receipt", String(24), index=True),
     Index("restrictions_since", "kind", "since", "line", "name"),
 )
-PLANS = Table("plans", TABLES, Column("code", String(200), primary_key=True), Column("kept", Text, nullable=False))
+PLANS = Table("plans", TABLES, Column("code", String(200), primary_key=True), *_all(Text, "kept"))
 LOG = Table(
     "log",
     TABLES,
     Column("n", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
-    Column("leaf", String(43), nullable=False, unique=True),
-    Column("entry", Text, nullable=False),
+    *_all(String(43), "leaf", unique=True),
+    *_all(Text, "entry"),
 )
 TILES = Table(
     "log_tiles",
     TABLES,
     Column("level", Integer, primary_key=True),
     Column("number", BigInteger, primary_key=True),
-    Column("hashes", LargeBinary, nullable=False),
+    *_all(LargeBinary, "hashes"),
 )
 CHECKPOINTS = Table(
     "log_checkpoints",
     TABLES,
     Column("name", String(200), primary_key=True),
     Column("size", BigInteger, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("cosigned", Integer, nullable=False),
-    Column("token", LargeBinary, nullable=True),
+    *_all(BigInteger, "at"),
+    *_all(Text, "note"),
+    *_all(Integer, "cosigned"),
+    Column("token", LargeBinary),
     Index("log_checkpoints_size", "size", "at"),
 )
 MISGIVINGS = Table(
@@ -213,23 +196,19 @@ MISGIVINGS = Table(
     Column("witness", String(200), primary_key=True),
     Column("name", String(200), primary_key=True),
     Column("status", Integer, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("note", Text, nullable=False),
+    *_all(BigInteger, "at", "size"),
+    *_all(Text, "note"),
 )
-FEEDS = Table("feeds", TABLES, Column("name", String(64), primary_key=True), Column("kept", Text, nullable=False))
+FEEDS = Table("feeds", TABLES, Column("name", String(64), primary_key=True), *_all(Text, "kept"))
 ERASURES = Table(
     "erasures",
     TABLES,
     Column("at", BigInteger, primary_key=True),
     Column("line", String(28), primary_key=True),
-    Column("by", Text, nullable=False),
-    Column("ground", Text, nullable=False),
+    *_all(Text, "by", "ground"),
 )
 BACKUPS = Table("backups", TABLES, Column("at", BigInteger, primary_key=True), Column("place", Text, primary_key=True))
-META = Table(
-    "archive_meta", TABLES, Column("name", String(20), primary_key=True), Column("value", Text, nullable=False)
-)
+META = Table("archive_meta", TABLES, Column("name", String(20), primary_key=True), *_all(Text, "value"))
 
 VIOLATING = text("violations <> ''")
 FAILED = text("failed_at > 0")

@@ -410,6 +410,6 @@ def test_what_became_of_a_number_is_in_the_log_by_the_commit_that_writes_it(desk
     line = desk.engine.line(NUMBER)
     assert Leaf.of_record(line).entry in desk.client.lrange("ce:{0}:journal", 0, -1)
     write_out(desk.engine.store, "one")
-    assert desk.engine.store.log.has(Leaf.of_record(line).entry)
+    assert desk.engine.store.log.among({Leaf.of_record(line).entry})
     found = audit(desk.engine.store, 0, (0, desk.clock.now + 1))
     assert found.wrong == []
