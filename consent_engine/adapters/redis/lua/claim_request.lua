@@ -7,11 +7,7 @@
 -- Two claimants of the same request share the reservation: neither may release it, the other may have saved meanwhile.
 -- Returns {now, then for each 'mine', or the reservation that stands: fingerprint|order|claimant|instant}
 
-local now = ARGV[1]
-if now == "" then
-    local time = redis.call("TIME")
-    now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
-end
+local now = now_of(ARGV[1])
 local answers = { now }
 for n, key in ipairs(KEYS) do
     local at = 4 * n - 2

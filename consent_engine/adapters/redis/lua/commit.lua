@@ -57,10 +57,7 @@ local function of(key)
 end
 
 local function in_time(limit)
-    if not now then
-        local time = call("TIME")
-        now = time[1] * 1000 + math.floor(time[2] / 1000)
-    end
+    now = now or tonumber(now_of(""))
     return now < limit
 end
 -- Of a kept effect: the instant of its lease (0: not leased), whether it is in doubt.

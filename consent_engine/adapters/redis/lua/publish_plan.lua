@@ -19,12 +19,7 @@ if not said_before then
 end
 redis.call("HSET", KEYS[1], ARGV[2], ARGV[3], "current", ARGV[2], "sale", ARGV[4])
 if not said_before then
-    local known_at = ARGV[7]
-    if known_at == "" then
-        local t = redis.call("TIME")
-        known_at = string.format("%.0f", t[1] * 1000 + math.floor(t[2] / 1000))
-    end
-    redis.call("HSET", KEYS[1], "at:" .. ARGV[2], known_at .. "|" .. ARGV[4])
+    redis.call("HSET", KEYS[1], "at:" .. ARGV[2], now_of(ARGV[7]) .. "|" .. ARGV[4])
     for i = 10, #ARGV - 1, 2 do
         redis.call("HSET", KEYS[1], ARGV[i], ARGV[i + 1])
     end

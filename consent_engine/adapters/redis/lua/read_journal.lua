@@ -9,11 +9,7 @@
 -- 'emptied' where the cell is not bound to that archive: it lost its data. SQL has all where there are none: it is noted
 
 local NOTED_MS = 500 -- a look at an empty journal is written down so often at most, however many processes look
-local now = ARGV[4]
-if now == "" then
-    local time = redis.call("TIME")
-    now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
-end
+local now = now_of(ARGV[4])
 local kept = redis.call("HMGET", KEYS[2], "first", "holder", "until", "of", "as_of")
 if kept[4] ~= ARGV[5] then return "emptied" end
 local first = kept[1] or "0"

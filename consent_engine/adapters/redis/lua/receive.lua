@@ -25,11 +25,7 @@
 local MOST_WORDS = 4000 -- bytes, encrypted: a message of n bytes has 4/3 n and 48 more
 local call, none = redis.call, {}
 local asked = cmsgpack.unpack(ARGV[1])
-local now = asked.now
-if not now then
-    local time = call("TIME")
-    now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local now = asked.now or tonumber(now_of(""))
 local said = string.format("%d", now)
 local due, journal = {}, {}
 

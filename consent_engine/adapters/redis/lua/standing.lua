@@ -6,11 +6,7 @@
 -- Returns {now, {number of the line among KEYS, field, value, ...}, ...}: lines without restrictions and calls are left
 -- out, except those that hold another phone number than the one in ARGV
 
-local now = ARGV[1]
-if now == "" then
-    local time = redis.call("TIME")
-    now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
-end
+local now = now_of(ARGV[1])
 local found = { now }
 for n, line in ipairs(KEYS) do
     local flat, row, whose = redis.call("HGETALL", line), nil, nil
