@@ -231,7 +231,7 @@ def test_several_who_append_at_once_number_every_entry_once(archive, url):
     found = logs[0].entries(0, 1_000)
     assert [n for n, _, _ in found] == list(range(300))
     assert sorted(entry for _, entry, _ in found) == entries
-    assert logs[0].size() == 300
+    assert logs[0].ends() == (300, 300)
 
 
 def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):

@@ -35,7 +35,7 @@ def publish(folder: Path, key: str) -> None:
     log = SqlLog(archive)
     publisher = Publisher(log.public, Keys([Told(PrivateKey.decode(key))]), LogFolder(folder / "log"))
     for _ in range(MOST):
-        size = log.size()
+        size = log.ends()[1]
         with log.writing() as to:
             to.append([Leaf(Chained.ORDER, f"{n:028x}", 0, 1, "h" * 43).entry for n in range(size, size + 97)])
         newest = log.public.newest()

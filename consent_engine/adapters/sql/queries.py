@@ -1,4 +1,4 @@
-"""Lists, searches and sums of calls, orders, terminations, complaints and restrictions, and all of one order, on SQL."""
+"""Lists, searches and sums of calls, orders, terminations, complaints and restrictions, and all of an order, on SQL."""
 
 import logging
 from collections import Counter
