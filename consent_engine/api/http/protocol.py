@@ -71,34 +71,19 @@ _HOST = re.compile(rb"(?:[a-z0-9._~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5}
 """A name or address and a port. A comma, which names may contain, is excluded: it is how a proxy joins two Hosts."""
 
 
-class HeadTooLong(Exception):
-    """The request's head is too long. llhttp takes it for invalid HTTP: answered 400, and the connection is closed."""
-
-
-class HostUnclear(Exception):
-    """No Host, two, or an invalid one: answered 400, and the connection is closed (RFC 9112, 3.2)."""
-
-
-class CodingUnknown(Exception):
-    """A transfer coding other than chunked: we could not read the body, and a proxy before us may find another end of
-    it. Answered 501, and the connection is closed (RFC 9112, 6.1).
-    """
-
-
-class CodingUnclear(Exception):
-    """A transfer coding in a request of HTTP/1.0, which has none: its framing is faulty (RFC 9112, 6.1). Answered 400,
-    and the connection is closed.
-    """
+class Unserved(Exception):
+    """A head that cannot be served: the detail and the status of its answer, after which the connection is closed."""
 
 
 _NO_HTTP = "this is not valid HTTP"
-_WHY: dict[type, tuple[str, int]] = {
-    HeadTooLong: (f"a request's head must have at most {MOST_HEAD} bytes", 400),
-    HostUnclear: ("a request must have one Host header with one valid host", 400),
-    CodingUnclear: ("a request of HTTP/1.0 has no transfer coding", 400),
-    CodingUnknown: ("send the body with a Content-Length, or chunked", 501),
-}
-"""The detail and the status for each of these errors."""
+_TOO_LONG = (f"a request's head must have at most {MOST_HEAD} bytes", 400)
+_HOST_UNCLEAR = ("a request must have one Host header with one valid host", 400)
+"""No Host, two, or an invalid one (RFC 9112, 3.2)."""
+_CODING_UNCLEAR = ("a request of HTTP/1.0 has no transfer coding", 400)
+"""A transfer coding in a request of HTTP/1.0, which has none: its framing is faulty (RFC 9112, 6.1)."""
+_CODING_UNKNOWN = ("send the body with a Content-Length, or chunked", 501)
+"""A transfer coding other than chunked: we could not read the body, and a proxy before us may find another end of it
+(RFC 9112, 6.1)."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -131,10 +116,11 @@ class BoundedHttp(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as stopped:
             rest = data[stopped.args[0] :]
         except httptools.HttpParserError as error:
-            self._refuse(*_WHY.get(type(error.__context__), (_NO_HTTP, 400)))
+            why = error.__context__  # ours, or none: llhttp's own
+            self._refuse(*(why.args if isinstance(why, Unserved) else (_NO_HTTP, 400)))
         else:
             if self._unused > MOST_HEAD:
-                self._refuse(*_WHY[HeadTooLong])
+                self._refuse(*_TOO_LONG)
         if rest is not None:
             self._read_again(rest)  # not while the exception is handled: it would be the context of the next one
 
@@ -191,31 +177,31 @@ class BoundedHttp(HttpToolsProtocol):
         self._head, self._in_head = 0, True
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the request line. Raises HeadTooLong."""
+        """Take a piece of the request line. Raises Unserved for a head that is too long."""
         self._head += len(url)
         if self._head > MOST_HEAD:
-            raise HeadTooLong
+            raise Unserved(*_TOO_LONG)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a whole header, of the head or of a trailer. Raises HeadTooLong."""
+        """Take a whole header, of the head or of a trailer. Raises Unserved for a head that is too long."""
         self._head += len(name) + len(value)
         if self._head > MOST_HEAD:
-            raise HeadTooLong
+            raise Unserved(*_TOO_LONG)
         if self._in_head:
             self.headers.append((name := name.lower(), value))
             self.expect_100_continue |= name == b"expect" and value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        """End the head: serve the request, unless it must be parsed again. Raises HostUnclear if it does not name one
-        valid host, CodingUnclear and CodingUnknown if the end of its body is not clear.
+        """End the head: serve the request, unless it must be parsed again. Raises Unserved if it does not name one
+        valid host, or the end of its body is not clear.
         """
         self._in_head = False
         codings = [value for name, value in self.headers if name == b"transfer-encoding"]
         if codings and self.parser.get_http_version() == "1.0":
-            raise CodingUnclear
+            raise Unserved(*_CODING_UNCLEAR)
         if codings and (len(codings) > 1 or codings[0].strip().lower() != b"chunked"):
-            raise CodingUnknown
+            raise Unserved(*_CODING_UNKNOWN)
         self._offered = self.parser.should_upgrade()
         if self._offered:
             self.scope["method"] = self.parser.get_method().decode("ascii")
@@ -224,7 +210,7 @@ class BoundedHttp(HttpToolsProtocol):
         hosts = [value for name, value in self.headers if name == b"host"]
         none_is_needed = self.parser.get_http_version() == "1.0" and not hosts
         if not none_is_needed and (len(hosts) != 1 or not _HOST.fullmatch(hosts[0])):
-            raise HostUnclear
+            raise Unserved(*_HOST_UNCLEAR)
         self._begin(self.parser.get_http_version())
 
     def _begin(self, version: str) -> None:

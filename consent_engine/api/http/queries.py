@@ -1,6 +1,6 @@
 """Query parameters of lists, read as strictly as a body. Errors name the parameter and never repeat its value."""
 
-from datetime import MAXYEAR, MINYEAR, date
+from datetime import MAXYEAR, MINYEAR, date, timedelta
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
@@ -18,6 +18,7 @@ from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports.queries import ANY
 
 Form = TypeVar("Form", bound=BaseModel)
+MOST_DAYS = 92
 
 
 def _plus(value: object) -> object:
@@ -97,11 +98,24 @@ class ListReviews(Paged):
     )
 
 
-class Coverage(Waits):
-    """The days whose reviews are counted, and the grouping."""
+class OverDays(Waits):
+    """The days that are counted, both included."""
 
     from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: Day = Field(description="the last day", examples=["2025-08-31"])
+
+    def days(self) -> list[str]:
+        """Return the days from the first to the last. Raises Malformed for none, and for more than MOST_DAYS."""
+        begins = date.fromisoformat(self.from_)
+        count = (date.fromisoformat(self.to) - begins).days + 1
+        if not 0 < count <= MOST_DAYS:
+            raise Malformed([FieldError("to", "invalid_day", f"must be 1 to {MOST_DAYS} days from the first")])
+        return [str(begins + timedelta(days=n)) for n in range(count)]
+
+
+class Coverage(OverDays):
+    """The days whose reviews are counted, and the grouping."""
+
     by: Literal["day", "agent", "carrier"] = Field("day", description="how to group the counts")
 
 
@@ -116,11 +130,9 @@ class ListReports(Paged):
     reward: Reward | None = Field(None, description="only reports whose reward is in this state")
 
 
-class AskPressure(Waits):
+class AskPressure(OverDays):
     """The days whose sales under pressure are counted, and the grouping."""
 
-    from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
-    to: Day = Field(description="the last day", examples=["2025-08-31"])
     by: Literal["agent", "plan"] = Field("agent", description="how to group the counts")
 
 

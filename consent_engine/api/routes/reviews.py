@@ -1,7 +1,5 @@
 """Reviews over HTTP: list calls to review, give a first or second verdict, free waiting orders, count reviews."""
 
-from datetime import date, timedelta
-
 from starlette.requests import Request
 
 from consent_engine.api.document.operations import Operations
@@ -23,11 +21,9 @@ from consent_engine.domain.call.review import (
 )
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
-from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import ApiKey, CallFilter
 
 operations = Operations("reviews", "/v1/reviews")
-MOST_DAYS = 92
 
 
 @operations.add("GET", "", REVIEWER, "List reviews")
@@ -45,7 +41,7 @@ def list_(engine: Engine, caller: ApiKey, form: ListReviews, as_of: AsOf) -> cal
 def coverage(engine: Engine, caller: ApiKey, form: Coverage, as_of: AsOf) -> calls.CoverageView:
     """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the largest gap
     first; 92 days at most. Roles: reviewer, auditor."""
-    return calls.CoverageView.of(form.by, engine.calls.coverage(_days(form.from_, form.to), form.by), as_of)
+    return calls.CoverageView.of(form.by, engine.calls.coverage(form.days(), form.by), as_of)
 
 
 @operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count signs of pressure selling")
@@ -53,7 +49,7 @@ def pressure(engine: Engine, caller: ApiKey, form: AskPressure, as_of: AsOf) -> 
     """The outcomes of orders placed on these days, by agent or plan, those where most went wrong first: refusals of all
     calls, a yes that no person can have written, failed reviews, and services activated on these days and taken back
     within a week; 92 days at most. Roles: reviewer, auditor."""
-    return calls.PressureView.of(form.by, engine.calls.pressure(_days(form.from_, form.to), form.by), as_of)
+    return calls.PressureView.of(form.by, engine.calls.pressure(form.days(), form.by), as_of)
 
 
 @operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List orders that wait for a first review")
@@ -104,12 +100,3 @@ async def second(request: Request, caller: ApiKey, form: calls.LookAgain, call_i
 
 async def _recorded(request: Request, caller: ApiKey, said: Review) -> calls.CallView:
     return view_of(await front_of(request).ask(lambda engine: engine.calls.review(said)), caller)
-
-
-def _days(first: str, last: str) -> list[str]:
-    """Return the days from `first` to `last`. Raises Malformed."""
-    begins = date.fromisoformat(first)
-    count = (date.fromisoformat(last) - begins).days + 1
-    if not 0 < count <= MOST_DAYS:
-        raise Malformed([FieldError("to", "invalid_day", f"must be 1 to {MOST_DAYS} days from the first")])
-    return [str(begins + timedelta(days=n)) for n in range(count)]

@@ -101,7 +101,7 @@ class ReportView(View):
             no_reward=received.why,
             due=DueView.of(report, days),
             overdue=report.is_overdue(now),
-            decisions=_events(report),
+            decisions=[ReportEventView.shown(each, _REWARDED, class_=report.found) for each in report.events],
         )
 
 
@@ -115,10 +115,6 @@ def shown_caller(report: Report) -> str:
 
 _REWARDED = SimpleNamespace(note="", forwarded="")
 """What a later decision on the reward lacks of the first one."""
-
-
-def _events(report: Report) -> list[ReportEventView]:
-    return [ReportEventView.shown(each, _REWARDED, class_=report.found) for each in report.events]
 
 
 class ReportReceipt(View):

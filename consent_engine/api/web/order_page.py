@@ -13,7 +13,7 @@ from consent_engine.api.document.operations import PUBLIC, Operations, visitor_o
 from consent_engine.api.schemas.calls import CallView
 from consent_engine.api.schemas.endings import EndingView
 from consent_engine.api.schemas.lists import OrderRow
-from consent_engine.api.schemas.views import At, OrderView, SmsView, View, instant
+from consent_engine.api.schemas.views import At, Hidden, MaybeAt, OrderView, SmsView, View
 from consent_engine.api.service.callers import AUDITOR, OPS, ORDER_READER, is_own, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
@@ -25,7 +25,7 @@ from consent_engine.domain.call.report import Decided, Report
 from consent_engine.domain.call.review import SECOND_LOOK_MS, Verdict, first_review
 from consent_engine.domain.effects import Millis, Pending, is_sms, lane_of, sms_parts
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
-from consent_engine.domain.msisdn import Msisdn, hidden
+from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.roles import Role
 from consent_engine.domain.sms import segments
@@ -43,20 +43,18 @@ class WaitingView(View):
     effect: str
     lane: str
     purpose: str = Field(description="purpose of an SMS; empty for other effects")
-    at: str | None = Field(description="when it is due, or while in hand when its lease ends; null: a person must act")
+    at: MaybeAt = Field(description="when it is due, or while in hand when its lease ends; null: a person must act")
     in_hand: bool
     parked: bool
     attempts: int
-    why: str
+    why: Hidden
 
     @classmethod
     def of(cls, effect: str, pending: Pending, due: Millis | None) -> "WaitingView":
         purpose = sms_parts(effect)[0].value if is_sms(effect) else ""
-        return cls(
-            effect=effect, lane=lane_of(effect).value, purpose=purpose, at=instant(due) if due else None,
-            in_hand=pending.leased_at > 0, parked=bool(pending.parked), attempts=pending.attempts,
-            why=hidden(pending.why),
-        )  # fmt: skip
+        return cls.shown(
+            pending, effect=effect, lane=lane_of(effect), purpose=purpose, at=due, in_hand=pending.leased_at > 0
+        )
 
 
 class PermitView(View):
@@ -82,7 +80,7 @@ class BarView(View):
     kind: str = Field(description="as of restrictions; doubtful: a reply that can refuse this order alone; frozen: its "
                       "call failed a review, and another reviewer is to look again")  # fmt: skip
     since: At
-    until: At | None = Field(description="when it ends, or counts as a refusal or a failed review; null: not known")
+    until: MaybeAt = Field(description="when it ends, or counts as a refusal or a failed review; null: not known")
 
 
 class ComplaintView(View):
@@ -92,7 +90,7 @@ class ComplaintView(View):
     number: str
     at: At
     found: str = Field(description="the class decided; until then the proposed one")
-    decided_at: At | None
+    decided_at: MaybeAt
     by: str
 
 
@@ -111,11 +109,8 @@ class OrderLife(View):
 
 
 def _line_sms(each: LineSms, order: Order) -> LineSmsView:
-    sms = SmsView(
-        purpose=each.purpose, text=each.text, sender=order.doc.offer.sender, segments=segments(each.text),
-        delivered=False,
-    )  # fmt: skip
-    return LineSmsView(at=instant(each.at), sms=sms, waits=each.waits, stuck=each.stuck)
+    sms = SmsView.shown(each, sender=order.doc.offer.sender, segments=segments(each.text), delivered=False)
+    return LineSmsView.shown(each, sms=sms)
 
 
 def _bar(each: Restriction, call: Call | None) -> BarView:
@@ -125,16 +120,13 @@ def _bar(each: Restriction, call: Call | None) -> BarView:
     first = first_review(call.events) if call and call.verdict is Verdict.CONTESTED else None
     if each.kind is Kind.REVIEW and first:
         kind, until = "frozen", first.at + SECOND_LOOK_MS
-    return BarView(kind=kind, since=instant(each.since), until=instant(until) if until else None)
+    return BarView.shown(each, kind=kind, until=until)
 
 
 def _complaint(report: Report) -> ComplaintView:
     decided = next((each for each in reversed(report.events) if isinstance(each, Decided)), None)
-    received = report.received
-    return ComplaintView(
-        id=report.id, number=report.number, at=instant(received.received_at), found=report.found.value,
-        decided_at=instant(decided.at) if decided else None, by=decided.by if decided else received.by,
-    )  # fmt: skip
+    by, at = (decided.by, decided.at) if decided else (report.received.by, None)
+    return ComplaintView.shown(report, at=report.received.received_at, decided_at=at, by=by)
 
 
 operations = Operations(whose=visitor_of)

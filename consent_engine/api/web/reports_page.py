@@ -2,26 +2,25 @@
 its reporter gets. Decisions go through the API like those of any other client.
 """
 
-from collections.abc import Sequence
-
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
 from consent_engine.api.http.queries import Waits
+from consent_engine.api.schemas.calls import UP
 from consent_engine.api.schemas.reports import ReportView, shown_caller
-from consent_engine.api.schemas.views import AsOf, Listed, View, instant
+from consent_engine.api.schemas.views import AsOf, At, Listed, MaybeAt, OrNone, View
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import MAY_OPEN
-from consent_engine.domain.call.report import BARS_DIALLING, PASSED_ON, Report, ReportClass, Reward
+from consent_engine.domain.call.report import BARS_DIALLING, PASSED_ON, Report, ReportClass
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.sms import segments
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.report_book import CALLER, FORWARDED, Around, CallNear, DueReports, Written
+from consent_engine.engine.report_book import CALLER, FORWARDED, Around, CallNear, DueReports
 from consent_engine.ports import ApiKey
 
 
@@ -30,32 +29,27 @@ class CallNearView(View):
 
     id: str
     meant: bool = Field(description="the call that the report was matched with")
-    started_at: str
-    ended_at: str | None
+    started_at: At
+    ended_at: MaybeAt
     from_: str = Field(serialization_alias="from")
     carrier: str
     agent: str
     outcome: str | None
-    plan: str | None
+    plan: OrNone
     violations: list[str]
     verdict: str | None
     permit: str = Field(description="none; ours: given by this installation; not_ours: any other")
-    permit_since: str | None
-    permit_until: str | None
+    permit_since: MaybeAt
+    permit_until: MaybeAt
 
     @classmethod
     def of(cls, near: CallNear, meant: str) -> "CallNearView":
         call, permit = near.call, near.permit
-        began, end = call.began, call.end
-        named = "ours" if permit else "not_ours"
-        return cls(
-            id=call.id, meant=call.id == meant, started_at=instant(began.started_at),
-            ended_at=instant(end.ended_at) if end else None,
-            from_=call.person.caller, carrier=began.carrier,
-            agent=began.agent, outcome=end.outcome.value if end else None, plan=end.plan or None if end else None,
-            violations=[each.value for each in call.violations], verdict=call.verdict.value if call.verdict else None,
-            permit=named if began.permit else "none", permit_since=instant(permit.since) if permit else None,
-            permit_until=instant(permit.until) if permit else None,
+        given = "ours" if permit else "not_ours"
+        return cls.shown(
+            call, call.began, call.end or UP, meant=call.id == meant, from_=call.person.caller,
+            permit=given if call.began.permit else "none", permit_since=permit.since if permit else None,
+            permit_until=permit.until if permit else None,
         )  # fmt: skip
 
 
@@ -65,20 +59,16 @@ class StandingView(View):
     kind: str
     carrier: str
     plan: str
-    since: str
-    until: str | None
+    since: At
+    until: MaybeAt
     door: str
     stood: bool = Field(description="the restriction was in force at the time of the call")
     by_this: bool = Field(description="the restriction was added by this report")
 
     @classmethod
     def of(cls, each: Restriction, report: Report) -> "StandingView":
-        received = report.received
-        return cls(
-            kind=each.kind.value, carrier=each.carrier, plan=each.plan, since=instant(each.since),
-            until=instant(each.until) if each.until else None, door=each.door,
-            stood=each.since <= received.called_at and each.ref != report.id, by_this=each.ref == report.id,
-        )  # fmt: skip
+        by_this = each.ref == report.id
+        return cls.shown(each, stood=each.since <= report.received.called_at and not by_this, by_this=by_this)
 
 
 class TextView(View):
@@ -86,7 +76,7 @@ class TextView(View):
 
     text: str
     segments: int
-    at: str | None = Field(description="when the SMS was queued; null: not sent, only a preview")
+    at: At | None = Field(description="when the SMS was queued; null: not sent, only a preview")
     waits: bool
     stuck: bool
 
@@ -96,9 +86,8 @@ class TextView(View):
     ) -> "TextView":
         """Show the SMS as staff may read it; `{forwarded}` stands for the receiver of the trace."""
         counted = segments(text.replace(FORWARDED, "12321").replace(CALLER, report.person.caller))
-        shown_at = instant(at) if at is not None else None
         shown = hidden(text.replace(CALLER, shown_caller(report)))
-        return cls(text=shown, segments=counted, at=shown_at, waits=waits, stuck=stuck)
+        return cls.shown(text=shown, segments=counted, at=at, waits=waits, stuck=stuck)
 
 
 class AnswerView(View):
@@ -130,21 +119,16 @@ class AroundView(View):
             official=bool(report.received.official), silent=near.silent,
             calls=None if near.calls is None else [CallNearView.of(each, report.received.call) for each in near.calls],
             standing=[StandingView.of(each, report) for each in sorted(shown, key=lambda each: each.since)],
-            written=_written(near.written, report),
-            would=[_answer(*key, text, report) for key, text in near.would.items()],
+            written=[TextView.of(w.text, report, w.at, waits=w.waits, stuck=w.stuck) for w in near.written],
+            would=[
+                AnswerView(class_=found.value, reward=reward.value, sms=TextView.of(text, report))
+                for (found, reward), text in near.would.items()
+            ],
         )  # fmt: skip
 
 
 _SHOWN = frozenset(kind.value for kind in BARS_DIALLING)
 """The kinds that bar dialling; the others bar activations only."""
-
-
-def _written(texts: Sequence[Written], report: Report) -> list[TextView]:
-    return [TextView.of(each.text, report, each.at, waits=each.waits, stuck=each.stuck) for each in texts]
-
-
-def _answer(found: ReportClass, reward: Reward, text: str, report: Report) -> AnswerView:
-    return AnswerView(class_=found.value, reward=reward.value, sms=TextView.of(text, report))
 
 
 class DueList(Listed):
