@@ -1,9 +1,7 @@
 """An order's stream: one server-sent event per timeline entry, from the first, then live until the order settles."""
 
 import re
-from collections.abc import AsyncIterator
 from http import HTTPStatus
-from time import monotonic
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,9 +12,8 @@ from consent_engine.api.http.bodies import bounds_of
 from consent_engine.api.schemas.views import timeline
 from consent_engine.api.service.callers import AGENT_OR_OPS, is_own, visible
 from consent_engine.api.service.service import front_of
-from consent_engine.api.service.watches import RETRY, EventStream, Streams, TooManyStreams
+from consent_engine.api.service.watches import EventStream, Teller, TooManyStreams
 from consent_engine.domain.order.order import Order
-from consent_engine.errors import Forbidden, StoreUnavailable, Unauthenticated
 from consent_engine.ports import ApiKey
 
 operations = Operations("orders", "/v1/orders")
@@ -37,7 +34,7 @@ async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     streams = front_of(request).streams
     streams.check_room(caller.name)
-    return EventStream(Telling(request, caller, order, seen).events(streams), bounds_of(request).send_s)
+    return EventStream(_Timeline(request, caller, seen).events(streams, order), bounds_of(request).send_s)
 
 
 def _length(order: Order) -> int:
@@ -51,58 +48,24 @@ def _seen(request: Request, order: Order) -> int:
     return int(last_id) if _ENTRY.fullmatch(last_id) and int(last_id) <= _length(order) else 0
 
 
-class Telling:
-    """The events sent to one client."""
+class _Timeline(Teller):
+    """The entries of an order's timeline. seen: how many the client has"""
 
-    def __init__(self, request: Request, caller: ApiKey, order: Order, seen: int) -> None:
-        self._request = request
-        self._caller = caller
-        self._order = order
-        self._seen = seen
-        self._bounds = bounds_of(request)
-        self._checked_at = self._sent_at = monotonic()
+    def __init__(self, request: Request, caller: ApiKey, seen: int) -> None:
+        bounds = bounds_of(request)
+        every_s = min(bounds.key_check_s, bounds.heartbeat_s)
+        super().__init__(bounds, caller, lambda: caller_of(request, AGENT_OR_OPS), every_s)
+        self._now, self._seen = front_of(request).now, seen
 
-    async def events(self, streams: Streams) -> AsyncIterator[bytes]:
-        """Yield events until the order is over, the key is revoked, or the server stops."""
-        yield RETRY
-        with streams.watch(self._caller.name, self._order) as watch:
-            while watch.order is not None and not streams.ending():
-                try:
-                    if not await self._may_go_on():
-                        return
-                    if news := self._news(watch.order):
-                        yield news
-                    if await self._is_over(watch.order):
-                        yield f'event: end\ndata: {{"state":"{watch.order.state}"}}\n\n'.encode()
-                        return
-                except StoreUnavailable:
-                    pass  # nothing new can be read; the client stays connected until the store can be reached again
-                if monotonic() - self._sent_at >= self._bounds.heartbeat_s:
-                    self._sent_at = monotonic()
-                    yield b": alive\n\n"
-                await watch.wait(min(self._bounds.key_check_s, self._bounds.heartbeat_s))
-
-    async def _may_go_on(self) -> bool:
-        """Whether the key is still valid; it is looked up again every `key_check_s` seconds, before further entries."""
-        if monotonic() - self._checked_at < self._bounds.key_check_s:
-            return True
-        try:
-            caller = await caller_of(self._request, AGENT_OR_OPS)
-        except (Unauthenticated, Forbidden):
-            return False
-        self._checked_at = monotonic()
-        return caller == self._caller
-
-    def _news(self, order: Order) -> bytes:
-        """Return the entries not sent yet, as server-sent events."""
+    async def news(self, order: Order | None) -> tuple[bytes, bool]:
+        """Return the entries not sent yet; they are the last once the order has settled and `linger_s` seconds have
+        passed since its last entry, or it is no longer there.
+        """
+        if order is None:
+            return b"", True
+        settled = order.state.settled
+        last = settled and await self._now() >= order.events[-1].at + self._bounds.linger_s * 1000
         entries = timeline(order, whole=is_own(order, self._caller), after=self._seen)
         events = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
         self._seen += len(entries)
-        self._sent_at = monotonic() if entries else self._sent_at
-        return b"".join(events)
-
-    async def _is_over(self, order: Order) -> bool:
-        """Whether the order has settled and `linger_s` seconds have passed since its last entry."""
-        if not order.state.settled:
-            return False
-        return await front_of(self._request).now() >= order.events[-1].at + self._bounds.linger_s * 1000
+        return b"".join([*events, f'event: end\ndata: {{"state":"{order.state}"}}\n\n'.encode() * last]), last

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import cast
 
 from starlette.requests import ClientDisconnect
@@ -15,7 +16,8 @@ from consent_engine.api.coalescing.group_commit import EnginePool
 from consent_engine.api.http.bodies import Bounds
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import StoreUnavailable, place_of
+from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated, place_of
+from consent_engine.ports import ApiKey
 
 log = logging.getLogger(__name__)
 RETRY = b"retry: 3000\n\n"
@@ -156,6 +158,61 @@ class Streams:
             self._versions[order_id] = version
             for watch in self._watches[order_id]:
                 watch.found(version, orders.get(order_id))
+
+
+class Teller:
+    """Tells one client of events, until it may not hear of them any more, none will come, or the server stops.
+
+    whose: looks the caller up again · every_s: how often it looks for events at least · over: the last event, for a
+    client that may hear no more
+    """
+
+    def __init__(
+        self, bounds: Bounds, caller: ApiKey, whose: Callable[[], Awaitable[ApiKey]], every_s: float, over: bytes = b""
+    ) -> None:
+        self._bounds, self._caller, self._whose = bounds, caller, whose
+        self._every_s, self._over = every_s, over
+        self._checked_at = self._sent_at = monotonic()
+
+    async def news(self, order: Order | None) -> tuple[bytes, bool]:
+        """Return the events not sent yet, and whether they are the last. order: as the watch has it"""
+        raise NotImplementedError
+
+    async def events(self, streams: Streams, order: Order | None) -> AsyncIterator[bytes]:
+        """Yield events. While the store is away the client stays connected, and nothing is lost."""
+        yield RETRY
+        with streams.watch(self._caller.name, order) as watch:
+            while not streams.ending():
+                try:
+                    if not await self._may_go_on():
+                        break
+                    news, last = await self.news(watch.order)
+                    if news:
+                        self._sent_at = monotonic()
+                        yield news
+                    if last:
+                        return
+                except (Unauthenticated, Forbidden, OrderNotFound):
+                    break
+                except ConsentError:
+                    pass  # the store is away: the next round reads it again
+                if monotonic() - self._sent_at >= self._bounds.heartbeat_s:
+                    self._sent_at = monotonic()
+                    yield b": alive\n\n"
+                await watch.wait(self._every_s)
+            else:
+                return
+        yield self._over
+
+    async def _may_go_on(self) -> bool:
+        """Whether the caller is the same as before; looked up again every `key_check_s` seconds, before further events.
+        Raises Unauthenticated and Forbidden.
+        """
+        if monotonic() - self._checked_at < self._bounds.key_check_s:
+            return True
+        caller = await self._whose()
+        self._checked_at = monotonic()
+        return caller == self._caller
 
 
 def changes(engine: Engine, known: dict[str, int]) -> tuple[dict[str, int], dict[str, Order]]:

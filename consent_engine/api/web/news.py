@@ -3,7 +3,7 @@ since when, and what it means; the page of an order hears of the order as well.
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from time import monotonic
@@ -15,7 +15,7 @@ from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.bodies import bounds_of
 from consent_engine.api.service.callers import ANY_ROLE
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
-from consent_engine.api.service.watches import RETRY, EventStream
+from consent_engine.api.service.watches import EventStream, Teller
 from consent_engine.api.web.rendering import Line, instant_shown
 from consent_engine.api.web.words import language_of, words
 from consent_engine.domain.days import Days
@@ -25,7 +25,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, lately, targets_of
-from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Endpoint
 from consent_engine.ports.registry import BSS, GATEWAY, LANE
 
@@ -136,67 +136,32 @@ def stream(
     """Return a page's stream: `banner`; `life`, if that is given, whenever `order` changes or its answer does; `over`
     once the visitor may see neither any more. Raises TooManyStreams.
     """
-    front_of(request).streams.check_room(caller.name)
-    return EventStream(_Told(request, caller, roles, order, life).events(), bounds_of(request).send_s)
+    streams = front_of(request).streams
+    streams.check_room(caller.name)
+    return EventStream(_Told(request, caller, roles, life).events(streams, order), bounds_of(request).send_s)
 
 
-class _Told:
+class _Told(Teller):
     """The events sent to one page."""
 
     def __init__(
-        self, request: Request, caller: ApiKey, roles: frozenset[Role], order: Order | None,
-        life: Callable[[], Awaitable[bytes]] | None,
-    ) -> None:  # fmt: skip
-        self._request, self._caller, self._roles = request, caller, roles
-        self._order, self._life = order, life
-        self._bounds = bounds_of(request)
+        self, request: Request, caller: ApiKey, roles: frozenset[Role], life: Callable[[], Awaitable[bytes]] | None
+    ) -> None:
+        over = b"event: over\ndata: {}\n\n"
+        super().__init__(bounds_of(request), caller, lambda: visitor_of(request, roles), LOOKED_S, over)
+        self._request, self._life = request, life
         self._sent: dict[str, bytes] = {}
-        self._checked_at = self._sent_at = monotonic()
         self._read_at, self._version = -inf, -1
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """Yield events until the visitor may not see them any more, or the server stops."""
-        yield RETRY
-        streams = front_of(self._request).streams
-        with streams.watch(self._caller.name, self._order) as watch:
-            while not streams.ending():
-                try:
-                    if not await self._may_go_on():
-                        break
-                    if news := self._changed(await self._news(watch.order)):
-                        yield news
-                except (Unauthenticated, Forbidden, OrderNotFound):
-                    break
-                except ConsentError:
-                    pass  # the store is away: the next round reads it again
-                if monotonic() - self._sent_at >= self._bounds.heartbeat_s:
-                    self._sent_at = monotonic()
-                    yield b": alive\n\n"
-                await watch.wait(LOOKED_S)
-            else:
-                return
-        yield b"event: over\ndata: {}\n\n"
-
-    async def _may_go_on(self) -> bool:
-        """Whether the visitor is still signed in as before; looked up again every `key_check_s` seconds."""
-        if monotonic() - self._checked_at < self._bounds.key_check_s:
-            return True
-        caller = await visitor_of(self._request, self._roles)
-        self._checked_at = monotonic()
-        return caller == self._caller
-
-    async def _news(self, order: Order | None) -> dict[str, bytes]:
+    async def news(self, order: Order | None) -> tuple[bytes, bool]:
+        """Return what changed since it was sent."""
         news = {"banner": json.dumps([each._asdict() for each in await banner(self._request)]).encode()}
         version = order.version if order else 0
         if self._life and (version != self._version or monotonic() - self._read_at >= LIFE_S):
             self._read_at = monotonic()
             news["life"] = await self._life()
             self._version = version
-        return news
-
-    def _changed(self, news: dict[str, bytes]) -> bytes:
         changed = {name: data for name, data in news.items() if self._sent.get(name) != data}
-        if changed:
-            self._sent |= changed
-            self._sent_at = monotonic()
-        return b"".join(b"event: " + name.encode() + b"\ndata: " + data + b"\n\n" for name, data in changed.items())
+        self._sent |= changed
+        events = (b"event: " + name.encode() + b"\ndata: " + data + b"\n\n" for name, data in changed.items())
+        return b"".join(events), False
