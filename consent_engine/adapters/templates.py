@@ -97,8 +97,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "unknown": frozenset({"code"}),
     "in_progress": frozenset({"task"}),
 }
-_DENYING = range(400, 500)
-_LATER = frozenset({"not_taken", "throttled"})
+_LATER, NOT_NOW = frozenset({"not_taken", "throttled"}), 503
 
 
 class Row(Form):
@@ -123,6 +122,7 @@ class Row(Form):
     def _is_sound(self) -> Self:
         may = _FIELDS.get(self.means, frozenset())
         given = {name for name in type(self).model_fields if getattr(self, name)} - {"means", "status", "where"}
+        denying = {*range(400, 500), *([NOT_NOW] if self.means in _LATER else [])}
         if self.means == "done" and not self.id:
             raise ValueError("with `is: done` must name the field of its id")
         if other := sorted(given - may):
@@ -131,19 +131,13 @@ class Row(Form):
             if not self.status or any(each >= 300 for each in self.status):  # noqa: PLR2004 - HTTP's
                 raise ValueError("with `is: done` must name its statuses, all of them 2xx")
         elif self.means != "in_progress" and not self.where:
-            odd = {each for each in self.status if each not in _DENYING} - (
-                {NOT_NOW} if self.means in _LATER else set()
-            )
-            if not self.status or odd:
+            if not self.status or not denying.issuperset(self.status):
                 raise ValueError(
                     f"with `is: {self.means}` must name statuses of 4xx, or say `where`: others may be a proxy's"
                 )
         elif not self.status and not self.where:
             raise ValueError("must name a status, or say `where`")
         return self
-
-
-NOT_NOW = 503
 
 
 class Request(Form):
@@ -389,8 +383,6 @@ class Templates:
 
 
 _PARSER = SandboxedEnvironment()
-
-
 _MEDIA = {"form": "x-www-form-urlencoded"}
 
 
@@ -424,11 +416,18 @@ def _hmac(value: object, key: object, name: str = "sha256") -> str:
 
 
 def _base64(value: object) -> str:
-    return b64encode(_bytes(value)).decode()
+    return b64encode(_short(_bytes(value))).decode()
 
 
 def _hex(value: object, charset: str) -> str:
-    return as_text(value).encode(charset).hex()
+    return _short(as_text(value).encode(charset)).hex()
+
+
+def _short(value: bytes) -> bytes:
+    """Raise ValueError for a value that filters in a row have made long: each doubles it."""
+    if len(value) > LONGEST_FILE:
+        raise ValueError(f"longer than {LONGEST_FILE} bytes")
+    return value
 
 
 def _time(value: object, form: str) -> str:
@@ -445,7 +444,7 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "time": _time,
     "upper": lambda value: as_text(value).upper(),
 }
-"""None makes a value longer than a fixed bound, but `upper`, `hex` and `base64`, each by a small factor at most."""
+"""None makes a value longer than a fixed bound, but `upper`, once and by a factor of three at most."""
 
 
 # Answers ----------------------------------------------------------------------------------------------------------

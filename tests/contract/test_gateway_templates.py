@@ -238,6 +238,8 @@ def test_an_instant_is_read_in_the_form_that_the_file_names(tmp_path, form, said
 WRONG = {
     ("{{ text }}", "{% for a in text %}{{ a }}{% endfor %}"): "send.body.content: For is not allowed",
     ("{{ text }}", "{{ text * 9999999 }}"): "send.body.content: Mul is not allowed",
+    ("{{ text }}", "{{ text" + " | hex('utf-8')" * 20 + " }}"): "send: a template cannot be filled in: ValueError",
+    ("{{ text }}", "{{ text" + " | base64" * 40 + " }}"): "send: a template cannot be filled in: ValueError",
     ("{{ text }}", "{{ texts }}"): "send.body.content: texts is no value here: from, password",
     ("{{ text }}", "hello"): "send must name text",
     ("{{ ref }}", "x"): "send must name ref",
