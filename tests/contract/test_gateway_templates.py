@@ -211,6 +211,8 @@ def test_the_file_of_the_page_sends_and_reads(tmp_path):
     assert (one.msisdn, one.to, one.stamp) == (MSISDN, "10690001", NOW_S * 1000)
     assert one == again
     assert one.message_id != later.message_id
+    unstamped = hooks.replies(WebhookCall(proof, {}, json.dumps({**item, "time": None}).encode(), NOW_S * 1000))
+    assert (unstamped.messages, unstamped.rejected) == ((), ((0, "received_at: must be given, as there is no id"),))
     report = json.dumps({"custom": REF, "id": 77, "ok": True}).encode()
     ((_, read_back),) = hooks.reports(WebhookCall(proof, {}, report, NOW_S * 1000)).messages
     assert (read_back.ref, read_back.message_id, read_back.status) == (REF, "77", "delivered")

@@ -281,6 +281,8 @@ class TemplatedWebhooks(Webhooks):
         at, to = _instant(item, "received_at"), _to(item) if "to" in self.hooks.inbound else ""
         sender, text = _msisdn(item), _string(item, "text", 0, MOST_SAID)
         named = _id(item) if "message_id" in self.hooks.inbound else ""
+        if not named and at is None:  # the same words of another day would count as a repeat
+            raise _Poison("received_at: must be given, as there is no id")
         return Reply(
             gateway=self.gateway,
             message_id=named
