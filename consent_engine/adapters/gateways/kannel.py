@@ -11,30 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
-from consent_engine.adapters.gateways.shared_settings import (
-    KEPT,
-    RESOLUTION_MS,
-    OfEveryGateway,
-    basic,
-    fitting,
-    of_every,
-    our_address,
-    prefix_of,
-    refusal,
-    refuses,
-    secrets_in_urls,
-    skew,
-    user_of,
-)
-from consent_engine.adapters.gateways.sms_parts import (
-    UNKNOWN,
-    Header,
-    concatenated,
-    receipt,
-    reference,
-    text_of,
-    together,
-)
+from consent_engine.adapters.gateways import shared_settings as shared
+from consent_engine.adapters.gateways import sms_parts
 from consent_engine.adapters.outbound import Answer, Client, endpoint, opaque
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Throttled, Unavailable, Uncertain
@@ -85,8 +63,8 @@ class KannelWebhooks(Webhooks):
 
     def __init__(self, gateway: str, secret: str, skew: Millis, old: str = "") -> None:
         self._gateway, self._secret = gateway, secret
-        self._expected = [basic(gateway, each).encode() for each in (secret, old) if each]
-        self._behind = RESOLUTION_MS + skew
+        self._expected = [shared.basic(gateway, each).encode() for each in (secret, old) if each]
+        self._behind = shared.RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
         """Read one MO.
@@ -100,10 +78,10 @@ class KannelWebhooks(Webhooks):
         to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
         number = _number(sender)
         kept: tuple[tuple[int, Reply], ...] = ()
-        if number and refuses(text):
+        if number and shared.refuses(text):
             # Kannel repeats a call as it is.
             of = (sorted(call.query.items()), sender, call.body)
-            kept = ((0, refusal(self._gateway, self._secret, of, number, to[1] if to else "", text)),)
+            kept = ((0, shared.refusal(self._gateway, self._secret, of, number, to[1] if to else "", text)),)
         try:
             message_id, written = _envelope(call)
         except Malformed as wrong:
@@ -111,10 +89,12 @@ class KannelWebhooks(Webhooks):
         if number is None:
             return Parsed((), ((0, "from: not a phone number"),))
         if len(call.body) > 4 * MOST_SAID:
-            return Parsed(kept, ((0, f"text: must have at most {MOST_SAID} characters" + f"; {KEPT}" * len(kept)),))
+            return Parsed(
+                kept, ((0, f"text: must have at most {MOST_SAID} characters" + f"; {shared.KEPT}" * len(kept)),)
+            )
         # Without the number it was sent to, the gateway's carriers decide: no refusal is lost because of that.
         written_at = None if written is None else written + self._behind
-        udh = Header.read(call.headers.get("x-kannel-udh", ""))
+        udh = sms_parts.Header.read(call.headers.get("x-kannel-udh", ""))
         data = udh.to_a_program or not may_answer or call.headers.get("x-kannel-coding", "") == EIGHT_BIT
         reply = Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at, udh.part, data, written)
         return Parsed(((0, reply),))
@@ -133,8 +113,8 @@ class KannelWebhooks(Webhooks):
         attempt, n, of = (event[1], int(event[2]), int(event[3])) if event else (ref, 1, 1)
         if not 1 <= n <= of:
             return Parsed((), ((0, "id: not one of ours"),))
-        stat, why = receipt(call.query.get("said", ""))
-        if stat == UNKNOWN:
+        stat, why = sms_parts.receipt(call.query.get("said", ""))
+        if stat == sms_parts.UNKNOWN:
             return Parsed((), ((0, "said: UNKNOWN is no end"),))
         error = (why or ERRORS[kind]) if kind in ERRORS else ""
         report = DeliveryReport(self._gateway, ref, attempt, DELIVERIES[kind], n, of, error, alone=of > 1)
@@ -151,7 +131,7 @@ class KannelWebhooks(Webhooks):
 
 
 @dataclass
-class Kannel(OfEveryGateway):
+class Kannel(shared.OfEveryGateway):
     """A Kannel gateway that takes SMS by POST.
 
     user: our credentials as headers, so that no log of URLs shows them · receipts: our URL for reports, with the
@@ -171,7 +151,7 @@ class Kannel(OfEveryGateway):
         """
         attempt, parts = self.attempt(), split(sms.text)
         sent = (self._send(sms, part, attempt, n, len(parts)) for n, part in enumerate(parts, 1))
-        return together(await asyncio.gather(*sent))
+        return sms_parts.together(await asyncio.gather(*sent))
 
     async def _send(self, sms: Sms, part: str, attempt: str, n: int, of: int) -> Outcome:
         # Kannel's form is no JSON: the text is the body, all else is in headers.
@@ -187,7 +167,7 @@ class Kannel(OfEveryGateway):
         if sms.valid_for:
             headers["X-Kannel-Validity"] = str(max(1, sms.valid_for // 60_000))
         if of > 1:
-            headers["X-Kannel-UDH"] = concatenated(reference(sms.ref), of, n)
+            headers["X-Kannel-UDH"] = sms_parts.concatenated(sms_parts.reference(sms.ref), of, n)
         answer = await self.client.send("POST", self.url, part.encode(), headers, changes=True)
         return _outcome(answer, attempt) if isinstance(answer, Answer) else answer
 
@@ -200,18 +180,20 @@ def build(
     They are URL, USERNAME, PASSWORD (sendsms); SECRET, OLD_SECRET, CALLBACK_URL (webhooks); SUB_NUMBERS, SKEW,
     SEGMENTS, REPORTS.
     """
-    prefix = prefix_of(name)
+    prefix = shared.prefix_of(name)
     user = {
-        f"X-Kannel-{key.capitalize()}": fitting(prefix, raw, key, _HEADER, "must be printable ASCII without blanks")
+        f"X-Kannel-{key.capitalize()}": shared.fitting(
+            prefix, raw, key, _HEADER, "must be printable ASCII without blanks"
+        )
         for key in ("USERNAME", "PASSWORD")
     }
-    secret, old = secrets_in_urls(prefix, raw)
-    scheme, _, rest = our_address(prefix, raw).partition("://")
+    secret, old = shared.secrets_in_urls(prefix, raw)
+    scheme, _, rest = shared.our_address(prefix, raw).partition("://")
     return Kannel(
-        *of_every(name, raw, KannelWebhooks(name, secret, skew(prefix, raw), old)),
+        *shared.of_every(name, raw, KannelWebhooks(name, secret, shared.skew(prefix, raw), old)),
         endpoint(prefix, raw),
         user,
-        f"{scheme}://{user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts",
+        f"{scheme}://{shared.user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts",
         Client(call_timeout),
         attempt,
     )
@@ -259,4 +241,4 @@ def _envelope(call: WebhookCall) -> tuple[str, int | None]:
 def _text(call: WebhookCall) -> tuple[str, bool]:
     """Return the text, and whether it may be an answer."""
     named = _CHARSET.search(call.headers.get("content-type", ""))
-    return text_of(call.body, named[1] if named else "utf-8")
+    return sms_parts.text_of(call.body, named[1] if named else "utf-8")
