@@ -227,13 +227,6 @@ class RestrictionQueries(Protocol):
         """Return how many restrictions of a kind stand, and since when the oldest."""
 
 
-class EndingQueries(Protocol):
-    """Sums of endings."""
-
-    def tally(self) -> Tally:
-        """Return how many endings are not over, and when the oldest of them was asked for."""
-
-
 class Received(NamedTuple):
     """Reports that stand alike. what: their class, which is proposed while they are open"""
 
@@ -303,7 +296,6 @@ class Queries(Protocol):
 
     orders: OrderQueries
     restrictions: RestrictionQueries
-    endings: EndingQueries
     reports: ReportQueries
     calls: CallQueries
     evidence: EvidenceQueries
@@ -315,6 +307,9 @@ class Queries(Protocol):
         orders, only those for it
         """
 
+    def open_endings(self) -> Tally:
+        """Return how many endings are not over, and when the oldest of them was asked for."""
+
 
 class _Unasked:
     """The Queries of a store without SQL: each raises ArchiveUnavailable."""
@@ -322,7 +317,7 @@ class _Unasked:
     def _raised(self) -> NoReturn:
         raise ArchiveUnavailable("there is no archive to ask")
 
-    places = orders = restrictions = endings = reports = calls = evidence = property(_raised)
+    places = orders = restrictions = open_endings = reports = calls = evidence = property(_raised)
 
 
 NOTHING = cast(Queries, _Unasked())

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, Pause, connected
-from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, columns_of, has_former
+from consent_engine.adapters.sql.kept import OF_THE_ROW, K, SqlKept, columns_of, has_former
 from consent_engine.adapters.sql.tables import (
     BACKUPS,
     CALLS,
@@ -47,7 +47,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord, NotOurArchive
 from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded
 from consent_engine.ports.archive import Archive, BackupMade, Erasure, Expired
-from consent_engine.ports.queries import Position, Reconciliation
+from consent_engine.ports.queries import Paged, Position, Reconciliation, Tally
 from consent_engine.ports.store import other_mode, schema_of
 
 
@@ -396,3 +396,18 @@ class OfArchive:
             return [
                 (at, name) for at, name in connection.execute(behind(select(*place).where(*only), place, before, limit))
             ]
+
+    def _page(self, rows: Select[Any], at: Column[Any], limit: int, of: SqlKept[K]) -> Paged[K]:
+        """Return the records of a page's rows. at: the column of their instant. One that cannot be read is left out,
+        and logged.
+        """
+        with self._asking() as connection:
+            found = connection.execute(rows).all()
+        last = found[-1] if found and len(found) == limit else None
+        records = tuple(kept.record for row in found if (kept := of.kept(row)).record is not None)
+        return Paged(records, (getattr(last, at.name), last.id) if last is not None else None)
+
+    def _tally(self, since: Column[Any], *only: ColumnElement[bool]) -> Tally:
+        with self._asking() as connection:
+            count, oldest = connection.execute(select(func.count(), func.min(since)).where(*only)).one()
+        return Tally(count, oldest or 0)

@@ -43,7 +43,6 @@ from consent_engine.ports.queries import (
     MOST_SEARCHED,
     CallFilter,
     CallQueries,
-    EndingQueries,
     EvidenceQueries,
     L,
     Only,
@@ -62,16 +61,6 @@ from consent_engine.ports.queries import (
     RestrictionQueries,
     StandingRestriction,
 )
-
-
-def page_of(rows: Sequence[Any], at: str, limit: int, read: Callable[[Any], Kept[R]]) -> Paged[R]:
-    """Return the records of a page's rows. at: the name of their instant. One that cannot be read is left out, and
-    logged.
-    """
-    last = rows[-1] if rows and len(rows) == limit else None
-    records = tuple(kept.record for row in rows if (kept := read(row)).record is not None)
-    return Paged(records, (getattr(last, at), last.id) if last is not None else None)
-
 
 _CALL, _ORDER, _RECORD = (
     (CALLS.c.started_at, CALLS.c.id),
@@ -99,9 +88,7 @@ class SqlCallQueries(OfArchive, CallQueries):
             rows = rows.where(VIOLATING)
         if wanted.violation not in {None, ANY}:
             rows = rows.where(kept.violations.contains(f" {wanted.violation} ", autoescape=True))
-        with self._asking() as connection:
-            found = connection.execute(behind(rows, _CALL, before, limit)).all()
-        return page_of(found, "started_at", limit, self._archive.calls.kept)
+        return self._page(behind(rows, _CALL, before, limit), _CALL[0], limit, self._archive.calls)
 
     def reported(self, carrier: str, since: Millis, until: Millis) -> Iterator[ReportedCall]:
         kept, last = CALLS.c, (since - 1, "")
@@ -125,9 +112,8 @@ class SqlCallQueries(OfArchive, CallQueries):
     def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
         kept = CALLS.c
         rows = SqlCalls.rows.where(TO_REVIEW, kept.verdict == verdict.value)
-        with self._asking() as connection:
-            found = connection.execute(behind(rows, (kept.over_at, kept.id), after, limit, oldest_first=True)).all()
-        return page_of(found, "over_at", limit, self._archive.calls.kept)
+        rows = behind(rows, (kept.over_at, kept.id), after, limit, oldest_first=True)
+        return self._page(rows, kept.over_at, limit, self._archive.calls)
 
     def waiting(self) -> Mapping[Verdict, Tally]:
         kept = CALLS.c
@@ -185,10 +171,7 @@ class SqlOrderQueries(OfArchive, OrderQueries):
             kept.in_vain.__eq__: wanted.void_yes, kept.line.__eq__: wanted.line, kept.placed_at.__le__: wanted.until,
         }  # fmt: skip
         only = [compared(value) for compared, value in bounds.items() if value is not None]
-        with self._asking() as connection:
-            rows = behind(SqlArchive.rows.where(*only), _ORDER, before, limit)
-            found = connection.execute(rows).all()
-        return page_of(found, "placed_at", limit, self._archive.kept)
+        return self._page(behind(SqlArchive.rows.where(*only), _ORDER, before, limit), _ORDER[0], limit, self._archive)
 
     def with_tail(self, tail: str, most: int) -> list[str]:
         newest = select(ORDERS.c.id, ORDERS.c.placed_at).order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc())
@@ -249,17 +232,6 @@ _OPEN_ENDING = (
     _ROW.kind == Owner.ENDING.value,
     _ROW.state.in_([EndingState.ENDING.value, EndingState.ENDING_FAILED.value]),
 )
-
-
-class SqlEndingQueries(OfArchive, EndingQueries):
-    """The EndingQueries of one database."""
-
-    def tally(self) -> Tally:
-        with self._asking() as connection:
-            count, oldest = connection.execute(
-                select(func.count(), func.min(_ROW.listed_at)).where(*_OPEN_ENDING)
-            ).one()
-        return Tally(count, oldest or 0)
 
 
 _REPORT = _ROW.kind == Owner.REPORT.value
@@ -330,10 +302,7 @@ class SqlRestrictionQueries(OfArchive, RestrictionQueries):
             return None
 
     def tally(self, kind: Kind) -> Tally:
-        counted = select(func.count(), func.min(_STANDS.since)).where(*_listed(kind))
-        with self._asking() as connection:
-            count, oldest = connection.execute(counted).one()
-        return Tally(count, oldest or 0)
+        return self._tally(_STANDS.since, *_listed(kind))
 
 
 def _listed(kind: Kind) -> tuple[ColumnElement[bool], ...]:
@@ -439,7 +408,6 @@ class SqlQueries(OfArchive, Queries):
         super().__init__(archive, check)
         self.orders: OrderQueries = SqlOrderQueries(archive, check)
         self.restrictions: RestrictionQueries = SqlRestrictionQueries(archive, check)
-        self.endings: EndingQueries = SqlEndingQueries(archive, check)
         self.reports: ReportQueries = SqlReportQueries(archive, check)
         self.calls: CallQueries = SqlCallQueries(archive, check)
         self.evidence: EvidenceQueries = SqlEvidenceQueries(archive, check)
@@ -449,3 +417,6 @@ class SqlQueries(OfArchive, Queries):
     ) -> list[Position]:
         place, which = _PLACES[of, only]
         return self._places(place, before, limit, *which, *(() if plan is None else (ORDERS.c.plan == plan,)))
+
+    def open_endings(self) -> Tally:
+        return self._tally(_ROW.listed_at, *_OPEN_ENDING)

@@ -384,7 +384,7 @@ def of_figures(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> I
     with suppress(ArchiveUnavailable):
         yield from _of_days(engine, now)
         yield from of_reports(engine.reports.waiting())
-        yield from _waiting(ask.restrictions.tally(Kind.SUSPECTED), ask.endings.tally(), now)
+        yield from _waiting(ask.restrictions.tally(Kind.SUSPECTED), ask.open_endings(), now)
         yield from of_reviews(engine, pressing, now)
         if engine.store.archive is not None and (last := engine.store.archive.last_backup()):
             text = "The instant of the last backup; without one, that of the first order"

@@ -219,7 +219,7 @@ def test_what_the_bss_refuses_for_good_is_given_up_and_is_on_no_list_any_more(de
     given = after.events[-1]
     assert (after.state, given.by, given.reason) == (EndingState.GIVEN_UP, "ops-1", "switched off by hand")
     assert (desk.engine.stuck(), [*after.effects]) == ([], ["wake.archive"])
-    assert desk.engine.store.queries.endings.tally() == Tally()
+    assert desk.engine.store.queries.open_endings() == Tally()
     assert desk.engine.give_up(order.id, "ops-1", "again").id == order.id
     assert ending(desk, order).events == after.events
     desk.run()
@@ -245,7 +245,7 @@ def test_what_was_given_up_is_taken_up_again_under_the_same_key_and_given_up_onc
     desk.engine.retry(order.id, "ops-2")
     after = ending(desk, order)
     assert (after.state, [*after.effects], after.events[-1].by) == (EndingState.ENDING, ["deactivate"], "ops-2")
-    assert desk.engine.store.queries.endings.tally() != Tally()
+    assert desk.engine.store.queries.open_endings() != Tally()
     desk.run(Lane.ACTIVATION)
     assert [each.reason for each in desk.engine.stuck()] == ["still_none"]
     for _ in range(2):
@@ -554,11 +554,11 @@ def test_what_is_not_off_is_counted_and_listed_until_it_is(desk):
     desk.bss.end_answers = [Unavailable("bss:503")]
     asked = take_back(desk, order).ending.doc.asked_at
     desk.run(Lane.ACTIVATION)
-    assert desk.engine.store.queries.endings.tally() == Tally(1, asked)
+    assert desk.engine.store.queries.open_endings() == Tally(1, asked)
     assert desk.engine.store.queries.places(Owner.ENDING, Only.PRESENT, None, 9) == [(asked, ending_id(order.id))]
     desk.clock.forward(hours=1)
     desk.run()
-    assert desk.engine.store.queries.endings.tally() == Tally()
+    assert desk.engine.store.queries.open_endings() == Tally()
 
 
 def found_by_doctor(desk, *, mend=False):
@@ -671,14 +671,14 @@ def test_a_failed_review_of_somebody_whose_number_is_erased_takes_back_by_a_pers
     assert (found.doc.activation, found.doc.order) == (f"act-{order.id}", order.id)
     [stuck] = desk.engine.stuck()
     assert (stuck.named, stuck.why) == (order.id, NO_NUMBER)
-    assert desk.engine.store.queries.endings.tally().count == 1
+    assert desk.engine.store.queries.open_endings().count == 1
     assert (desk.bss.ended, notices(desk)) == ([], [])
     desk.engine.retry(order.id, "ops-1")
     desk.run()
     assert (desk.bss.ended, [each.why for each in desk.engine.stuck()]) == ([], [NO_NUMBER])
     desk.engine.give_up(order.id, "ops-1", "switched off by hand")
     assert (ending(desk, order).state, desk.engine.stuck()) == (EndingState.GIVEN_UP, [])
-    assert desk.engine.store.queries.endings.tally().count == 0
+    assert desk.engine.store.queries.open_endings().count == 0
 
 
 def test_what_a_person_had_switched_off_under_its_ending_is_off_and_nobody_is_told(desk):
