@@ -181,10 +181,14 @@ class Catalogue:
         listed = self._plans.get(plan.code)
         if listed is not None and _repeats(listed, plan, now):
             return listed.newest.plan
+        return self._put_on_sale(plan, now)
+
+    def _put_on_sale(self, plan: Plan, now: Millis, approved: tuple[Proposal, str] | None = None) -> Plan:
+        """Publish a plan that says something new. Raises as `publish` does."""
         self._refuse(plan, now)
-        newest = listed.newest if listed is not None else None
-        number = newest.number + 1 if newest is not None else 1
-        self._registry.publish(replace(plan, version=number), Sale.ON_SALE, newest, seen=self._unseen(plan, now))
+        newest = self._plans[plan.code].newest if plan.code in self._plans else None
+        numbered = replace(plan, version=newest.number + 1 if newest is not None else 1)
+        self._registry.publish(numbered, Sale.ON_SALE, newest, seen=self._unseen(plan, now), approved=approved)
         return self.show(plan.code).newest.plan
 
     def offer(self, plan: Plan, by: str, over: Container[str] = ()) -> Plan | Proposal:
@@ -232,12 +236,7 @@ class Catalogue:
         if listed is not None and _repeats(listed, proposal.plan, now):
             self._registry.forget_proposal(proposal)
             return listed.newest.plan
-        self._refuse(proposal.plan, now)
-        newest = listed.newest if listed is not None else None
-        version = newest.number + 1 if newest is not None else 1
-        plan = replace(proposal.plan, version=version)
-        self._registry.publish(plan, Sale.ON_SALE, newest, seen=self._unseen(plan, now), approved=(proposal, by))
-        return self.show(code).newest.plan
+        return self._put_on_sale(proposal.plan, now, (proposal, by))
 
     def _unseen(self, plan: Plan, now: Millis) -> dict[int, PageSeen]:
         """Return the first check results for the addresses of a new version."""

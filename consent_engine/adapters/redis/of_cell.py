@@ -1,7 +1,7 @@
 """The base of the store's parts in one cell of Redis: its clock, and the reading of records that may be unreadable."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -47,20 +47,16 @@ class OfCell:
 
 
 def readable(
-    ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[[dict[str, str]], T], unreadable: set[str]
+    kept: Mapping[str, dict[str, str]], read: Callable[[str, dict[str, str]], T], unreadable: set[str]
 ) -> dict[str, T]:  # fmt: skip
-    """Return the records that exist and can be read, by id. kept: their fields, in the order of the ids"""
+    """Return the records that can be read, by id. One that cannot is logged and left out, so that the others of its
+    round trip can still be used. kept: their fields, by id · unreadable: takes the ids of those left out
+    """
     found: dict[str, T] = {}
-    for record, fields in zip(ids, kept, strict=True):
+    for record, fields in kept.items():
         try:
-            if fields:
-                found[record] = read(fields)
+            found[record] = read(record, fields)
         except BrokenRecord as error:
-            log_unreadable(record, error)
+            log.error("%s: %s", record, error)
             unreadable.add(record)
     return found
-
-
-def log_unreadable(record: str, error: BrokenRecord) -> None:
-    """Log a record that cannot be read; it is left out, so that the others of its round trip can still be used."""
-    log.error("%s: %s", record, error)

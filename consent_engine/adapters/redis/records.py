@@ -1,6 +1,5 @@
 """The records of one cell of Redis: every change of one is a script, here is packed and unpacked (`codec`)."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -9,14 +8,14 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, record_of
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.of_cell import Clock, OfCell
+from consent_engine.adapters.redis.of_cell import Clock, OfCell, readable
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
 from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.domain.seal import Leaf, Seal
-from consent_engine.errors import BrokenRecord, StoreUnavailable
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import (
     OWNERS,
     Change,
@@ -29,7 +28,6 @@ from consent_engine.ports import (
     Wanted,
 )
 
-log = logging.getLogger(__name__)
 MOST_RACES = 20
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
@@ -56,16 +54,13 @@ class RedisRecords(OfCell, Records):
         written = (("HINCRBY", self._cell.journaled, "proofs", 1),) * prove
         time, *kept = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys), *written, prove=prove)
         now, unread, unreadable = self._clock.instant(time), iter(kept), set[str]()
-        found: dict[type, dict[str, Any]] = {kind: {} for kind in wanted}
-        for kind, names in wanted.items():
-            for name, fields in zip(names, unread, strict=False):
-                try:
-                    if fields or kind is Line:
-                        found[kind][name] = record_of(OWNERS[kind], name, fields, now, self._offers, self._seal)
-                except BrokenRecord as error:  # left out, so that the others of the round trip can still be used
-                    log.error("%s: %s", name, error)
-                    unreadable.add(name)
-        return Snapshot(now, found, unreadable)
+
+        def read(kind: type, names: Sequence[str]) -> dict[str, Any]:
+            owner, offers, seal = OWNERS[kind], self._offers, self._seal
+            rows = {name: fields for name in names if (fields := next(unread)) or kind is Line}
+            return readable(rows, lambda name, fields: record_of(owner, name, fields, now, offers, seal), unreadable)
+
+        return Snapshot(now, {kind: read(kind, names) for kind, names in wanted.items()}, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[CommitResult]:
         answers = self._answered(commits, prove=prove)

@@ -13,7 +13,7 @@ from consent_engine.adapters.redis.codec import Offers, claims_of, packed, pairs
 from consent_engine.adapters.redis.journal import RedisJournal
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.lanes import RedisLanes
-from consent_engine.adapters.redis.of_cell import Clock, OfCell, log_unreadable, readable
+from consent_engine.adapters.redis.of_cell import Clock, OfCell, readable
 from consent_engine.adapters.redis.records import LOOK_BACK, RedisRecords
 from consent_engine.domain.call.permit import Given
 from consent_engine.domain.effects import Lane, Millis
@@ -160,17 +160,15 @@ class RedisPermits(OfCell, Permits):
             calls.script("standing", [*map(self._cell.line, chunk)], [now_asked, *numbers])
         answers = self._wire.send(calls, repeat=True)
         now = int(answers[0][0])
-        found: dict[str, Line | None] = {}
-        for chunk, (_, *rows) in zip(chunks, answers, strict=True):
-            for number, *flat in rows:
-                line = chunk[number - 1]
-                found[line] = None
-                try:
-                    read = Line.decode(line, cipher.opened(line, pairs(flat)), now)
-                    found[line] = self._seal.check(read, read.seal) if self._seal else read
-                except BrokenRecord as error:
-                    log_unreadable(line, error)
-        return now, found
+
+        def read(line: str, fields: dict[str, str]) -> Line:
+            made = Line.decode(line, cipher.opened(line, fields), now)
+            return self._seal.check(made, made.seal) if self._seal else made
+
+        some = zip(chunks, answers, strict=True)
+        kept = {chunk[number - 1]: pairs(flat) for chunk, (_, *rows) in some for number, *flat in rows}
+        unreadable = set[str]()
+        return now, {**readable(kept, read, unreadable), **dict.fromkeys(unreadable)}
 
     def keep(self, given: Sequence[tuple[str, Given]]) -> None:
         calls = Calls()
@@ -195,7 +193,8 @@ class RedisRetirement(OfCell, Retirement):
     def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
         of_order = owner is Owner.ORDER
-        return readable(records, kept, lambda fields: whole(fields, self._offers) if of_order else fields, set())
+        there = {name: fields for name, fields in zip(records, kept, strict=True) if fields}
+        return readable(there, lambda _, fields: whole(fields, self._offers) if of_order else fields, set())
 
     def named(self, *, make: bool = False) -> Named:
         asked = ("HMGET", f"{self._cell.shared}meta", "installation", "archive")
