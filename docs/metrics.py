@@ -35,7 +35,7 @@ def families() -> list[Metric]:
             front.repeated["simulated"] += 1
             front.rejected["simulated", "received_at"] += 1
             registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
-            found.archive.backed_up(BackupMade(1, "here"))
+            found.archive.note(BackupMade(1, "here"))
             SqlLog(found.archive).feeds.swap(None, Feed(name="crm", url="http://crm", made_at=1, cursor=0))
             metrics = Metrics(front, certificates=lambda: {"public": 1.0})
             metrics.answered("GET", "/healthz", 200, 0.001)

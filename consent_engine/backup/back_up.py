@@ -103,7 +103,7 @@ def _note(settings: Settings, made: BackupMade, tell: Tell) -> None:
     try:
         with closing(archive_of(settings)) as archive:
             archive.must_stand = True
-            archive.backed_up(made)
+            archive.note(made)
     except ArchiveUnavailable:
         tell("the archive cannot be asked: an erasure will not name this backup")
 

@@ -144,7 +144,7 @@ class Reconciler:
                 or_raised(each)
         figures = (found.count("unreported"), found.count("doubted"), found.count("refused"))
         span = found.since, found.until
-        archive.note_reconciled(Reconciliation(self._now(), digest, by, found.carrier, *span, found.calls, *figures))
+        archive.note(Reconciliation(self._now(), digest, by, found.carrier, *span, found.calls, *figures))
 
     def _keep(self, kept: sqlite3.Connection, lines: Iterable[str], form: CdrForm) -> str:
         """Keep the calls of a file; return their carrier. Raises FileRefused."""

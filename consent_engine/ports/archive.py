@@ -132,9 +132,6 @@ class Archive(Protocol):
         the record in it; none where that cannot be read.
         """
 
-    def note_reconciled(self, found: Reconciliation) -> None:
-        """Keep that a CDR file was compared."""
-
     def erase(self, erasure: Erasure) -> Mapping[Owner, int]:
         """Delete the person parts and receipts of all records of a line that the store let go, so that no copy is left
         in the database's files where that is SQLite's, and keep that it was done. Return how many had one, by kind.
@@ -150,8 +147,8 @@ class Archive(Protocol):
     def under_former_keys(self) -> int:
         """Return how many records and numbers, of all that are here, have something under a former key."""
 
-    def backed_up(self, made: BackupMade) -> None:
-        """Keep that a backup was made."""
+    def note(self, act: Reconciliation | BackupMade) -> None:
+        """Keep that a CDR file was compared, or a backup was made."""
 
     def backups(self) -> list[BackupMade]:
         """Return the backups that were made, newest first."""

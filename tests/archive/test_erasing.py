@@ -180,8 +180,8 @@ def test_a_decided_report_is_erased_and_its_receipt_with_it(desk):
 
 
 def test_the_backups_that_still_have_the_person_are_named_and_so_is_what_stays(desk):
-    desk.archive.backed_up(BackupMade(1_700_000_000_000, "db-1:/backups/1"))
-    desk.archive.backed_up(BackupMade(1_800_000_000_000, "db-1:/backups/2"))
+    desk.archive.note(BackupMade(1_700_000_000_000, "db-1:/backups/1"))
+    desk.archive.note(BackupMade(1_800_000_000_000, "db-1:/backups/2"))
     done = erase(desk)
     assert [each.place for each in done.backups] == ["db-1:/backups/2", "db-1:/backups/1"]
     assert set(done.stays) == {"refusals", "records", "log", "evidence", "outside", "replicas"}

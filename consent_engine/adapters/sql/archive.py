@@ -293,10 +293,6 @@ class SqlArchive(SqlKept[Order], Archive):
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ids, ORDERS.c.id)}
 
-    def note_reconciled(self, found: Reconciliation) -> None:
-        with self.asking() as connection:
-            connection.execute(self.insert(RECONCILED).values(found._asdict()).on_conflict_do_nothing())
-
     # -- erasing ---------------------------------------------------------------------------------------------------
 
     def erase(self, erasure: Erasure) -> Mapping[Owner, int]:
@@ -325,9 +321,10 @@ class SqlArchive(SqlKept[Order], Archive):
         with self.asking() as connection:
             return sum(connection.execute(each).scalar_one() for each in counts)
 
-    def backed_up(self, made: BackupMade) -> None:
+    def note(self, act: Reconciliation | BackupMade) -> None:
+        table = BACKUPS if isinstance(act, BackupMade) else RECONCILED
         with self.asking() as connection:
-            connection.execute(self.insert(BACKUPS).values(made._asdict()).on_conflict_do_nothing())
+            connection.execute(self.insert(table).values(act._asdict()).on_conflict_do_nothing())
 
     def backups(self) -> list[BackupMade]:
         with self.asking() as connection:

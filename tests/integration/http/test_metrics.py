@@ -263,7 +263,7 @@ def test_the_ends_of_certificates_and_the_age_of_the_backup_are_told(door, tmp_p
     door.place()
     placed = samples(scraped(door))["consent_backup_timestamp_seconds",]
     assert placed == pytest.approx(time(), abs=600)
-    door.engine.store.archive.backed_up(BackupMade(1_764_000_000_000, "here"))
+    door.engine.store.archive.note(BackupMade(1_764_000_000_000, "here"))
     assert samples(scraped(door))["consent_backup_timestamp_seconds",] == 1_764_000_000
 
 

@@ -292,7 +292,7 @@ def one_worker(night):
 
 def no_backup(night):
     archive = night.engine().store.bound_archive()
-    archive.backed_up(BackupMade(night.world().clock() - 72 * 3_600_000, "here"))
+    archive.note(BackupMade(night.world().clock() - 72 * 3_600_000, "here"))
 
 
 def expiring(night):
