@@ -235,8 +235,9 @@ def fill(settings: Settings, tell: Tell) -> Rebuilt:
             raise ArchiveUnavailable("there is no archive")
         archive.must_stand = True
         known, owner = archive.id(), archive.owner()
-        archive.seal, whole = seal_of(settings, found.secret), SqlWhole(archive)
-        names, proof = archive.seal.cipher.names, whole.plans().secret
+        archive.seal = seal = seal_of(settings, found.secret)
+        whole, names = SqlWhole(archive), seal.cipher.names
+        proof = whole.plans().secret
         if not (owner and proof):
             raise SettingsError("CONSENT_ARCHIVE_URL: nothing was ever written out to this database")
         if not hmac.compare_digest(proof_of(found.secret), proof.partition(" ")[0]):

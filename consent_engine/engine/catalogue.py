@@ -234,7 +234,7 @@ class Catalogue:
             raise ProposalChanged("another version was proposed since you read it: read it again")
         listed = self._plans.get(code)
         if listed is not None and _repeats(listed, proposal.plan, now):
-            self._registry.forget_proposal(proposal)
+            self._registry.propose(None, proposal)
             return listed.newest.plan
         return self._put_on_sale(proposal.plan, now, (proposal, by))
 

@@ -22,6 +22,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Entry, Line, request_key
 from consent_engine.domain.line.restriction import OF_ORDERS, Restriction
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import cipher_of
 from consent_engine.engine.recall import back
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Kept, LineKept, Owner, R, Store
@@ -122,7 +123,7 @@ def _line(line: str, kept: LineKept, there: LineKept, whole: Whole, done: Rebuil
     written = {name: value for name, value in missing.items() if name[:2] != "f:"}
     written["v"] = str(max(read, int(kept.fields["v"]) + RAISED))
     try:
-        record = whole.line(line, kept.fields, done.now)
+        record = Line.decode(line, cipher_of(whole.seal).opened(line, kept.fields), done.now)
     except BrokenRecord:
         done.broken.append(line)
         return [Change(Owner.LINE, line, read, written)]

@@ -26,15 +26,15 @@ def rekey(store: Store, registry: Registry) -> tuple[int, int]:
     """
     if (archive := store.bound_archive()) is None:
         raise ArchiveUnavailable("there is no archive: its records could not be encrypted anew")
-    cipher, done = cipher_of(archive.seal), 0
+    cipher, done, left = cipher_of(archive.seal), 0, 0
     for _ in range(PASSES):
         now = sum(_renewed(store, cipher, of, some) for of in Owner for some in store.records.names(of) if some)
         as_of_now(store)
-        now += archive.rekey()
+        let_go, left = archive.rekey()
+        now += let_go
         done += now
         if not now:
             break
-    left = archive.under_former_keys()
     if not (done or left):
         registry.name_keys(cipher.names, ())
     return done, left

@@ -139,13 +139,11 @@ class Archive(Protocol):
         Raises ArchiveUnavailable.
         """
 
-    def rekey(self) -> int:
+    def rekey(self) -> tuple[int, int]:
         """Encrypt the persons of all records that the store let go under the newest key, in pieces. Return how many had
-        something under a former one. Raises ArchiveUnavailable: the same again goes on.
+        something under a former one; and how many records and numbers, of all that are here, still have. Raises
+        ArchiveUnavailable: the same again goes on.
         """
-
-    def under_former_keys(self) -> int:
-        """Return how many records and numbers, of all that are here, have something under a former key."""
 
     def note(self, act: Reconciliation | BackupMade) -> None:
         """Keep that a CDR file was compared, or a backup was made."""

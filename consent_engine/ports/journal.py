@@ -8,8 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import Line
-from consent_engine.domain.seal import Leaf
+from consent_engine.domain.seal import Leaf, Seal
 from consent_engine.ports.archive import Kept, PlansKept
 from consent_engine.ports.public_log import Feeds, PublicLog
 from consent_engine.ports.records import Owner, R
@@ -148,6 +147,9 @@ class Log(Protocol):
 class Whole(Protocol):
     """All that a store had at the scribe's last beat. Every method raises ArchiveUnavailable as the Archive does."""
 
+    seal: Seal | None
+    """encrypts persons in what is kept here; None: they are not encrypted"""
+
     def records(self, kind: type[R]) -> Iterator[list[Kept[R]]]:
         """Yield the records of a kind that had not left the store, in pieces, by id."""
 
@@ -156,9 +158,6 @@ class Whole(Protocol):
 
     def lines(self) -> Iterator[dict[str, LineKept]]:
         """Yield the numbers, each whole, in pieces, by id."""
-
-    def line(self, name: str, fields: Mapping[str, str], now: Millis) -> Line:
-        """Return a number from its fields as kept. Raises BrokenRecord."""
 
     def plans(self) -> PlansKept:
         """Return the catalogue, as `Retirement.plans` gave it, without its mark. secret: of all that is here; "" where

@@ -258,14 +258,11 @@ class Plans(Protocol):
     def claim_turn(self, task: str, holder: str, ms: Millis) -> bool:
         """Whether `holder` may do a `task` that one process does at a time; if so, no other process may for `ms`."""
 
-    def propose(self, proposal: Proposal, over: Proposal | None = None) -> None:
-        """Keep a proposal in the place of `over`, as it was read; None: none stood.
+    def propose(self, new: Proposal | None, over: Proposal | None = None) -> None:
+        """Keep a proposal in the place of `over`, as it was read; None: none stood, or none is to stand any more.
 
         Raises StoreUnavailable where another one stands by now.
         """
-
-    def forget_proposal(self, proposal: Proposal) -> None:
-        """Delete a proposal, unless another one took its place meanwhile."""
 
     def proposals(self) -> dict[str, Proposal]:
         """Return the open proposals, by the plan's code."""

@@ -223,14 +223,12 @@ class RedisRegistry(Registry):
         """Return the key that counts the codes of this hour."""
         return f"{self._prefix}codes:{self.now() // 1000 // _HOUR_S}"
 
-    def propose(self, proposal: Proposal, over: Proposal | None = None) -> None:
+    def propose(self, new: Proposal | None, over: Proposal | None = None) -> None:
         """Propose as the port says. Raises StoreUnavailable, also where another one was proposed meanwhile."""
-        before = "" if over is None else proposed_of(over)
-        if not self._swapped(f"{self._prefix}plans:proposed", proposal.plan.code, before, proposed_of(proposal)):
+        [code, *_] = [each.plan.code for each in (new, over) if each is not None]
+        before, after = ("" if each is None else proposed_of(each) for each in (over, new))
+        if not self._swapped(f"{self._prefix}plans:proposed", code, before, after):
             raise StoreUnavailable(CHANGED)
-
-    def forget_proposal(self, proposal: Proposal) -> None:
-        self._swapped(f"{self._prefix}plans:proposed", proposal.plan.code, proposed_of(proposal), "")
 
     def proposals(self) -> dict[str, Proposal]:
         rows = sorted(self._one("HGETALL", f"{self._prefix}plans:proposed").items())

@@ -312,14 +312,12 @@ class SqlArchive(SqlKept[Order], Archive):
                 raise ArchiveUnavailable("erased, but readers hold the archive's write-ahead log: run it once more")
         return found
 
-    def rekey(self) -> int:
-        return sum(table.renew() for table in (self, self.calls, self.records))
-
-    def under_former_keys(self) -> int:
+    def rekey(self) -> tuple[int, int]:
+        done = sum(table.renew() for table in (self, self.calls, self.records))
         tables = ORDERS, CALLS, RECORDS, LINES
         counts = [select(func.count()).where(has_former(self.seal, each.c.person)) for each in tables]
         with self.asking() as connection:
-            return sum(connection.execute(each).scalar_one() for each in counts)
+            return done, sum(connection.execute(each).scalar_one() for each in counts)
 
     def note(self, act: Reconciliation | BackupMade) -> None:
         table = BACKUPS if isinstance(act, BackupMade) else RECONCILED

@@ -1,6 +1,6 @@
 """All that a store had, as SQL has it: read whole, to fill an empty store."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from sqlalchemy import select
@@ -10,8 +10,7 @@ from consent_engine.adapters.sql.kept import pieces_of
 from consent_engine.adapters.sql.tables import LINES, LOG, ORDERS, PLANS, PROOF, among, said
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import Line
-from consent_engine.domain.seal import cipher_of, newest_of
+from consent_engine.domain.seal import newest_of
 from consent_engine.ports import OWNERS, Kept, LineKept, R
 from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.journal import Whole
@@ -25,6 +24,7 @@ _LINES = Reader(list[dict[str, str] | str])
 class SqlWhole(Whole):
     def __init__(self, archive: SqlArchive) -> None:
         self._archive = archive
+        self.seal = archive.seal
 
     def records(self, kind: type[R]) -> Iterator[list[Kept[R]]]:
         table = self._archive.table_of(OWNERS[kind])
@@ -39,9 +39,6 @@ class SqlWhole(Whole):
     def lines(self) -> Iterator[dict[str, LineKept]]:
         for rows in pieces_of(self._archive, select(LINES.c.id, LINES.c.person)):
             yield {row.id: _line(row.person) for row in rows}
-
-    def line(self, name: str, fields: Mapping[str, str], now: Millis) -> Line:
-        return Line.decode(name, cipher_of(self._archive.seal).opened(name, fields), now)
 
     def plans(self) -> PlansKept:
         with self._archive.asking() as connection:

@@ -128,7 +128,8 @@ def test_a_proposal_that_took_the_place_of_one_that_is_forgotten_stays(desk):
     old, new = Proposal(plan, "first", 1), Proposal(priced(plan, "20.00"), "second", 2)
     desk.registry.propose(old)
     desk.wire.meanwhile = lambda: desk.engine.registry.propose(new)
-    desk.registry.forget_proposal(old)
+    with pytest.raises(StoreUnavailable, match="changed by somebody else"):
+        desk.registry.propose(None, old)
     assert desk.registry.proposals() == {plan.code: new}
 
 
@@ -138,7 +139,7 @@ def test_a_proposal_that_another_replaced_meanwhile_stays_replaced(desk):
     desk.wire.meanwhile = nothing
     desk.registry.propose(old)
     assert desk.registry.proposals() == {plan.code: old}
-    desk.engine.registry.forget_proposal(old)
+    desk.engine.registry.propose(None, old)
     desk.wire.meanwhile = lambda: desk.engine.registry.propose(new.over(old), old)
     with pytest.raises(StoreUnavailable, match="changed by somebody else"):
         desk.registry.propose(old)
