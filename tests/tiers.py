@@ -98,6 +98,7 @@ TIERS = {
 SAMPLED = (
     "tests/archive/test_erasing_races.py",
     "tests/archive/test_archive_stories.py",
+    "tests/archive/test_walk_among_others.py",
     "tests/cluster/test_backup_failover.py",
     "tests/crashes",
     "tests/durability/test_power_loss.py",
