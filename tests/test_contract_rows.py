@@ -18,6 +18,7 @@ from tests import needs
 from tests.memory import a_store
 from tests.plans import priced
 from tests.typed import typed
+from tests.waiting import HANGS_S
 
 ROOT = Path(__file__).parents[1]
 SETTINGS_PAGE = runpy.run_path(str(ROOT / "docs" / "settings.py"))
@@ -53,9 +54,15 @@ def test_each_setting_is_in_one_group_and_everybody_must_know_twelve_at_most():
     assert len(groups["For everybody"]) <= 12
 
 
-def test_the_demo_ends_as_its_scripts_say(folder):
-    done = consent(folder, "demo", "--orders", "60")
+def test_the_demo_ends_as_its_scripts_say_with_no_program_on_the_path_and_a_blank_in_the_folders_name(tmp_path):
+    needs.wheel_server()
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    environ = {"PATH": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(ROOT), "LANG": "C"}
+    done = typed("demo", "--orders", "20", environ=environ, folder=folder, seconds=HANGS_S)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "all 20 orders ended as their subscribers' scripts say" in done.stdout
+    assert list(folder.iterdir()) == [], "it leaves nothing behind"
 
 
 def test_doctor_says_what_is_wrong_and_what_to_type(folder):

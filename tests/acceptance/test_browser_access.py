@@ -2,20 +2,18 @@
 also at 200 % and with letters twice as large; no target in a table is smaller than 24 px. The text of a Chinese page
 is Chinese, except for names.
 
-Of all combinations (two languages, two schemes, three widths) these tests take the two that differ most, with the
-colours of the other scheme in each: a scheme can break only rules of colours. The dialogs, the errors and all
-combinations: `python -m benchmarks.http.axe`.
+Of all combinations (two languages, two schemes, three widths) these tests take the two that differ most. The
+dialogs, the errors and all combinations: `python -m benchmarks.http.axe`.
 """
 
 import pytest
 
-from tests.acceptance.axe import COLOURS, PAGES, arrived, grave
+from tests.acceptance.axe import PAGES, arrived, grave
 from tests.acceptance.chinese import not_chinese
 from tests.acceptance.lived_in import lived_in
 from tests.acceptance.tab import Tab
 
 NARROW = 320
-OTHER = {"light": "dark", "dark": "light"}
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +54,6 @@ def test_axe_finds_nothing_serious_on_any_page_and_nothing_scrolls_sideways(home
         tab.goto(home.api + path.format(order=home.order))
         arrived(tab.page, path)
         found[path] = grave(tab.page)
-        tab.page.emulate_media(color_scheme=OTHER[scheme])
-        found[f"{path} {OTHER[scheme]}"] = grave(tab.page, COLOURS)
-        tab.page.emulate_media(color_scheme=scheme)
         mixed[path] = not_chinese(tab.page) if language == "zh-CN" else []
         wide[path], small[path] = width_of(tab.page), tab.page.evaluate(SMALL)
         large[path] = enlarged(tab.page, width) if width > NARROW else (0, 0)

@@ -1,6 +1,6 @@
 """Wherever a process dies, and wherever the server does: what was acknowledged is there, and all promises hold.
 
-`python -m tests.crashes` is run once: every seventeenth point of every operation, and of some with the server, too.
+`python -m tests.crashes` is run once: every 29th point of every operation, and of some with the server, too.
 `make search` dies at each point of each, with and without the server.
 """
 
