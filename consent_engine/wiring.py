@@ -26,6 +26,7 @@ from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology import is_cluster, is_sentinel, replicas_known
 from consent_engine.adapters.rq_queue import RqQueue
+from consent_engine.adapters.spool import Spool
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.queries import SqlQueries
@@ -350,6 +351,12 @@ def terms(settings: Settings, secret: str) -> Terms:
 def seal_of(settings: Settings, secret: str) -> Seal:
     """Return what seals records, and encrypts persons."""
     return Seal(secret, settings.person_keys.get_secret_value())
+
+
+def spool_of(settings: Settings) -> Spool | None:
+    """Return a process's spool, where a folder is set. Raises SettingsError."""
+    cipher = seal_of(settings, settings.secret_for(settings.data_dir)).cipher
+    return None if settings.spool is None else Spool(settings.spool, cipher)
 
 
 def _kept(

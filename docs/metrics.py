@@ -32,8 +32,8 @@ def families() -> list[Metric]:
             app = create_app(found.engine, settings)
             front, registry = app.state.front, found.engine().registry
             front.defects["KeyError"] += 1
-            front.repeated["simulated"] += 1
-            front.rejected["simulated", "received_at"] += 1
+            front.posts.repeated["simulated"] += 1
+            front.posts.rejected["simulated", "received_at"] += 1
             registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
             found.archive.note(BackupMade(1, "here"))
             SqlLog(found.archive).feeds.swap(None, Feed(name="crm", url="http://crm", made_at=1, cursor=0))

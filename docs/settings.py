@@ -104,6 +104,8 @@ MEANS = {
     "Generated in the data folder; where several machines publish, all have the same",
     "log_dir": "The folder of the log's files (C2SP tlog-tiles), which any web server can serve; else `log` in "
     "the data folder",
+    "spool": "A folder on a disk that outlives the process, for the API: while the store is away, gateways' posts are "
+    "kept there and acknowledged, and nothing begins until they are stored; without it they get 503: durability.md",
     "witnesses": "Witnesses that cosign the log, `URL KEY`, with commas between; more than half must sign in time",
     "tsa_url": "An RFC 3161 time stamp authority, which stamps each checkpoint; needs the extra `tsa`",
     "pdf_key": "A PKCS #12 file with the certificate that signs the PDF of an order's evidence (PAdES); needs the "
@@ -127,7 +129,7 @@ GROUPS = {
         "pdf_passphrase"
     ),
     "For several carriers": f"{_each('gateway')} {_each('sender')}",
-    "For many machines, and for watching them": "durability cells log_format log_level metrics_addr traces",
+    "For many machines, and for watching them": "durability cells spool log_format log_level metrics_addr traces",
     "Tuning: the defaults fit, until a figure says otherwise": (
         "call_timeout lease in_flight max_attempts retry_base retry_max uncertain_hold"
     ),

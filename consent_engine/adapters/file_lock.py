@@ -22,10 +22,10 @@ def lock_now(path: Path, *, shared: bool = False) -> int | None:
     return held
 
 
-def lock_soon(path: Path, wait: float) -> int | None:
-    """Lock a file exclusively as `lock_now` does, trying for `wait` seconds."""
+def lock_soon(path: Path, wait: float, *, shared: bool = False) -> int | None:
+    """Lock a file as `lock_now` does, trying for `wait` seconds."""
     deadline = time.monotonic() + wait
-    while (held := lock_now(path)) is None and time.monotonic() < deadline:
+    while (held := lock_now(path, shared=shared)) is None and time.monotonic() < deadline:
         time.sleep(PAUSE)
     return held
 

@@ -4,7 +4,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -45,7 +45,7 @@ from consent_engine.domain.log.checkpoint import quorum
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
 from consent_engine.process import freeze_objects
-from consent_engine.wiring import Installation, certificates
+from consent_engine.wiring import Installation, certificates, spool_of
 
 log = logging.getLogger(__name__)
 PARTS = (
@@ -76,12 +76,13 @@ def create_app(
 
     metrics_socket: where metrics are served without a key
     """
-    front = Front(engines, settings, bounds)
+    front = Front(engines, settings, bounds, spool_of(settings))
     metrics = Metrics(front, quorum(settings.witnesses or ()), partial(certificates, settings))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with health.own_address(metrics_socket, metrics):
+        spooling = front.spool.running() if front.spool is not None else nullcontext()
+        async with health.own_address(metrics_socket, metrics), spooling:
             yield
         front.close()
 

@@ -17,9 +17,10 @@ class To(StrEnum):
 
     LANE = "lane"
     GATEWAY = "gateway"
+    SPOOL = "spool"
 
 
-_Which = Annotated[To, typer.Argument(metavar="lane|gateway")]
+_Which = Annotated[To, typer.Argument(metavar="lane|gateway|spool")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="sms, activation, inbound or timer; a gateway's name.")]
 _Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with your name. No telephone number.")]
 
@@ -38,7 +39,7 @@ def pause(to: _Which, name: _Name, reason: _Reason) -> None:
 
 
 def resume(to: _Which, name: _Name, reason: _Reason) -> None:
-    """Resume a stopped lane or gateway."""
+    """Resume a stopped lane or gateway. A spool only where its machine is lost: the replies in it are lost then."""
     sound = sound_reason(reason)
     with opened() as engine:
         engine.pauses.resume(Endpoint(to.value, name), by(), sound)

@@ -53,7 +53,7 @@ def kept_secret(folder: Path) -> str:
         if not path.exists():
             if written:
                 raise SettingsError(f"{path} is missing, and {written[0]} needs it: restore it, or set CONSENT_SECRET")
-            _make(path, secrets.token_urlsafe(32))
+            make_once(path, secrets.token_urlsafe(32))
         path.chmod(0o600)
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -68,7 +68,7 @@ def log_key(folder: Path, make: Callable[[], str]) -> str:
     path = private_folder(folder) / LOG_KEY_FILE
     try:
         if not path.exists():
-            _make(path, make())
+            make_once(path, make())
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} can not be read or made: restore it, or set CONSENT_LOG_KEY") from error
@@ -88,17 +88,17 @@ def keep_log_key(folder: Path, keys: str) -> None:
     path = private_folder(folder) / LOG_KEY_FILE
     try:
         draft = path.with_name(f"{LOG_KEY_FILE}.{secrets.token_hex(8)}")
-        _write(draft, keys)
+        write_synced(draft, keys)
         draft.replace(path)
         sync(folder)
     except OSError as error:
         raise SettingsError(f"{path} can not be written: {error.strerror}") from error
 
 
-def _make(path: Path, secret: str) -> None:
+def make_once(path: Path, secret: str) -> None:
     """Write a secret whole and to disk before it gets its name: a reader who sees the file sees all of it."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    _write(draft, secret)
+    write_synced(draft, secret)
     try:
         path.hardlink_to(draft)
     except FileExistsError:
@@ -108,7 +108,7 @@ def _make(path: Path, secret: str) -> None:
     sync(path.parent)
 
 
-def _write(draft: Path, secret: str) -> None:
+def write_synced(draft: Path, secret: str) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(f"{secret.rstrip()}\n")
         file.flush()

@@ -125,6 +125,7 @@ class Settings(_OfEachCarrier):
         Annotated[SecretStr, AfterValidator(lambda kept: SecretStr(urls.log_keys(kept.get_secret_value())))] | None
     ) = None
     log_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = None
+    spool: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = None
     witnesses: Annotated[tuple[Witness, ...], BeforeValidator(urls.witnesses)] | None = None
     tsa_url: Annotated[str, AfterValidator(urls.tsa_url)] | None = None
     pdf_key: values.ExistingFile | None = None

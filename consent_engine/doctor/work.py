@@ -76,6 +76,8 @@ def work(
 def _paused(standing: Mapping[Endpoint, Pause], now: Millis) -> Iterator[Finding]:
     """Warn of lanes and gateways that a person stopped: that is easily forgotten, and everything waits for it."""
     for (to, name), pause in sorted(standing.items()):
+        if pause.at > now:  # of a spool in which nothing waits
+            continue
         yield warn(
             f"{to} {name} was stopped {_ago(now - pause.at)} ago by {pause.by}: {pause.reason}",
             f"consent resume {to} {name} --reason TEXT",

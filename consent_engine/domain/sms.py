@@ -56,7 +56,8 @@ class Reply(Struct, frozen=True):
     message_id: the gateway's own id, the same on a repeat · to: the number it was sent to, digits ·
     written_at: the latest instant it can have been written, by the gateway's clock with its resolution and skew
     added; None when the gateway does not say · part: its place in a longer text, None for a whole one · data: whether
-    it is no text, or not for a person · stamp: when it was written, by the gateway's clock alone
+    it is no text, or not for a person · stamp: when it was written, by the gateway's clock alone · came: when it
+    reached us, of one that waited until the store could take it; 0: now
     """
 
     gateway: str
@@ -68,6 +69,7 @@ class Reply(Struct, frozen=True):
     part: Part | None = None
     data: bool = False
     stamp: Millis | None = None
+    came: Millis = 0
 
     @property
     def whole(self) -> bool:
@@ -79,7 +81,7 @@ class DeliveryReport(Struct, frozen=True):
     """The delivery of an SMS to the phone (or one segment of it). `ref` is the engine's: `<owner>.<purpose>.<n>`.
 
     message_id: the id that the gateway's answer gives this SMS; '' where the gateway's reports have others · alone: its
-    segments were handed over one by one, so that a report on one says nothing of the others
+    segments were handed over one by one, so that a report on one says nothing of the others · came: as of a Reply
     """
 
     gateway: str
@@ -91,6 +93,7 @@ class DeliveryReport(Struct, frozen=True):
     error: str = ""
     at: Millis | None = None
     alone: bool = False
+    came: Millis = 0
 
 
 class Encoding(StrEnum):

@@ -278,7 +278,7 @@ class Flights:
     """Calls in flight on one event loop.
 
     record: saves ended calls, and returns those whose records too many others change; it is called again with these,
-    after StoreUnavailable with all: a repeat is recognised
+    after StoreUnavailable with all: a repeat is recognised · shut: whether nothing may begin at this instant
     """
 
     def __init__(
@@ -288,8 +288,10 @@ class Flights:
         measures: Measures,
         record: Callable[[Sequence[Landed]], Sequence[Landed]],
         store: Store,
+        shut: Callable[[], bool],
     ) -> None:
         self._outside = outside
+        self._shut = shut
         self._pace = pace
         self._measures = measures
         self._record = record
@@ -414,14 +416,14 @@ class Flights:
         """
         watch = self._pace.watch
         for _ in range(LOOKS):
-            if watch() - since > self._pace.startable_s:
+            if watch() - since > self._pace.startable_s or self._shut():
                 return False
             if not self._is_late(leased, asked):
                 return True
             asked = watch()
             if not self._may_begin([leased])[0]:
                 return False
-        return watch() - asked <= LOOK_AGAIN_S
+        return watch() - asked <= LOOK_AGAIN_S and not self._shut()
 
     def _is_late(self, leased: Leased, asked: float) -> bool:
         return leased.effect == ACTIVATE and self._pace.watch() - asked > LOOK_AGAIN_S

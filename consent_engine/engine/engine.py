@@ -90,7 +90,8 @@ class Engine:
         )
         self._watch = pace.watch
         self.keys = Keys(registry, secret)
-        self.dialler = Dialler(store, terms, secret)
+        self._gate = Gate(registry.pauses.standing, pace.watch, partial(gateways_away, registry, outside), registry.now)
+        self.dialler = Dialler(store, terms, secret, self._gate.check)
         self._receiver = Receiver(store, outside, secret, self.catalogue.own_words)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.reconciler = Reconciler(store, self.calls, self.catalogue, terms, secret, registry.now)
@@ -108,17 +109,16 @@ class Engine:
         self.inspections = InspectionFiles(store, self.inspector, terms, registry.now, hands)
         self.call_ms = pace.call_ms
         self.pauses = Desk(registry, queue, outside, pace.call_ms)
-        gate = Gate(registry.pauses.standing, pace.watch, partial(gateways_away, registry, outside))
         known = Shelf(self.catalogue, pace.watch).known
         self.performer = Performer(
-            store, queue, outside, terms.policy, pace, gate, known, keep=terms.reporting.keep, measures=measures
+            store, queue, outside, terms.policy, pace, self._gate, known, keep=terms.reporting.keep, measures=measures
         )
 
     def depths(self) -> dict[Lane, LaneDepth]:
         """Return how full each lane is. SMS of a gateway that is paused are not due; those of one that is away wait for
         its first answer, and are late from then on.
         """
-        gate, routes = self.performer.gate, {each: self.outside.route(each) for each in Carrier}
+        gate, routes = self._gate, {each: self.outside.route(each) for each in Carrier}
         gate.look()
         late = latest(health_of(self.registry, targets_of(self.outside), self.registry.now()), self.outside.routes)
         paused = [carrier for carrier, route in routes.items() if gate.gateway(route)]
@@ -145,6 +145,7 @@ class Engine:
 
     def place_many(self, wanted: Sequence[Placing]) -> list[Placed | ConsentError]:
         """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
+        self._gate.check()
         shelf = Shelf(self.catalogue, self._watch)
 
         def placed(some: Sequence[Placing]) -> list[Placed | ConsentError]:

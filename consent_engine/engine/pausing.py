@@ -6,6 +6,7 @@ the longest call is over.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from math import inf
 from time import monotonic
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.errors import Refused, StoreUnavailable
 from consent_engine.ports import Endpoint, Outside, Queue, Registry, Route, Work, kind_of
-from consent_engine.ports.registry import GATEWAY, LANE, EndpointKnown, Pause, PauseEvent
+from consent_engine.ports.registry import GATEWAY, HOLDS_MS, LANE, SPOOL, EndpointKnown, Pause, PauseEvent
 
 LOOK_S = 1.0
 """How old a process's knowledge of pauses may be."""
@@ -53,8 +54,9 @@ class Desk:
 
     def standing(self) -> list[PauseInForce]:
         """Return the pauses in force, the oldest first."""
-        rows = sorted(self._pauses.standing().items(), key=lambda row: (row[1].at, row[0]))
-        return [PauseInForce(target, pause, pause.at + self._ends_ms) for target, pause in rows]
+        now, found = self._registry.now(), self._pauses.standing()
+        rows = sorted((pause.at, target, pause) for target, pause in found.items() if pause.at <= now)
+        return [PauseInForce(target, pause, at + self._ends_ms) for at, target, pause in rows]
 
     def pause(self, target: Endpoint, by: str, reason: str) -> bool:
         """Pause a target; False where it was paused already. Raises NothingSo for no lane and no gateway in use."""
@@ -73,7 +75,7 @@ class Desk:
             self._registry.know(target, known, replace(known, returned=now))
         if not self._pauses.change(PauseEvent(now, *target, paused=False, by=by, reason=reason)):
             raise NotPaused("it is not stopped")
-        self._queue.wake(Lane.SMS if target.to == GATEWAY else Lane(target.name), 1, more=True)
+        self._queue.wake(Lane(target.name) if target.to == LANE else Lane.SMS, 1, more=True)
 
     def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:
         """Return pauses and resumptions, newest first."""
@@ -82,17 +84,20 @@ class Desk:
 
 class Gate:
     """What a performer knows before it begins anything: the pauses, and the gateways that are away, of which all
-    processes have heard. One look a second, by a clock without jumps. away: returns their names
+    processes have heard; and until when no spool can have anything. One look a second, by a clock without jumps. away:
+    returns the names of gateways · now: the store's time
     """
 
     def __init__(
         self, look: Callable[[], Mapping[Endpoint, Pause]], watch: Callable[[], float] = monotonic,
-        away: Callable[[], Collection[str]] = tuple,
+        away: Callable[[], Collection[str]] = tuple, now: Callable[[], Millis] = lambda: 0,
     ) -> None:  # fmt: skip
         self._look = look
+        self._now = now
         self._watch = watch
         self._away = away
         self._looked_at = -LOOK_S
+        self._open_until = inf
         self._standing: Mapping[Endpoint, Pause] = {}
         self._absent: frozenset[str] = frozenset()
 
@@ -103,7 +108,13 @@ class Gate:
         """
         if self._watch() - self._looked_at >= old_s:
             try:
-                self._standing = self._look()
+                asked, found = self._watch(), self._look()
+                self._standing = {target: pause for target, pause in found.items() if target.to != SPOOL}
+                spools = [pause.at for target, pause in found.items() if target.to == SPOOL]
+                now = self._now() if spools else 0
+                # One that begins later than any is put was put by a clock that went back since.
+                left = min((at - now if at - now <= HOLDS_MS else 0 for at in spools), default=inf)
+                self._open_until = asked + left / 1000
                 self._absent = frozenset(self._away())
             except StoreUnavailable:
                 if self._looked_at < 0:
@@ -112,12 +123,22 @@ class Gate:
 
     def begin(self) -> None:
         """Look before a slice; at once where something is paused: the job that a resume wakes must see that."""
-        self.look(0 if self._standing else LOOK_S)
+        self.look(0 if self._standing or self.is_shut() else LOOK_S)
 
     def is_paused(self, work: Work) -> bool:
-        """Whether the lane is paused, or the gateway. Raises as `look` does."""
+        """Whether the lane is paused, or the gateway, or everything. Raises as `look` does."""
         self.look()
-        return Endpoint(LANE, kind_of(work).value) in self._standing or self.gateway(work)
+        return self.is_shut() or Endpoint(LANE, kind_of(work).value) in self._standing or self.gateway(work)
+
+    def is_shut(self) -> bool:
+        """Whether messages may wait in a spool at this very instant, as far as was seen: nothing may begin."""
+        return self._watch() >= self._open_until
+
+    def check(self) -> None:
+        """Raise StoreUnavailable while refusals may wait in a spool: no number may be dialled, and no order placed."""
+        self.look()
+        if self.is_shut():
+            raise StoreUnavailable("replies wait for the store, or an API is not heard from: the same later is safe")
 
     def gateway(self, work: Work) -> bool:
         """Whether this is a gateway that was paused as of the last look."""

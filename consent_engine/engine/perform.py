@@ -78,7 +78,7 @@ class Performer:
         self._missed: Counter[Work] = Counter()
         self._mover = Mover(store, self._left)
         self.measures = measures or Measures(targets_of(outside), pace.call_ms / 1000)
-        self._flights = Flights(outside, pace, self.measures, self._finish, store)
+        self._flights = Flights(outside, pace, self.measures, self._finish, store, gate.is_shut)
         self._known = OrderCache(pace, lambda: bool(self.awake))
         self._carry = LeaseOnCommit(self._work, self._room, self._start, pace)
 

@@ -1,6 +1,6 @@
 """Permits for many numbers at once: one look, a decision per number, a record per request and part of the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
 
 from msgspec import Struct
@@ -46,10 +46,11 @@ class PermitsGiven(Struct, frozen=True):
 
 
 class Dialler:
-    """The decisions on which numbers may be dialled."""
+    """The decisions on which numbers may be dialled. check: raises StoreUnavailable where refusals may be missing"""
 
-    def __init__(self, store: Store, terms: Terms, secret: str) -> None:
+    def __init__(self, store: Store, terms: Terms, secret: str, check: Callable[[], None]) -> None:
         self._store = store
+        self._check = check
         self._terms = terms
         self._secret = secret
 
@@ -60,6 +61,7 @@ class Dialler:
         """
         lines = [line_id(self._secret, msisdn) for msisdn, *_ in wanted]
         numbers = {line: str(msisdn) for line, (msisdn, *_) in zip(lines, wanted, strict=True)}
+        self._check()
         now, found = self._store.permits.standing(numbers)
         if None in found.values():
             raise BrokenRecord("a line's record cannot be read")
@@ -74,6 +76,7 @@ class Dialler:
         A number whose line cannot be read is denied; this denies no other number.
         """
         lines = [line_id(self._secret, msisdn) for msisdn in asked.msisdns]
+        self._check()
         now, found = self._store.permits.standing(dict(zip(lines, map(str, asked.msisdns), strict=True)))
         about, request = self._about(now, asked.carrier, asked.plan), token_hex(REQUEST_LENGTH // 2)
         dials = [_dial(about, found, line, self._terms.reporting.days) for line in lines]

@@ -70,6 +70,7 @@ def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read
         reason=said.reason.value if said.reason else "", words=body.text, barring=barring,
         repeated=REPEATED,
         same_for=None if reply.written_at is not None else LATE_MARGIN,
+        came=reply.came,
     )  # fmt: skip
 
 
@@ -168,7 +169,8 @@ def _added(
     known = known.with_(piece)
     if not known.whole:
         return known
-    return known.closed(now, refuses=(yield from _handed_on(outside, line, known, known.pieces, reply.msisdn)))
+    refuses = yield from _handed_on(outside, line, known, known.pieces, reply.msisdn, reply.came)
+    return known.closed(now, refuses=refuses)
 
 
 def _alone(outside: Outside, line: Line, key: str, reply: Reply) -> Step[Stored]:
@@ -209,7 +211,9 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
     return "performed"
 
 
-def _handed_on(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn) -> Step[bool]:
+def _handed_on(
+    outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn, came: Millis = 0
+) -> Step[bool]:  # fmt: skip
     """Put the joint text of these parts into the inbox: a reply, or a fragment of one where some are missing. Return
     whether it refuses.
     """
@@ -217,7 +221,7 @@ def _handed_on(outside: Outside, line: Line, known: Gathered, pieces: Sequence[P
     text = storable("".join(piece.text for piece in pieces))
     said = yield from _meaning(line, text, yes_of(outside, known.gateway, known.to))
     said = said if known.whole and not known.mixed else of_a_fragment(said)
-    reply = Reply(known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None))
+    reply = Reply(known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None), came=came)
     key = digest(compact(["parts", *(piece.key for piece in pieces)]))[:24]
     yield from post(posted_reply(outside, line.id, key, reply, said))
     return said.restricts
@@ -333,7 +337,7 @@ class Receiver:
             case DeliveryReport():
                 parts = (message.ref, message.message_id, str(message.segment), message.status)
                 key = keyed(self._secret, "dlr", message.gateway, *parts)
-                return Posted(lines[message.ref], "", key, encode_message(_report(message)))
+                return Posted(lines[message.ref], "", key, encode_message(_report(message)), came=message.came)
             case RefusalAsked():
                 key = keyed(self._secret, "refusal", uuid.uuid4().hex)
                 return self._refusal(message, key)

@@ -97,6 +97,10 @@ class EndpointKnown(Struct, frozen=True, array_like=True):
 
 LANE = "lane"
 """The `to` of an Endpoint that is a lane; the others are a gateway and the BSS."""
+SPOOL = "spool"
+"""The `to` of a pause of everything, for what may wait in a spool. While nothing waits there, processes that have it
+move the pause on each second, to begin HOLDS_MS from then: where none is heard from, it begins by itself."""
+HOLDS_MS = 3_000
 
 
 class Pause(Struct, frozen=True, array_like=True):
@@ -122,10 +126,13 @@ class Pauses(Protocol):
     """The pauses of an installation. Writes are proven durable."""
 
     def standing(self) -> Mapping[Endpoint, Pause]:
-        """Return the pauses in force, by target."""
+        """Return the pauses, by target: those in force, and those of spools, which may begin later."""
 
     def change(self, event: PauseEvent) -> bool:
         """Stop the event's target, or resume it; False, and nothing is kept, where it was so already."""
+
+    def announce(self, target: Endpoint, pause: Pause | None) -> None:
+        """Put a pause in the place of the one before; None: end it. The history has no entry of it."""
 
     def happened(self, most: int) -> list[PauseEvent]:
         """Return the history of pauses, newest first."""

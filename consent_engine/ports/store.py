@@ -63,7 +63,7 @@ class Posted(Struct, frozen=True, omit_defaults=True):
     consent in it · decides: name of the suspicion that it decides · decided: the newest act the decision considered ·
     lifting: the record to keep of the decision when it is no refusal · repeated: the reason under which its first
     repeat is kept as unmatched, '' if it is not kept · same_for: for how long after a message (ms) another one with
-    its key is its repeat; None: for ever · until: when the restrictions that it makes end; 0: never
+    its key is its repeat; None: for ever · until: when its restrictions end; 0: never · came: its arrival; 0: now
     """
 
     line: str
@@ -83,6 +83,7 @@ class Posted(Struct, frozen=True, omit_defaults=True):
     repeated: str = ""
     same_for: Millis | None = None
     until: Millis = 0
+    came: Millis = 0
 
 
 class Stored(Struct, frozen=True):

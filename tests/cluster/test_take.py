@@ -1,8 +1,8 @@
 """Webhooks while a cell is away: a request that needs it is refused, every other one is acknowledged."""
 
-from collections import Counter
+from functools import partial
 
-from consent_engine.api.service.service import Post, RefusedPosts, receive
+from consent_engine.api.service.service import Post, PostsSeen, receive, store
 from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.receive import RefusalAsked
@@ -46,7 +46,7 @@ def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):
         posts.of(reports[0]), posts.of(reports[1]),
     ]  # fmt: skip
     world.wires[1].cut = True
-    told = receive(world.engine, wanted, Counter(), Counter(), RefusedPosts([]), Clocks())
+    told = receive(world.engine, wanted, PostsSeen([]), partial(store, Clocks()))
     assert [isinstance(each, StoreUnavailable) for each in told] == [False, True, True, True, False, False, True]
     assert told[0] == told[5] == SAID
     assert isinstance(told[4], Stored)
@@ -54,7 +54,7 @@ def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):
     world.wires[1].cut = False
     assert not any(
         isinstance(each, StoreUnavailable)
-        for each in receive(world.engine, wanted, Counter(), Counter(), RefusedPosts([]), Clocks())
+        for each in receive(world.engine, wanted, PostsSeen([]), partial(store, Clocks()))
     )
     assert sum(world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")) == 6, "each once"
     of_strangers = [world.engine.dial(homes[n][1], "mobile").callable for n in (1, 2)]

@@ -1,6 +1,9 @@
 """A Redis that cannot write: the answer is 503 before anything is accepted, and the engine recovers by itself."""
 
+import os
 import resource
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +31,8 @@ def running(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def home(running, tmp_path_factory):
-    settings = {"CONSENT_REDIS_URL": running.url, "CONSENT_SECRET": SECRET}
+    spool = str(tmp_path_factory.mktemp("spooled") / "spool")
+    settings = {"CONSENT_REDIS_URL": running.url, "CONSENT_SECRET": SECRET, "CONSENT_SPOOL": spool}
     with house(tmp_path_factory.mktemp("house"), **settings) as made:
         made.numbers = iter(range(1, 1000))
         made.processes = made.children("")
@@ -118,11 +122,45 @@ def test_a_redis_that_cannot_take_it_is_a_503_and_nothing_is_half_done(home, run
     heal = breaks(running)
     try:
         is_refused(place())
-        is_refused(home.say(before, "是", f"mo-{before}"))
+        assert home.say(before, "是", f"mo-{before}")[0] == 200, "it is in the spool"
         assert home.ask("GET", "/healthz")[0] == 200
     finally:
         heal()
     goes_on(home, running, number, place, (before, stood["id"]))
+
+
+def test_replies_kept_while_redis_is_away_are_in_force_though_the_api_is_killed_as_it_keeps_and_as_it_stores(
+    home, running
+):
+    orders = {number: place()[1]["id"] for number, place in (order(home) for _ in range(8))}
+    until("all are asked", lambda: {home.state(each) for each in orders.values()} == {"awaiting_reply"})
+
+    def stops(number):  # then says yes: no worker may see that before the STOP
+        return [home.say(number, text, f"{text}-{number}")[0] for text in ("TD", "是")]
+
+    def kill_api():
+        [killed] = home.children(" api")
+        os.kill(killed, signal.SIGKILL)
+        until("it is started again", lambda: set(home.children(" api")) - {killed})
+
+    running.kill()
+    with ThreadPoolExecutor(8) as posts:
+        assert list(posts.map(stops, orders)) == [[200, 200]] * 8
+    kill_api()
+    running.start()
+    kill_api()
+    until("all are in force", lambda: is_there(home) and {home.state(each) for each in orders.values()} == {"declined"})
+    assert not {each["order_id"] for each in home.ledger()["activations"]} & set(orders.values())
+    with running.client() as client:
+        until("nothing is half done", lambda: broken(client, SECRET) == [])
+    home.processes = home.children("")
+
+
+def is_there(home):
+    try:
+        return home.call("GET", "/readyz")[0] == 200
+    except OSError:
+        return False
 
 
 def test_a_slow_redis_is_waited_for(home, running):

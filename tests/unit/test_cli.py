@@ -60,8 +60,8 @@ def test_whatever_takes_a_carrier_names_those_that_there_are():
 def test_whatever_is_to_be_replaced_stands_in_capitals_as_in_the_docs():
     asked = {(name, p.metavar) for name, each in commands() for p in each.params if p.param_type_name == "argument"}
     assert {(name, shown) for name, shown in asked if not shown or shown == shown.lower()} == {
-        ("pause", "lane|gateway"),
-        ("resume", "lane|gateway"),
+        ("pause", "lane|gateway|spool"),
+        ("resume", "lane|gateway|spool"),
     }
 
 
@@ -188,7 +188,10 @@ def test_without_a_command_there_is_help(capsys):
         (["show"], "consent: Missing argument 'ORDER': see `consent show --help`"),
         (["keys", "add", "x"], "consent: Missing option '--role': see `consent keys add --help`"),
         (["serve", "--port", "0"], "consent: Invalid value for '--port': must be greater than or equal to 1: see"),
-        (["pause", "foo", "sms", "--reason", "x"], "consent: Invalid value for 'lane|gateway': 'foo' is not one of"),
+        (
+            ["pause", "foo", "sms", "--reason", "x"],
+            "consent: Invalid value for 'lane|gateway|spool': 'foo' is not one of",
+        ),
         (
             ["keys", "add", "x", "--role", "king"],
             "consent: Invalid value for --role: one of agent, reviewer, supervisor, ops",

@@ -81,6 +81,10 @@ class RedisPauses(Pauses):
         rows = ((name.split("|", 1), row) for name, row in kept.items())
         return {Endpoint(to, name): _PAUSE.decode(row) for (to, name), row in rows}
 
+    def announce(self, target: Endpoint, pause: Pause | None) -> None:
+        name = "|".join(target)
+        self._wire.ask(("HDEL", PAUSED, name) if pause is None else ("HSET", PAUSED, name, compact(pause)), prove=True)
+
     def change(self, event: PauseEvent) -> bool:
         calls, target = Calls(), f"{event.to}|{event.name}"
         kept = compact(Pause(event.at, event.by, event.reason)) if event.paused else ""

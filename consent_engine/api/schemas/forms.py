@@ -363,7 +363,7 @@ class ExportOrders(StrictForm):
 class StopOrGo(StrictForm):
     """A lane or a gateway, and the reason why it is stopped or resumed."""
 
-    to: Annotated[Literal["lane", "gateway"], Eg("gateway")]
+    to: Annotated[Literal["lane", "gateway", "spool"], Eg("gateway")]
     name: Annotated[Word, Eg("kannel")]
     reason: Annotated[Reasoned, Eg("its operator works on it until 18:00")]
 

@@ -316,17 +316,19 @@ class Metrics:
             return {}
 
     def _own(self) -> Iterator[Metric]:
-        of = ("method", "route", "status")
+        of, posts = ("method", "route", "status"), self._front.posts
         yield counter("consent_http_requests", "Requests answered", of, sorted(self._requests.items()))
         rows = (((kind,), count) for kind, count in sorted(self._front.defects.items()))
         yield counter("consent_defects", "Errors that should never occur, by type", ("type",), rows)
-        rows = (((gateway,), count) for gateway, count in sorted(self._front.repeated.items()))
+        rows = (((gateway,), count) for gateway, count in sorted(posts.repeated.items()))
         yield counter("consent_replies_repeated", "Acknowledged replies that were stored before", ("gateway",), rows)
         said = "Acknowledged replies and delivery reports that could not be read, by the field that is wrong"
-        yield counter("consent_messages_rejected", said, ("gateway", "field"), sorted(self._front.rejected.items()))
+        yield counter("consent_messages_rejected", said, ("gateway", "field"), sorted(posts.rejected.items()))
         said = "Posts of gateways that were refused: another secret (proof), a wrong clock (clock), not readable (form)"
-        yield counter("consent_posts_refused", said, ("gateway", "why"), sorted(self._front.refused.counts.items()))
+        yield counter("consent_posts_refused", said, ("gateway", "why"), sorted(posts.refused.items()))
         yield of_look_ups(self._front.subscribers.counted)
+        said, spool = "Messages that wait in this process's spool for the store", self._front.spool
+        yield GaugeMetricFamily("consent_spool_waiting", said, value=spool.spool.waiting if spool else 0)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         yield gauge("consent_build_info", "The running version", ("version",), [((__version__,), 1)])
         said = "Whether this is a shadow: no SMS is sent, and no service is switched on or off"

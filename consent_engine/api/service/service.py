@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from consent_engine import errors
+from consent_engine.adapters.spool import Spool
 from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bodies import Bounds
@@ -22,6 +23,7 @@ from consent_engine.api.http.problems import GatewayNotFound, NotReady
 from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.door import Admission, DoorLookUp
+from consent_engine.api.service.spooling import Spooling
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.settings import Settings
 from consent_engine.config.yaml_files import days_in
@@ -29,11 +31,11 @@ from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.domain.sms import Reply
 from consent_engine.engine.call import CallTaken
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
-from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.receive import Incoming, RefusalAsked
 from consent_engine.engine.round_trips import or_raised
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
@@ -48,23 +50,26 @@ MEAN = {
 }
 
 
-class RefusedPosts:
-    """Counts refused posts by gateway and reason. For the gateways in use all counts begin at 0, so that an alert sees
-    the first one. One warning a minute at most: anybody can post to a webhook.
+class PostsSeen:
+    """Counts posts. refused: by gateway and reason, for those in use from 0 on, so that an alert sees the first one ·
+    repeated: replies that were stored before, by gateway · rejected: unreadable messages, by gateway and field
     """
 
     def __init__(self, gateways: Iterable[str], clock: Callable[[], float] = monotonic) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter(dict.fromkeys(product(gateways, MEAN), 0))
+        self.repeated: Counter[str] = Counter()
+        self.rejected: Counter[tuple[str, str]] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter(dict.fromkeys(product(gateways, MEAN), 0))
         self._clock = clock
         self._warned_at: dict[tuple[str, str], float] = {}
 
-    def note(self, gateway: str, error: errors.Unauthenticated | errors.Malformed) -> None:
+    def refuse(self, gateway: str, error: errors.Unauthenticated | errors.Malformed) -> None:
+        """Count a refused post. One warning a minute at most: anybody can post to a webhook."""
         key = gateway, FORM if isinstance(error, errors.Malformed) else CLOCK if error.genuine else PROOF
-        self.counts[key] += 1
+        self.refused[key] += 1
         now = self._clock()
         if now - self._warned_at.get(key, now - EVERY_S) >= EVERY_S:
             self._warned_at[key] = now
-            log.warning("posts of gateway %s are refused (%d so far): %s", gateway, self.counts[key], MEAN[key[1]])
+            log.warning("posts of gateway %s are refused (%d so far): %s", gateway, self.refused[key], MEAN[key[1]])
 
 
 T = TypeVar("T")
@@ -87,33 +92,33 @@ MOST_WAITS_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A request to one of a gateway's webhooks. reports: it brings delivery reports, else replies."""
+    """A request to one of a gateway's webhooks. reports: it brings delivery reports, not replies · came: as in them"""
 
     gateway: str
     call: WebhookCall
     reports: bool
+    came: Millis = 0
 
 
 Inbound = Post | RefusalAsked
 Received = Acknowledgement | Stored | errors.ConsentError
+Storing = Callable[[Engine, Sequence[Incoming]], Sequence[Stored | errors.StoreUnavailable]]
 
 
 class Front:
-    """The engine, for many callers at once. engines: makes an engine; every thread gets its own."""
+    """The engine, for many callers at once. engines: makes one for each thread · spool: for when the store is away"""
 
-    def __init__(self, engines: Callable[[], Engine], settings: Settings, bounds: Bounds) -> None:
+    def __init__(self, engines: Callable[[], Engine], settings: Settings, bounds: Bounds, spool: Spool | None) -> None:
         self.bounds = bounds
         self.defects: Counter[str] = Counter()
-        self.repeated: Counter[str] = Counter()
-        self.rejected: Counter[tuple[str, str]] = Counter()
-        self.refused = RefusedPosts(set(settings.routes().values()))
+        self.posts = PostsSeen(set(settings.routes().values()))
         self._settings = settings
         self.shadow = settings.shadow
         self.zone = settings.time_zone
         self.days = days_in(self.zone)
-        pools = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "catch-up": 1, "watch": 1}
-        self._pools = [EnginePool(engines, size, name) for name, size in pools.items()]
-        placers, receivers, callers, self._askers, self._patient, late, watchers = self._pools
+        pools = ["place", "receive", "call", "long", "catch-up", "watch", "keep", "spool", "ask"]
+        self._pools = [EnginePool(engines, ASKERS if name == "ask" else 1, name) for name in pools]
+        placers, receivers, callers, self._patient, late, watchers, keepers, spoolers, self._askers = self._pools
         self._placing: Batcher[Placing, Placed | errors.ConsentError] = Batcher(
             placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
         )
@@ -121,12 +126,17 @@ class Front:
             callers, lambda engine, wanted: engine.calls.record_many(wanted), most=MOST_CALLING, defects=self.defects
         )
         # Replies and refusals never wait behind orders.
-        self._receiving: Batcher[Inbound, Received] = Batcher(
-            receivers,
-            partial(receive, repeated=self.repeated, rejected=self.rejected, refused=self.refused, clocks=Clocks()),
-            most=MOST_RECEIVING,
-            defects=self.defects,
-            weigh=weigh,
+        self.spool = None if spool is None else Spooling(spool, spoolers)
+        storing: Storing = partial(store, Clocks())
+        self._receiving, self._keeping = (
+            Batcher[Inbound, Received](
+                pool,
+                partial(receive, seen=self.posts, store=by),
+                most=MOST_RECEIVING,
+                defects=self.defects,
+                weigh=weigh,
+            )
+            for pool, by in ((receivers, storing), (keepers, storing if self.spool is None else self.spool.keep))
         )
         self._catching_up: Batcher[None, None] = Batcher(late, _caught_up, most=MOST_WAITING, defects=self.defects)
         self._admission = Admission(self.ask, settings, bounds.lanes_s)
@@ -146,8 +156,16 @@ class Front:
         return or_raised(await self._calling.put(wanted))
 
     async def receive(self, post: Post) -> Acknowledgement:
-        """Store the messages of a gateway's post. Returns only once they are durable."""
-        return cast("Acknowledgement", or_raised(await self._receiving.put(post)))
+        """Store the messages of a gateway's post. Returns only once they are durable, in the store or in the spool."""
+        if self.spool is None or not self.spool.spool.waiting:
+            try:
+                return cast("Acknowledgement", or_raised(await self._receiving.put(post)))
+            except errors.StoreUnavailable:
+                if self.spool is None:
+                    raise
+        answer = await self._keeping.put(Post(post.gateway, post.call, post.reports, post.call.now))
+        await asyncio.sleep(self.spool.in_force - monotonic())
+        return cast("Acknowledgement", or_raised(answer))
 
     async def refuse(self, asked: RefusalAsked) -> Stored:
         """Store a subscriber's refusal of calls. Returns only once it is durable."""
@@ -178,8 +196,9 @@ class Front:
         return await self._patient.ask(work)
 
     async def now(self) -> Millis:
-        """Return the store's time (ms): asked once a second, in between counted by a clock that never jumps."""
-        return int(monotonic() * 1000 + await self.recent.of("clock", FRESH_S, self._offset))
+        """Return the store's time (ms): asked once a second, by the spool too, in between by a clock without jumps."""
+        known = self.spool.offset if self.spool is not None else 0.0
+        return int(monotonic() * 1000 + (known or await self.recent.of("clock", FRESH_S, self._offset)))
 
     async def _offset(self) -> float:
         before = monotonic()
@@ -249,22 +268,14 @@ def weigh(item: Inbound) -> int:
     return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
 
 
-def receive(
-    engine: Engine, items: Sequence[Inbound], repeated: Counter[str], rejected: Counter[tuple[str, str]],
-    refused: RefusedPosts, clocks: Clocks,
-) -> list[Received]:  # fmt: skip
+def receive(engine: Engine, items: Sequence[Inbound], seen: PostsSeen, store: Storing) -> list[Received]:
     """Receive posts and refusals in one go; return an answer for each. A post without a valid signature stores nothing.
 
     A post is acknowledged when all of it is stored; its repeat stores the messages that were not.
-
-    repeated: counts, by gateway, the replies that were stored before · rejected: counts, by gateway and field, the
-    messages that cannot be read · refused: counts posts that cannot be taken · clocks: learn of new replies
     """
-    opened = [_open(engine, item, repeated, rejected, refused) for item in items]
+    opened = [_open(engine, item, seen) for item in items]
     messages = [message for each in opened if not isinstance(each, errors.ConsentError) for message in each.messages]
-    results = engine.receive_many(messages)
-    _note_clocks(engine, clocks, messages, results)
-    stored = iter(results)
+    stored = iter(store(engine, messages))
     return [
         each if isinstance(each, errors.ConsentError) else _answer(each, list(islice(stored, len(each.messages))))
         for each in opened
@@ -273,7 +284,7 @@ def receive(
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    messages: Sequence[Reply | DeliveryReport | RefusalAsked]
+    messages: Sequence[Incoming]
     answer: Callable[[list[Stored]], Received]
 
 
@@ -282,11 +293,9 @@ def _answer(opened: _Opened, results: Sequence[Stored | errors.StoreUnavailable]
     return failed or opened.answer([each for each in results if isinstance(each, Stored)])
 
 
-def _note_clocks(
-    engine: Engine, clocks: Clocks, messages: Sequence[Reply | DeliveryReport | RefusalAsked],
-    results: Sequence[Stored | errors.StoreUnavailable],
-) -> None:  # fmt: skip
-    """Note how far each gateway's clock is behind, by new replies. A failure here does not fail the post of a reply."""
+def store(clocks: Clocks, engine: Engine, messages: Sequence[Incoming]) -> Sequence[Stored | errors.StoreUnavailable]:
+    """Store messages, and note by new replies how far each gateway's clock is behind; its failure is no post's."""
+    results = engine.receive_many(messages)
     new = [
         (message, each.at)
         for message, each in zip(messages, results, strict=True)
@@ -298,11 +307,10 @@ def _note_clocks(
             engine.registry.note_lags(heard)
         except errors.ConsentError as error:
             log.warning("gateways' clocks could not be noted: %s", type(error).__name__)
+    return results
 
 
-def _open(
-    engine: Engine, item: Inbound, repeated: Counter[str], rejected: Counter[tuple[str, str]], refused: RefusedPosts
-) -> _Opened | errors.ConsentError:
+def _open(engine: Engine, item: Inbound, seen: PostsSeen) -> _Opened | errors.ConsentError:
     if isinstance(item, RefusalAsked):
         return _Opened([item], lambda stored: stored[0])
     gateway = engine.outside.gateways.get(item.gateway)
@@ -312,17 +320,19 @@ def _open(
         webhooks = gateway.webhooks
         parsed = webhooks.reports(item.call) if item.reports else webhooks.replies(item.call)
     except (errors.Unauthenticated, errors.Malformed) as error:
-        refused.note(item.gateway, error)
+        seen.refuse(item.gateway, error)
         return error
-    messages = [message for _, message in parsed.messages]
+    messages = [replace(message, came=item.came) for _, message in parsed.messages]
 
     def answer(stored: list[Stored]) -> Received:
         if not item.reports:
-            repeated[item.gateway] += sum(not each.is_new for each in stored)
+            seen.repeated[item.gateway] += sum(not each.is_new for each in stored)
         if parsed.malformed is not None:
-            refused.note(item.gateway, parsed.malformed)
+            seen.refuse(item.gateway, parsed.malformed)
             return parsed.malformed.beside(len(stored))
-        rejected.update((item.gateway, why.partition(":")[0] if ":" in why else "item") for _, why in parsed.rejected)
+        seen.rejected.update(
+            (item.gateway, why.partition(":")[0] if ":" in why else "item") for _, why in parsed.rejected
+        )
         return webhooks.acknowledge(len(messages), parsed.rejected)
 
     return _Opened(messages, answer)

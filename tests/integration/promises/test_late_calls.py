@@ -15,8 +15,9 @@ from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import MOST_TRIES, drive
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
-from consent_engine.ports import CommitResult
+from consent_engine.ports import CommitResult, Endpoint
 from consent_engine.ports.outside import MAY_GO
+from consent_engine.ports.registry import HOLDS_MS, SPOOL, Pause
 from tests.conftest import NUMBER, OTHER, SECOND, FakeBss, FakeGateway, others_of
 
 STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
@@ -249,6 +250,18 @@ def test_an_sms_of_which_each_part_came_too_late_is_given_back(world):
     world.runner.run(one_slice(engine, Lane.SMS))
     question = world.engine.show(order.id).question
     assert (question.attempts, question.doubts, question.last_at) == (0, 0, 0)
+
+
+def test_what_was_leased_before_a_spool_was_not_moved_on_is_not_begun_after(world, confirmed):
+    """Neither a question nor an activation: a STOP may be acknowledged from the spool by then."""
+    other, spool = world.place(OTHER), Endpoint(SPOOL, "an API that is cut off")
+    world.gateway = InParts(before=[lambda: world.clock.forward(HOLDS_MS)])
+    world.bss = Connecting(meanwhile=lambda: world.clock.forward(HOLDS_MS))
+    for lane in (Lane.SMS, Lane.ACTIVATION):
+        world.engine.registry.pauses.announce(spool, Pause(world.clock() + HOLDS_MS, SPOOL, ""))
+        world.runner.run(one_slice(world.another(), lane))
+    assert (world.engine.show(other.id).question.last_at, world.bss.asked) == (0, [])
+    assert world.engine.show(confirmed.id).effects[ACTIVATE].leased_at == 0
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("gone"), NotDurable("no replica says so")])

@@ -16,6 +16,7 @@
 -- of a million numbers would keep the replies behind it waiting.
 -- A restriction that begins to stand, for ever, has an entry in the journal, written in this step; any other change of
 -- the line leaves a mark there.
+-- A message that waited elsewhere until the store was back is treated as at the instant at which it reached us (`came`).
 -- A repeated act of the subscriber is written to the restriction that stands: an older act does not lift it.
 -- A message stands in the inbox under an instant that orders it: within one line these never go back (`seen`). Where
 -- the clock has gone back it is not the instant of arrival: that is in its body, as the last field, `came`.
@@ -26,7 +27,7 @@ local MOST_WORDS = 4000 -- bytes, encrypted: a message of n bytes has 4/3 n and 
 local call, none = redis.call, {}
 local asked = cmsgpack.unpack(ARGV[1])
 local now = asked.now or tonumber(now_of(""))
-local said = string.format("%d", now)
+local present, said = now, string.format("%d", now)
 local due, journal = {}, {}
 
 local function suspected(name) return string.match(name, "^suspected:(.*)$") end
@@ -40,6 +41,8 @@ local function row_of(line, name)
 end
 
 local function receive(line, inbox, m, entries)
+    local now, said = now, said
+    if m.came and m.came < now then now, said = m.came, string.format("%d", m.came) end
     local key, mark, member = m.key, "m:" .. m.key .. ".again", "l:" .. m.line .. ":read"
     local decides, lifting, ends = m.decides, m.lifting, m["until"] or 0
     local sealed = {}
@@ -58,7 +61,7 @@ local function receive(line, inbox, m, entries)
     -- Raised also where only the newest act or the end of a restriction is moved: who has read it may be about to lift or
     -- to delete it.
     local function next_version()
-        return string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(now / 1000) - 1577836800) + 1)
+        return string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(present / 1000) - 1577836800) + 1)
     end
     -- When the subscriber acted, first and last; for a decision on a suspicion, when the suspicious words came.
     local since, last, moved = now, now, false
