@@ -253,6 +253,13 @@ def test_a_list_ends_where_it_ends_and_is_had_as_a_file_as_its_address_says(home
         "few presses to 10,000 rows, none is left out, and so long a list is not read again"
     )
     assert read[3:] == [1460, False], "what came before a piece that failed stays, and the list says so"
+    ops.page.keyboard.press("Control+k")
+    ops.page.keyboard.type("138 0000 9600")
+    ops.page.keyboard.press("Enter")
+    ops.page.wait_for_url("**/orders/*")
+    assert not [url for url in ops.asked if "9600" in url], (
+        "an order is found from any page, and its number is in no address"
+    )
 
 
 def test_a_report_is_decided_by_two_keys(home, tab):

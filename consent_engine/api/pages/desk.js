@@ -1,7 +1,7 @@
 // /desk: may I call? - the call begins - read aloud - place - and the order's life, live. A request that is unanswered is
 // kept in this window's session storage, so that a reload asks the same again.
 import { announce, blame, byId, byName, call, clock, dateAndClock, isShown, isWord, labelOf, make, now, PAGE, say, word, wrong } from "./common.js";
-import { carrier, DRAFTED, dropDraft, instantOf, kept, newKey, numberTrouble, setInstant, summary } from "./fields.js";
+import { carrier, DRAFTED, dropDraft, heldIn, INSTANTS, kept, newKey, numberTrouble, setInstant, summary } from "./fields.js";
 import { keepOrder, learnNames, leave, loadMine, look, showMine, showNext, watch } from "./life.js";
 import { askEnding, beginCall, endCall, keepCall, showCall } from "./phone.js";
 import "./refusal.js";
@@ -14,7 +14,7 @@ let plans = [];
 let already = []; // the open orders of the number: {plan, name, order}
 
 function saveDraft() {
-  kept.write("draft", { checked: desk.permit !== "", fields: DRAFTED.map((id) => [id, byName(id).value]) });
+  kept.write("draft", { checked: desk.permit !== "", fields: DRAFTED.map((id) => [id, heldIn(id)]) });
 }
 
 /** What the key and this browser know of the agent. */
@@ -110,19 +110,12 @@ function choose() {
 
 // -- 3. and 4. the subscriber agrees, and placing -----------------------------------------------------------------------
 
-/** When the subscriber agreed. After a reload only whole seconds of it are known: within the call's first it is the call's beginning. */
-function agreedAt() {
-  const agreed = instantOf("agreed");
-  const short = Date.parse(theCall().body.started_at) - Date.parse(agreed);
-  return short > 0 && short < 1000 ? theCall().body.started_at : agreed;
-}
-
 /** @type {Record<string, string>} */
 const FIELDS = { msisdn: "msisdn", plan: "plan", agent: "agent", agreed_at: "agreed" };
 
 function request() {
   const { to: msisdn, agent } = theCall().body;
-  const body = { msisdn, plan: byId("plan").value, agent, call_id: theCall().id, agreed_at: agreedAt() };
+  const body = { msisdn, plan: byId("plan").value, agent, call_id: theCall().id, agreed_at: heldIn("agreed") };
   const text = JSON.stringify(body);
   const before = kept.read("placing");
   // The same request keeps its key, so that it is one order however often it is sent; a changed one is another.
@@ -217,6 +210,7 @@ function nextCall() {
 async function restore(draft) {
   const fields = Object.fromEntries(draft?.fields ?? []);
   for (const id of DRAFTED) if (id !== "plan" && id in fields) byName(id).value = fields[id];
+  for (const id of INSTANTS) if (fields[id]) setInstant(id, new Date(fields[id]));
   if (desk.call?.id) {
     byId("carrier").value = desk.call.body.carrier;
     byId("caller").value = desk.call.body.from;

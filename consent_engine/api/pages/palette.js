@@ -1,20 +1,46 @@
-// Behind the sign-in: `?` or Ctrl+K opens the pages that this account may open, and the keys of this one. It needs none
-// of the other modules: it stands on pages without any.
+// Behind the sign-in: `?` or Ctrl+K opens the pages that this account may open, an order for who may look for one, and
+// the keys of this page. It needs none of the other modules: it stands on pages without any.
 
 /** @type {<K extends keyof Elements>(id: K) => Elements[K]} */
 const byId = (id) => /** @type {any} */ (document.getElementById(id));
-const [palette, wanted, said] = [byId("palette"), byId("go-to"), byId("no-page")];
-/** @type {HTMLAnchorElement[]} */
+const [palette, wanted, said, found] = [byId("palette"), byId("go-to"), byId("no-page"), byId("found-orders")];
 const pages = [...byId("pages").querySelectorAll("a")];
-/** @type {(link: HTMLAnchorElement) => HTMLElement} */
-const rowOf = (link) => /** @type {any} */ (link.parentElement);
-const links = () => pages.filter((link) => !rowOf(link).hidden);
+/** @type {() => NodeListOf<HTMLAnchorElement>} */
+const links = () => palette.querySelectorAll("li:not([hidden]) a");
+
+/** @param {string | undefined} text */
+const tell = (text = "") => (said.textContent = text);
 
 /** Show the pages whose name or address has what is typed. */
 function filter() {
   const text = wanted.value.trim().toLowerCase();
-  for (const link of pages) rowOf(link).hidden = !`${link.textContent} ${link.pathname}`.toLowerCase().includes(text);
-  said.textContent = (links().length ? "" : said.dataset.text) ?? "";
+  found.replaceChildren();
+  for (const link of pages) /** @type {HTMLElement} */ (link.parentElement).hidden = !`${link.textContent} ${link.pathname}`.toLowerCase().includes(text);
+  tell(links().length || found.dataset.csrf ? "" : said.dataset.text);
+}
+
+/** The first page that is shown; else an order by what is typed, which travels in a body: a number stands in no address.
+ * @param {Event} event */
+async function go(event) {
+  event.preventDefault();
+  const [first] = links();
+  if (first || !found.dataset.csrf) return first?.click();
+  const text = wanted.value;
+  const headers = { "Content-Type": "application/json", "X-CSRF-Token": found.dataset.csrf };
+  const answer = await fetch("/ops/find", { method: "POST", headers, body: JSON.stringify({ wanted: text.trim() }) }).catch(() => null);
+  if (text !== wanted.value) return;
+  if (!answer?.ok && answer?.status !== 422) return tell(found.dataset.wrong);
+  /** @type {{ orders?: OrderRow[] }} */
+  const { orders = [] } = await answer.json();
+  for (const { id, created_at, plan } of orders) {
+    const [row, link] = [document.createElement("li"), document.createElement("a")];
+    link.href = `/orders/${id}`;
+    link.textContent = `${id.slice(-6)} · ${plan} · ${created_at.slice(0, 10)}`;
+    row.append(link);
+    found.append(row);
+  }
+  tell(orders.length ? "" : said.dataset.text);
+  if (orders.length === 1) links()[0].click();
 }
 
 function show() {
@@ -44,8 +70,5 @@ function pressed(event) {
 
 addEventListener("keydown", pressed, true);
 wanted.addEventListener("input", filter);
-byId("go").addEventListener("submit", (event) => {
-  event.preventDefault();
-  links()[0]?.click();
-});
+byId("go").addEventListener("submit", go);
 byId("show-palette").addEventListener("click", show);

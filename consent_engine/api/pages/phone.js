@@ -1,7 +1,7 @@
 // The call itself: made known when it begins, ended with how it ended, its recording, and what was read when.
 // It is kept in this window's session storage until it has ended, so that a reload goes on with it.
 import { announce, blame, byId, call, isWord, labelOf, make, now, say, span, word, wrong } from "./common.js";
-import { carrier, instantOf, kept, newKey } from "./fields.js";
+import { carrier, heldIn, kept, newKey } from "./fields.js";
 import { desk, primary, theCall } from "./steps.js";
 
 let unrecorded = false;
@@ -49,7 +49,7 @@ export async function beginCall() {
     to: byId("msisdn").value.trim(),
     carrier: carrier(),
     agent: byId("agent").value.trim(),
-    started_at: instantOf("started"),
+    started_at: heldIn("started"),
   };
   if (desk.permit) body.permit = desk.permit;
   const same = desk.call && JSON.stringify(desk.call.body) === JSON.stringify(body);

@@ -85,7 +85,7 @@ byId("unstamp").addEventListener("click", () => {
   keepStamps();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey || !byId("keys-on").checked) return;
   if (byId("script-step").hidden || byId("asking").hidden || document.querySelector("dialog[open]") || isTyping(targetOf(event))) return;
   event.preventDefault();
   if (!event.repeat) stamp();

@@ -175,11 +175,14 @@ def whose(path: str) -> frozenset[Role]:
     return ORDER_READER if OF_AN_ORDER.fullmatch(path) else MAY_OPEN.get(path, frozenset())
 
 
+_COMMENT = re.compile(rb"^ *(?://.*|/\*(?:[^*]|\*(?!/))*\*/)\s*", re.MULTILINE)
+
+
 @cache
 def asset(name: str) -> bytes:
-    """Return the content of a file of ASSETS."""
+    """Return the content of a file of ASSETS, without comments: they are an eighth of a page."""
     if name not in WORDS_OF:
-        return (_PAGES / name).read_bytes()
+        return _COMMENT.sub(b"", (_PAGES / name).read_bytes())
     said = json.dumps(dict(words_of(*WORDS_OF[name])), ensure_ascii=False, separators=(",", ":"))
     return f'import {{ learn }} from "./common.js";\nlearn({said});\n'.encode()
 
