@@ -21,7 +21,7 @@ LOOK_S = 1.0
 """How old a process's knowledge of pauses may be."""
 SLICE_MS = 1_000
 """Longest time that a slice which has begun still takes."""
-MOST_TOLD = 50
+MOST_TOLD, LOST_MS = 50, 60_000
 
 
 class NothingSo(Refused, code="nothing_so"):
@@ -67,10 +67,12 @@ class Desk:
 
     def resume(self, target: Endpoint, by: str, reason: str) -> None:
         """Resume a target, also one no longer in use; a worker is woken for its lane, and what waits for a gateway is
-        late from now on. Raises NotPaused.
+        late from now on. Raises NotPaused, also for a spool whose API was heard from within LOST_MS.
         """
-        now = self._registry.now()
-        if target.to == GATEWAY and target in self._pauses.standing():  # first: where it fails, the repeat resumes
+        now, standing = self._registry.now(), self._pauses.standing()
+        if target.to == SPOOL and target in standing and now - standing[target].at < LOST_MS:
+            raise NotPaused("its API was heard from within a minute, and lets it go on by itself")
+        if target.to == GATEWAY and target in standing:  # first: where it fails, the repeat resumes
             known = self._registry.known().get(target, EndpointKnown())
             self._registry.know(target, known, replace(known, returned=now))
         if not self._pauses.change(PauseEvent(now, *target, paused=False, by=by, reason=reason)):

@@ -8,7 +8,7 @@ from consent_engine.domain.at_rest import Cipher
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
-from consent_engine.engine.pausing import LOOK_S, Gate
+from consent_engine.engine.pausing import LOOK_S, LOST_MS, Gate, NotPaused
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Endpoint
 from consent_engine.ports.registry import HOLDS_MS, SPOOL, Pause
@@ -126,6 +126,18 @@ def test_the_last_process_that_has_a_spool_ends_its_pause(world, tmp_path, spool
     assert kept(), "one has it"
     spooling.leave(world.engine)
     assert not kept()
+
+
+def test_a_person_ends_the_pause_of_a_spool_only_where_its_api_is_lost(world, spooling):
+    spooling.keep(world.engine, [mo(world, "TD")])
+    [target] = world.engine.registry.pauses.standing()
+    world.clock.forward(HOLDS_MS + LOST_MS - 1)
+    with pytest.raises(NotPaused):
+        world.engine.pauses.resume(target, "ops-1", "in a hurry")
+    assert not begun(world)
+    world.clock.forward(1)
+    world.engine.pauses.resume(target, "ops-1", "the machine burnt")
+    assert world.engine.pauses.standing() == []
 
 
 def test_what_a_worker_saw_of_spools_lasts_no_longer_than_their_lead():
