@@ -30,7 +30,7 @@ from consent_engine.engine.undeliverable import Unreached
 from consent_engine.ports import Endpoint, LaneDepth, OpenReports, Outside, Registry, ReportFilter, Route, Store, Tally
 from consent_engine.ports.lanes import by_lane
 from consent_engine.ports.queries import NOTHING, Position
-from consent_engine.ports.registry import GATEWAY, LANE, Pause, WorkerReport
+from consent_engine.ports.registry import GATEWAY, LANE, SPOOL, Pause, WorkerReport
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)
@@ -78,9 +78,10 @@ def _paused(standing: Mapping[Endpoint, Pause], now: Millis) -> Iterator[Finding
     for (to, name), pause in sorted(standing.items()):
         if pause.at > now:  # of a spool in which nothing waits
             continue
+        first = "start its API; only where its disk is lost: " if to == SPOOL else ""
         yield warn(
             f"{to} {name} was stopped {_ago(now - pause.at)} ago by {pause.by}: {pause.reason}",
-            f"consent resume {to} {name} --reason TEXT",
+            f"{first}consent resume {to} {name} --reason TEXT",
         )
 
 
