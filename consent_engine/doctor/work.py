@@ -74,10 +74,8 @@ def work(
 
 
 def _paused(standing: Mapping[Endpoint, Pause], now: Millis) -> Iterator[Finding]:
-    """Warn of lanes and gateways that a person stopped: that is easily forgotten, and everything waits for it."""
-    for (to, name), pause in sorted(standing.items()):
-        if pause.at > now:  # of a spool in which nothing waits
-            continue
+    """Warn of what stands still, which is easily forgotten. The pause of a spool that is heard from is yet to come."""
+    for (to, name), pause in sorted(each for each in standing.items() if each[1].at <= now):
         first = "start its API; only where its disk is lost: " if to == SPOOL else ""
         yield warn(
             f"{to} {name} was stopped {_ago(now - pause.at)} ago by {pause.by}: {pause.reason}",

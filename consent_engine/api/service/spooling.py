@@ -31,8 +31,7 @@ EVERY_S, HOST = 1.0, socket.gethostname()
 
 class Spooling:
     """A spool in use. pool: a thread that stores · usable_from, in_force: in monotonic time, when each worker knows of
-    the spool, and nothing begins any more before all that was kept is stored · offset: the store's time less monotonic
-    time (ms); 0: not seen yet
+    the spool, and nothing begins before all that was kept is stored · offset: the store's time less that (ms), or 0
     """
 
     def __init__(self, spool: Spool, pool: EnginePool) -> None:

@@ -59,7 +59,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Change, Commit, Endpoint, LiftResult, Only, Owner
-from consent_engine.ports.registry import WorkerReport
+from consent_engine.ports.registry import SPOOL, Pause, WorkerReport
 from consent_engine.wiring import certificates
 from tests.at_rest import rewritten
 from tests.certificates import Shown
@@ -1105,6 +1105,18 @@ def test_a_lane_that_a_person_stopped_is_no_lane_that_wants_more_workers(world):
     assert (found.level, found.do) == (Level.WARN, "consent resume lane sms --reason TEXT")
     world.engine.pauses.resume(Endpoint("lane", "sms"), "ops-1", "done")
     assert [each.do for each in of_work(world)] == ["python -m workers"]
+
+
+def test_a_spool_is_named_only_once_it_stops_everything_and_first_what_gives_nothing_up(world):
+    at_work(world)
+    now, spool = world.clock(), Endpoint(SPOOL, "ab12")
+    world.engine.registry.pauses.announce(spool, Pause(now + 1, SPOOL, "3 messages wait"))
+    assert of_work(world) == []
+    world.clock.forward(1)
+    [found] = of_work(world)
+    assert (found.level, found.do) == (
+        Level.WARN, "start its API; only where its disk is lost: consent resume spool ab12 --reason TEXT"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("days", "level", "said"), [
