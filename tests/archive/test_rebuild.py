@@ -41,6 +41,7 @@ from consent_engine.ports.registry import WorkerReport
 from consent_engine.wiring import installation
 from tests import needs
 from tests.archive.house import SEAL, SHORT, emptied
+from tests.archive.refusals import of_refusals
 from tests.conftest import NUMBER, OTHER
 from tests.integration.promises.machine import Promises, stories
 from tests.integration.rq_house import ROOT
@@ -83,6 +84,16 @@ def to_the_end(town):
         town.run()
         town.clock.forward(hours=1)
     town.run()
+
+
+def test_a_refusal_with_an_end_has_one_after_a_rebuild_too(town):
+    """It was noted in the log as one without, was missed once it was over, and was put back for ever."""
+    town.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024", until=town.clock.now + 3_600_000))
+    lost_and_rebuilt(town)
+    town.clock.forward(hours=2)
+    written_out(town)
+    assert (of_refusals(town), troubles(town)) == ([], [])
+    assert town.engine.dial(NUMBER, "mobile").callable
 
 
 def test_every_order_goes_on_from_where_it_was_and_nothing_is_activated_twice(town):

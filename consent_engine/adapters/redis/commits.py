@@ -209,12 +209,12 @@ def _effects(change: Change, made: PackedRecord, to: PackedCommit, cipher: Ciphe
 
 
 def _refusals(change: Change) -> list[str]:
-    """Return the journal's entries for restrictions that begin to stand: of a message from before the door read."""
-    return [
-        Leaf.of_refusal(change.id, name[2:], Restriction.decode(name[2:], kept).since).entry
-        for name, kept in change.fields.items()
-        if kept and name[:2] == "r:" and is_lasting(name[2:])
-    ]
+    """Return the journal's entries for restrictions that begin to stand, without an end: of a message from before the
+    door read, or put back by a rebuild.
+    """
+    named = {name[2:]: kept for name, kept in change.fields.items() if kept and name[:2] == "r:"}
+    found = [Restriction.decode(name, kept) for name, kept in named.items() if is_lasting(name)]
+    return [Leaf.of_refusal(change.id, each.name, each.since).entry for each in found if not each.until]
 
 
 def _marks(bare: Sequence[Change], *, sealed: bool) -> list[str]:
