@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import typer
+from msgspec.structs import replace
 
 from consent_engine.cli.opening import (
     A_DAY,
@@ -26,7 +27,6 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.permit import Checked, Given, PermitResult
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.violation import Violation
-from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import Msisdn, hidden, mask, parse
 from consent_engine.engine.engine import Engine
@@ -195,17 +195,14 @@ def reports(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
 ) -> None:
     """List reports of unsolicited calls, newest first: probable class, reasons, and when each answer is due."""
-    kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
-    for hint, (value, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
-        one_of(value, kind, hint)
+    wanted = ReportFilter(
+        one_of(state, ReportState, "--state"), one_of(door, ReportDoor, "--door"),
+        one_of(found, ReportClass, "--class"), carrier_named(carrier), reward=one_of(reward, Reward, "--reward"),
+    )  # fmt: skip
 
     def page(engine: Engine, cursor: str, most: int) -> tuple[list[list[object]], str]:
-        wanted = ReportFilter(
-            ReportState(state) if state else None, ReportDoor(door) if door else None,
-            ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,
-            reward=Reward(reward) if reward else None,
-        )  # fmt: skip
-        some = engine.reports.page(wanted, cursor, most)
+        of = replace(wanted, overdue_at=engine.registry.now()) if overdue else wanted
+        some = engine.reports.page(of, cursor, most)
         return [list(_cells_of(report, some.now)) for report in some.reports], some.cursor
 
     listing(_REPORT_HEAD, "no reports", limit, page)

@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
 
 import typer
 
@@ -13,13 +15,14 @@ from consent_engine.config.data_folder import is_new
 from consent_engine.config.settings import IS_SHADOW, Settings
 from consent_engine.config.values import duration, millis
 from consent_engine.config.yaml_files import days_in
-from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.carriers import CARRIERS, Carrier
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Malformed, SettingsError, StoreUnavailable
 
+Choice = TypeVar("Choice", bound=StrEnum)
 _A_PAGE = 200
 _WAIT_S = 5.0
 """How long a command waits at most until SQL has every commit made before it."""
@@ -95,14 +98,14 @@ def listing(
 
 def carrier_named(name: str | None) -> str | None:
     """Return the carrier that was typed. Raises BadParameter for an unknown one."""
-    return one_of(name, CARRIERS, "--carrier")
+    return one_of(name, Carrier, "--carrier")
 
 
-def one_of(typed: str | None, known: Iterable[str], hint: str) -> str | None:
-    """Return the typed value if it is None or one of `known`. hint: the option's name. Raises BadParameter."""
-    if typed is not None and typed not in (names := list(known)):
+def one_of(typed: str | None, known: type[Choice], hint: str) -> Choice | None:
+    """Return the choice that was typed, if any. hint: the option's name. Raises BadParameter for an unknown one."""
+    if typed is not None and typed not in (names := [each.value for each in known]):
         raise typer.BadParameter(f"one of {', '.join(names)}", param_hint=hint)
-    return typed
+    return None if typed is None else known(typed)
 
 
 @contextmanager

@@ -98,10 +98,9 @@ def export(
 
     It is one reveal: who exported, why, which list and how many orders are recorded first, and stand on /audit.
     """
-    one_of(state, State, "--state")
+    wanted = OrderFilter(one_of(state, State, "--state"), agent, plan)
     if not reason.strip() or hidden(reason) != reason:
         raise typer.BadParameter("say why, without a telephone number", param_hint="--reason")
-    wanted = OrderFilter(State(state) if state else None, agent, plan)
     with lists() as engine:
         found = engine.reveals.export(wanted, cause, by(), "cli", reason, limit=limit)
     rows = [
@@ -214,8 +213,7 @@ def retry(
             raise typer.BadParameter("needs --all", param_hint="--lane, --reason, --plan, --dry-run")
         _retry_one(order)
     else:
-        one_of(lane, Lane, "--lane")
-        retry_all(Wanted(Lane(lane) if lane else None, reason, plan), limit, dry_run=dry_run)
+        retry_all(Wanted(one_of(lane, Lane, "--lane"), reason, plan), limit, dry_run=dry_run)
 
 
 def _retry_one(order: str) -> None:

@@ -255,19 +255,15 @@ class Settings(_OfEachCarrier):
 
     def policy(self) -> Policy:
         """Return the policy that is frozen into an order placed now."""
+        quiet_from, quiet_to = self.quiet_hours or (-1, -1)
+        lasts = ("reply_window", "confirm_within", "retry_base", "retry_max", "uncertain_hold", "reminder_after",
+                 "cool_off", "free_exit")  # fmt: skip
         return Policy(
-            reply_window=values.millis(self.reply_window),
-            confirm_within=values.millis(self.confirm_within),
-            retry_base=values.millis(self.retry_base),
-            retry_max=values.millis(self.retry_max),
+            **{name: values.millis(getattr(self, name) or timedelta()) for name in lasts},
             max_attempts=self.max_attempts,
-            uncertain_hold=values.millis(self.uncertain_hold),
-            reminder_after=values.millis(self.reminder_after) if self.reminder_after else 0,
             resend_max=self.resend_max,
-            quiet_from=self.quiet_hours[0] if self.quiet_hours else -1,
-            quiet_to=self.quiet_hours[1] if self.quiet_hours else -1,
-            cool_off=values.millis(self.cool_off) if self.cool_off else 0,
-            free_exit=values.millis(self.free_exit) if self.free_exit else 0,
+            quiet_from=quiet_from,
+            quiet_to=quiet_to,
             suspects=Suspects[self.suspect_replies.upper()],
             reading_speed=self.reading_speed,
             cadence=self.cadence if self.reading_speed <= FASTEST else 0,

@@ -6,6 +6,7 @@ import re
 import shlex
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -130,32 +131,26 @@ def command_line(line: str) -> str:
     return line
 
 
-def _or_off(value: object) -> object:
-    return None if value == "off" else _parsed(value)
-
-
-def _or_ever(value: object) -> object:
-    return None if value == "ever" else _long(value)
-
-
-def _parsed(value: object) -> object:
-    return duration(value) if isinstance(value, str) else value
-
-
 LONGEST_KEPT = timedelta(days=36_525)
 
 
-def _long(value: object) -> object:
-    return duration(value, LONGEST_KEPT) if isinstance(value, str) else value
+def _parsed(value: object, longest: timedelta = LONGEST, none: str = "") -> object:
+    """Read a duration; None where the text is `none`. Raises ValueError as `duration` does."""
+    if isinstance(value, str):
+        return None if none and value == none else duration(value, longest)
+    return value
 
 
+_long = partial(_parsed, longest=LONGEST_KEPT)
 KeepPersons = Annotated[timedelta, BeforeValidator(_long), Field(ge=FIVE_MONTHS)]
 KeepRecords = Annotated[timedelta, BeforeValidator(_long), Field(ge=THREE_YEARS)]
 RedisUrl = Annotated[str, AfterValidator(urls.redis_url)]
 AdapterName = Annotated[str, AfterValidator(_adapter)]
 Sender = Annotated[str, AfterValidator(_sender)]
 Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
-DurationOrOff = Annotated[Duration | None, BeforeValidator(_or_off)]
-DurationOrEver = Annotated[Annotated[timedelta, Field(gt=timedelta(0))] | None, BeforeValidator(_or_ever)]
+DurationOrOff = Annotated[Duration | None, BeforeValidator(partial(_parsed, none="off"))]
+DurationOrEver = Annotated[
+    Annotated[timedelta, Field(gt=timedelta(0))] | None, BeforeValidator(partial(_long, none="ever"))
+]
 ExistingFile = Annotated[Path, AfterValidator(_existing)]
 PlansFile = Annotated[Path, AfterValidator(_plans)]

@@ -197,16 +197,16 @@ def nameable(step: str) -> bool:
 
 
 def field_errors(
-    form: type[BaseModel], found: Sequence[ErrorDetails], named: Callable[[ErrorDetails], FieldError], at: str = ""
+    form: type[BaseModel], found: Sequence[ErrorDetails], named: Callable[[ErrorDetails], FieldError]
 ) -> list[FieldError]:
     """All errors, as `named` makes them. Fields that the form does not know are named by their path, with the field
-    that may have been meant; not where a name cannot be a field's, or has a telephone number in it. at: path prefix
+    that may have been meant; not where a name cannot be a field's, or has a telephone number in it.
     """
     guessing = len(found) <= MOST_GUESSED
-    return [_unknown(form, each, at, guessing=guessing) or named(each) for each in found]
+    return [_unknown(form, each, guessing=guessing) or named(each) for each in found]
 
 
-def _unknown(form: type[BaseModel], found: ErrorDetails, at: str, *, guessing: bool) -> FieldError | None:
+def _unknown(form: type[BaseModel], found: ErrorDetails, *, guessing: bool) -> FieldError | None:
     *above, name = found["loc"] or ("",)
     if found["type"] != "extra_forbidden" or str(name)[:1].isdigit() or not all(map(nameable, map(str, found["loc"]))):
         return None
@@ -215,7 +215,7 @@ def _unknown(form: type[BaseModel], found: ErrorDetails, at: str, *, guessing: b
         known = _names(known[step]) if step in known else known
     near = get_close_matches(str(name), [each for each in known if isinstance(each, str)], 1) if guessing else []
     meant = "".join(f": did you mean {each}?" for each in near)
-    return FieldError(at + ".".join(map(str, found["loc"])), found["type"], f"is no field here{meant}")
+    return FieldError(".".join(map(str, found["loc"])), found["type"], f"is no field here{meant}")
 
 
 def _names(annotation: object) -> dict[str | int, object]:

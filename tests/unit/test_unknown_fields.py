@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.api.schemas import forms
-from consent_engine.api.schemas.forms import Lift, Refuse
+from consent_engine.api.schemas.forms import Lift
 from consent_engine.domain.admission.call_request import EndCall
 from consent_engine.domain.admission.order_request import PlaceOrder
 from consent_engine.domain.forms import MOST_GUESSED
@@ -30,7 +30,7 @@ def unknown(read, *told):
     (PlaceOrder.read, ORDER | {"colour": "red"}, "colour", None),
     (lambda told: forms.read(EndCall, told), {"recording": {"sha265": "x"}}, "recording.sha265", "sha256"),
     (lambda told: forms.read(Lift, told), {"evidence": {"chanel": "voice"}}, "evidence.chanel", "channel"),
-    (lambda told: forms.read(Refuse, told, "3."), {"msisnd": "1"}, "3.msisnd", "msisdn"),
+    (forms.read_dials, [{"msisdn": "13800138000"}, {"msisnd": "1"}], "1.msisnd", "msisdn"),
     (plan_from, in_fields(term={"month": 1, "starts": "next_day"}), "term.month", "months"),
     (plan_from, in_fields(published=[{"channel": "app", "ulr": "/t"}]), "published.0.ulr", "url"),
 ])  # fmt: skip

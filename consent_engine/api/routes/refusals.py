@@ -4,7 +4,7 @@ events: operations report an event of a number, as its network says it.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from itertools import islice
 
@@ -51,8 +51,8 @@ async def callable_(request: Request, _caller: ApiKey) -> bytes:
         dial = forms.read(forms.Dial, body)
         return (await front_of(request).ask(lambda engine: _dial(engine, dial))).json_bytes()
     dials = forms.read_dials(body)
-    answers = await front_of(request).ask(lambda engine: [each.json_bytes() for each in _dials(engine, dials)])
-    return b"[" + b",".join(answers) + b"]"
+    views = await front_of(request).ask(lambda engine: forms.each_of(dials, lambda dial: _dial(engine, dial)))
+    return b"[" + b",".join(each.json_bytes() for each in views) + b"]"
 
 
 @operations.add(
@@ -186,20 +186,6 @@ async def _lifted(
     if found is LiftResult.NONE:
         raise none
     return lists.Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
-
-
-def _dials(engine: Engine, dials: Sequence[forms.Dial]) -> list[DialView]:
-    """Answer for each of a list. Raises Malformed with every plan that is wrong, each by its place in the list."""
-    answers: list[DialView] = []
-    wrong: list[FieldError] = []
-    for n, dial in enumerate(dials):
-        try:
-            answers.append(_dial(engine, dial))
-        except Malformed as error:
-            wrong += [FieldError(f"{n}.{each.field}", each.code, each.message) for each in error.errors]
-    if wrong:
-        raise Malformed(wrong)
-    return answers
 
 
 def _dial(engine: Engine, dial: forms.Dial) -> DialView:

@@ -3,7 +3,6 @@ script or the internet.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -12,8 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.rendering import sheet, when
-from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
+from consent_engine.api.web.rendering import styled
+from consent_engine.api.web.words import HTML_LANG, language_of
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.offer.plan import Plan
@@ -51,7 +50,20 @@ async def tariffs(request: Request) -> Response:
     language = language_of(request)
     q = request.query_params.get("q", "").strip()[:MOST_SEARCHED]
     listed = [each for each in await _listed(request) if not q or _fits(each.plan, q.casefold())]
-    html, policy = _overview(listed, language, q)
+    carriers: list[dict[str, Any]] = [
+        {"profile": profile, "plans": [each for each in listed if each.plan.carrier == carrier]}
+        for carrier, profile in CARRIERS.items()
+    ]
+    return _page(
+        language,
+        *styled(
+            language, "tariffs.html", "tariffs.css", carriers=carriers, reads=_reads, price=_price, q=q,
+            is_link=_is_link,
+        ),
+    )  # fmt: skip
+
+
+def _page(language: str, html: str, policy: str) -> Response:
     return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
 
 
@@ -65,20 +77,6 @@ def _fits(plan: Plan, words_: str) -> bool:
     """Whether a plan's code, name or any of its disclosures contains these words."""
     texts = (plan.code, plan.name, *(said for shown in disclosures(plan).values() for said in shown.values()))
     return any(words_ in each.casefold() for each in texts)
-
-
-def _overview(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:
-    template, style, policy = sheet("tariffs.html", "tariffs.css")
-    carriers: list[dict[str, Any]] = [
-        {"profile": profile, "plans": [each for each in listed if each.plan.carrier == carrier]}
-        for carrier, profile in CARRIERS.items()
-    ]
-    html = template.render(
-        t=words(language), language=language, lang=HTML_LANG[language],
-        other=next(each for each in LANGUAGES if each != language), other_lang=HTML_LANG,
-        carriers=carriers, reads=_reads, price=_price, q=q, style=style, is_link=_is_link,
-    )  # fmt: skip
-    return html, policy
 
 
 def _reads(plan: Plan, language: str) -> tuple[str, dict[str, str]]:
@@ -141,19 +139,13 @@ def own_page(plan: Plan, language: str) -> str:
 
 def _version_page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Response:
     language = language_of(request)
-    html, policy = _rendered(view, views, language, front_of(request).days)
-    return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy, "Content-Language": language})
+    return _page(language, *_rendered(view, views, language, front_of(request).days))
 
 
 def _rendered(view: PlanView, views: Sequence[PlanView], language: str, days: Days = CHINA) -> tuple[str, str]:
     """Return the page, and the Content-Security-Policy for it."""
-    template, style, policy = sheet("tariff.html", "tariffs.css")
-    html = template.render(
-        plan=view, views=views, t=words(language), lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
-        other=next(each for each in LANGUAGES if each != language),
-        read_in=language if language in view.reads else "zh", when=partial(when, days),
-    )  # fmt: skip
-    return html, policy
+    known = language if language in view.reads else "zh"
+    return styled(language, "tariff.html", "tariffs.css", days=days, plan=view, views=views, read_in=known)
 
 
 def _views(engine: Engine, code: str) -> list[PlanView]:

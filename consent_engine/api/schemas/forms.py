@@ -1,5 +1,6 @@
 """Forms of the bodies sent to us, other than the order itself; and reading them with all their errors at once."""
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Literal, TypeVar
 from unicodedata import normalize
@@ -35,6 +36,8 @@ from consent_engine.engine.undeliverable import MOST_ASKED
 from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 MOST_DIALLED = 1_000
 MOST_DECIDED = 500
 MOST_LISTED = 500
@@ -235,16 +238,16 @@ _NESTED: dict[object, type[BaseModel]] = {"evidence": OwnAct, "recording": Recor
 """Fields that have fields of their own, which errors name."""
 
 
-def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -> Form:
+def read(form: type[Form], body: object, *, whole: str = "body") -> Form:
     """Read the form in a JSON body. Raises Malformed with everything that is wrong with it, echoing no value.
 
-    at: the prefix of its fields' names · whole: the field's name in errors outside any known field
+    whole: the field's name in errors outside any known field
     """
     try:
         return form.model_validate(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise Malformed(field_errors(form, found, lambda each: _field_error(form, each, at, whole), at)) from None
+        raise Malformed(field_errors(form, found, lambda each: _field_error(form, each, whole))) from None
 
 
 def read_refusal(body: object) -> tuple[Refuse, Malformed | None]:
@@ -268,19 +271,24 @@ def read_dials(body: list[object]) -> list[Dial]:
     """Read a list of numbers. Raises Malformed with all that is wrong with any of them at once."""
     if len(body) > MOST_DIALLED:
         raise Malformed([FieldError("body", "too_long", f"must have at most {MOST_DIALLED} items")])
-    dials: list[Dial] = []
+    return each_of(body, lambda each: read(Dial, each, whole=""))
+
+
+def each_of(items: Iterable[Item], act: Callable[[Item], Result]) -> list[Result]:
+    """Act on each, and return the results. Raises Malformed with all that is wrong with any, each by its place."""
+    done: list[Result] = []
     wrong: list[FieldError] = []
-    for n, each in enumerate(body):
+    for n, each in enumerate(items):
         try:
-            dials.append(read(Dial, each, f"{n}."))
+            done.append(act(each))
         except Malformed as error:
-            wrong += error.errors
+            wrong += [FieldError(f"{n}.{e.field}".rstrip("."), e.code, e.message) for e in error.errors]
     if wrong:
         raise Malformed(wrong)
-    return dials
+    return done
 
 
-def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str) -> FieldError:
+def _field_error(form: type[BaseModel], found: ErrorDetails, whole: str) -> FieldError:
     # An unknown field's name is input too: it is not repeated.
     known = {each.alias or name for name, each in form.model_fields.items()}
     steps = found["loc"][:1] if found["loc"] and found["loc"][0] in known else ()
@@ -289,7 +297,7 @@ def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str
     steps += tuple(step for step in found["loc"][1:2] if steps and isinstance(step, int))
     field = ".".join(map(str, steps))
     code = "invalid_msisdn" if field == "msisdn" else found["type"]
-    return FieldError(f"{at}{field}".rstrip(".") or whole, code, in_our_words(found["msg"]))
+    return FieldError(field or whole, code, in_our_words(found["msg"]))
 
 
 class CancelStuck(RetryStuck):

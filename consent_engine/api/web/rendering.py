@@ -23,7 +23,7 @@ from consent_engine.api.service.callers import AUDITOR, ORDER_READER
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, SignInFailed, TooManySignIns
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, YEAR_S, keeping_language, language_of, words
-from consent_engine.domain.days import Days
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.receipt import ReceiptNotFound, TooManyLooks
@@ -45,6 +45,16 @@ def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Templat
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action {form}; frame-ancestors 'none'"
     )
     return _templates().get_template(page), style, policy
+
+
+def styled(language: str, name: str, *styles: str, days: Days = CHINA, **values: Any) -> tuple[str, str]:  # noqa: ANN401
+    """Render a public page, without script, in a language; return it with its policy, as of `sheet`."""
+    template, style, policy = sheet(name, *styles)
+    html = template.render(
+        t=words(language), language=language, lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
+        other=next(each for each in LANGUAGES if each != language), when=partial(when, days), **values,
+    )  # fmt: skip
+    return html, policy
 
 
 WRONG: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
@@ -77,14 +87,10 @@ def form_page(
     """Return a public page with a form: without script and sign-in, kept in no cache. said: the name of what is wrong,
     "" where nothing is
     """
-    template, style, policy = sheet(name, *styles)
     language = language_of(request)
-    t = words(language)
-    html = template.render(
-        t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
-        other_lang=HTML_LANG, style=style, problem=t[said].format(hotline=hotline) if said else "", hotline=hotline,
-        when=partial(when, front_of(request).days), **values,
-    )  # fmt: skip
+    problem = words(language)[said].format(hotline=hotline) if said else ""
+    days = front_of(request).days
+    html, policy = styled(language, name, *styles, days=days, problem=problem, hotline=hotline, **values)
     headers = {
         "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
         "Content-Language": language, "Referrer-Policy": "same-origin",
