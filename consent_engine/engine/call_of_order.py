@@ -28,6 +28,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.engine.calls_of_line import Judged, named_on, telling
+from consent_engine.engine.recall import recalled
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import Release, Step, load, saving, transact
 from consent_engine.ports import Change, Commit, Snapshot
@@ -147,6 +148,8 @@ def keep_refused(
         return
     loaded = yield from load({Line: [known.line], Call: [known.id]})
     line, call = loaded.line(known.line), loaded.of(Call).get(known.id)
+    if call is None and (yield from recalled(Call, [known.id])):
+        return  # kept before without a recording, so that no key leads to it: an archived call stays as it is
     event = OrderRefused(loaded.now, order, wanted.api_key, code)
     if commit := (yield from _refused(of, call, line, event, wanted, terms, secret)):
         yield from saving(commit, prove=True)

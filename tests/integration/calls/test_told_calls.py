@@ -118,6 +118,18 @@ def test_a_recording_is_known_after_its_call_has_left(desk):
     assert [codes(each) for each in calls(desk) if each.person.msisdn == OTHER] == [["recording_reused"] * 2]
 
 
+def test_a_call_that_was_kept_without_its_recording_is_not_made_anew_once_it_has_left(desk):
+    """No key of a recording leads to it, and its id is the same again: the log would have two histories of one call."""
+    ordered(desk)
+    heads = []
+    for _ in range(2):
+        with pytest.raises(RecordingReused):
+            ordered(desk, OTHER)
+        desk.move()
+        heads.append([each.head for each in calls(desk) if each.person.msisdn == OTHER])
+    assert (heads[0], desk.client.keys("ce:*call:*")) == (heads[1], [])
+
+
 def test_the_call_of_an_order_that_has_left_is_not_made_anew(desk):
     desk.call_age = 400 * 3_600_000
     desk.engine = desk.another()
