@@ -123,7 +123,7 @@ class Leaving(Promises):
 
     @rule(
         target=Promises.orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)),
-        steps=st.permutations(["let_go", "commit", "forget"]), count=st.integers(0, 2), soon=SELDOM,
+        steps=st.permutations(["let_go", "commit", "release"]), count=st.integers(0, 2), soon=SELDOM,
     )  # fmt: skip
     def dies_archiving(self, number, plan, steps, count, soon):
         """Die in one step after the other, each partly done; the leases end before the next one, or not yet."""
@@ -142,7 +142,7 @@ class Leaving(Promises):
         dying = self.world.another()
         mover = dying.performer._mover  # noqa: SLF001 - a crash does this, no caller can
         store = dying.store
-        whose = {"let_go": store.archive, "commit": store.records, "forget": store.reservations}[step]
+        whose = {"let_go": store.archive, "commit": store.records, "release": store.reservations}[step]
         does = getattr(whose, step)
 
         def died(*wanted, **more):
@@ -263,7 +263,7 @@ def tell(where, make, most):
     assert counts["asked again when it had left"]
     assert counts["archived"]
     assert counts["came back"]
-    assert all(counts[f"died at {step}"] for step in ("let_go", "commit", "forget"))
+    assert all(counts[f"died at {step}"] for step in ("let_go", "commit", "release"))
 
 
 @pytest.fixture

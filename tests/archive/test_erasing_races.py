@@ -32,7 +32,7 @@ from tests.memory import a_store
 from tests.tiers import DEEP
 from tests.written_out import empty_at
 
-STOPS = {"look", "commit", "let_go", "erase", "forget"}
+STOPS = {"look", "commit", "let_go", "erase", "release", "forget"}
 """The calls of an erasure before which another process may do anything; what it reads in SQL is as it was before."""
 WHY = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
 

@@ -135,7 +135,7 @@ def mortal(when, method, counted):
     return called
 
 
-POINTS = [(when, what) for what in ("let_go", "commit", "forget") for when in ("before", "after")]
+POINTS = [(when, what) for what in ("let_go", "commit", "release") for when in ("before", "after")]
 
 
 @pytest.mark.parametrize("point", POINTS, ids=" ".join)
@@ -144,7 +144,7 @@ def test_who_dies_at_any_step_leaves_it_whole_and_the_repeat_ends_it(desk, kind,
     head, died = kind.shown(desk, name), []
     desk.clock.forward(hours=kind.hours)
     store = desk.engine.store
-    part = {"let_go": store.archive, "commit": store.records, "forget": store.reservations}[step]
+    part = {"let_go": store.archive, "commit": store.records, "release": store.reservations}[step]
     method = getattr(part, step)
     setattr(part, step, mortal(when, method, died))
     with suppress(Died):
@@ -156,13 +156,13 @@ def test_who_dies_at_any_step_leaves_it_whole_and_the_repeat_ends_it(desk, kind,
     for _ in range(2):
         desk.clock.forward(seconds=61)  # its lease is over
         desk.run(Lane.TIMER)
-    if not is_here(desk, kind, name) and step == "forget":  # a reservation that outlived its record says nothing
+    if not is_here(desk, kind, name) and step == "release":  # a reservation that outlived its record says nothing
         assert [each for each in left_of(desk, name) if ":key:" not in each] == []
     else:
         assert left_of(desk, name) == []
     assert kind.shown(desk, name) == head
     assert died or (step, kind.owner) in {
-        ("let_go", Owner.LINE), ("forget", Owner.LINE), ("forget", Owner.ENDING), ("forget", Owner.REPORT),
+        ("let_go", Owner.LINE), ("release", Owner.LINE), ("release", Owner.ENDING), ("release", Owner.REPORT),
     }  # fmt: skip
 
 
