@@ -21,9 +21,9 @@ from consent_engine.domain.admission.call_request import CallEnd, CallStart, End
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.days import CHINA
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.scribe import bring, write_out
+from consent_engine.engine.scribe import let_go, write_out
 from consent_engine.errors import ConsentError
-from consent_engine.ports import CallFilter, Owner
+from consent_engine.ports import CallFilter
 from consent_engine.wiring import installation
 
 BATCH = 500
@@ -103,7 +103,7 @@ def fill(engine: Engine, count: int, like: Call, every_ms: int = 31_000, agents:
     from consent_engine.adapters.sql.tables import CALLS  # noqa: PLC0415 - the same
 
     archive = engine.store.archive
-    bring(engine.store, Owner.CALL, [like.id])
+    let_go(engine.store, archive, [like])  # type: ignore[arg-type] # there is one
     with archive.asking() as connection:  # type: ignore[union-attr] # no other way writes a million
         row = dict(connection.execute(select(CALLS).where(CALLS.c.id == like.id)).mappings().one())
         for first in range(0, count, 20_000):

@@ -29,11 +29,10 @@ from consent_engine.domain.order.order import Evidence, Order
 from consent_engine.engine.leave import LEFT, reserved
 from consent_engine.engine.recall import brought_back, pieces
 from consent_engine.engine.round_trips import Stale, Step, drive, or_raised, saving, transact
-from consent_engine.engine.scribe import as_of_now, bring
+from consent_engine.engine.scribe import as_of_now, let_go
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, Refused
 from consent_engine.ports import (
     KINDS,
-    OWNERS,
     Archive,
     By,
     Change,
@@ -139,7 +138,8 @@ class Eraser:
         whole = self._whole(line, archive)
         if not (whole.fields or whole.records):
             return
-        self._let_go(whole.records, archive)
+        if len(let_go(self._store, archive, whole.records)) < len(whole.records):
+            raise ArchiveUnavailable("SQL does not take a record of this number: see consent doctor")
         leaves = [Change.leave(each) for each in whole.records]
         yield from saving(Commit(LEFT, (_rest(whole), *leaves), guard=EVERY_MESSAGE), prove=True)
         if keys := [(key, each.id, "") for each in whole.records for key in reserved(each)]:
@@ -175,16 +175,6 @@ class Eraser:
         if here.version != int(fields.fields.get("v", 0)):
             raise Stale
         return _Whole(here, records, fields.fields, found.now)
-
-    def _let_go(self, records: Sequence[Recorded], archive: Archive) -> None:
-        """Mark records as gone in SQL. Raises ArchiveUnavailable where it does not have one of them."""
-        for owner in {OWNERS[type(each)] for each in records}:
-            heads = {each.id: (each.version, each.head) for each in records if OWNERS[type(each)] is owner}
-            there = archive.let_go(owner, heads)
-            if missing := [name for name in heads if name not in there]:
-                there |= bring(self._store, owner, missing)
-            if there != set(heads):
-                raise ArchiveUnavailable("SQL does not take a record of this number: see consent doctor")
 
 
 def _in_sql(line: str, archive: Archive) -> list[tuple[Owner, Kept[Recorded]]]:

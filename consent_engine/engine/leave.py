@@ -29,7 +29,7 @@ from consent_engine.domain.seal import Chained, mark_of
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.recall import changing
 from consent_engine.engine.round_trips import SAVED, Step, drive, drive_in_turn, load, prove, save, saving
-from consent_engine.engine.scribe import bring
+from consent_engine.engine.scribe import let_go
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, Leased, Owner, Recorded, Store
 from consent_engine.ports.records import EVERY_MESSAGE
@@ -204,16 +204,8 @@ class Mover:
             await asyncio.to_thread(store.archive.id)
         if (archive := store.bound_archive()) is None:
             return set()
-        found = set[str]()
-        for owner in {each.owner for each in cases}:
-            records = [each.record for each in cases if each.owner is owner]
-            heads = {record.id: (record.version, record.head) for record in records}
-            there = await asyncio.to_thread(archive.let_go, owner, heads)
-            # What no scribe has brought yet, or SQL has lost: the store still has it.
-            if missing := [name for name in heads if name not in there]:
-                there |= await asyncio.to_thread(bring, store, owner, missing)
-            found |= there
-        return found
+        records = [each.record for each in cases if not isinstance(each.record, Line)]
+        return await asyncio.to_thread(let_go, store, archive, records)
 
     def _end(self, leased: Sequence[Leased], steps: Sequence[Step[Left]], word: str) -> None:
         """Carry out steps that let records go; their reservations go after them."""

@@ -145,10 +145,6 @@ def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:
     return {name: found[name] for name in wanted if name in found}
 
 
-def _yeses(store: Store, asks: Sequence[LoadYeses], due: Counter[Lane]) -> Sequence[object]:
-    return store.records.newest_yeses([ask.beat for ask in asks])
-
-
 def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
     found: dict[tuple[type[Recorded], By], Mapping[str, list[Kept[Any]]]] = {}
     try:
@@ -200,7 +196,7 @@ def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequ
 
 _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
     Load: _loaded,
-    LoadYeses: _yeses,
+    LoadYeses: lambda store, asks, due: store.records.newest_yeses([ask.beat for ask in asks]),
     Post: _posted,
     Recall: _recalled,
     Save: _saved,

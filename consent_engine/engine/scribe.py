@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 from consent_engine.domain.seal import Chained, changed_by, entry_kept, is_mark
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Log, Owner, Piece, Store
+from consent_engine.ports import OWNERS, Archive, Log, Owner, Piece, Recorded, Store
 from consent_engine.ports.queries import Queries
 
 PIECE = 16_000
@@ -73,14 +73,19 @@ def as_of_now(store: Store, wait_s: float = WAIT_S) -> Queries:
     return store.queries
 
 
-def bring(store: Store, owner: Owner, records: Sequence[str]) -> set[str]:
-    """Bring records that are to leave to SQL, though no entry names them any more: it lost them, or is behind. Return
-    the ids of those that are safely there, and marked as gone. Raises StoreUnavailable and ArchiveUnavailable.
+def let_go(store: Store, archive: Archive, records: Sequence[Recorded]) -> set[str]:
+    """Mark records that are to leave as gone in SQL. One that it lacks, or has as it was before, is brought there: no
+    scribe has read its entries yet, or no entry names it any more. Return the ids of those that are safely there.
+    Raises StoreUnavailable and ArchiveUnavailable.
     """
-    if store.log is None:
-        return set()
-    with store.log.writing() as to:
-        return to.records(owner, store.retirement.whole(owner, records), gone=True)
+    found = set[str]()
+    for owner in {OWNERS[type(each)] for each in records}:
+        heads = {each.id: (each.version, each.head) for each in records if OWNERS[type(each)] is owner}
+        found |= archive.let_go(owner, heads)
+        if (missing := [name for name in heads if name not in found]) and store.log is not None:
+            with store.log.writing() as to:
+                found |= to.records(owner, store.retirement.whole(owner, missing), gone=True)
+    return found
 
 
 def _write(store: Store, log: Log, archive: str, piece: Piece) -> int:
