@@ -5,11 +5,11 @@ it when the store has what is in it. A file that is read twice brings repeats, w
 """
 
 import json
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from time import time_ns
 
 from msgspec import Struct, convert, to_builtins
 
@@ -44,7 +44,7 @@ class Spool:
         if self._bytes + len(text) > MOST_BYTES:
             raise StoreUnavailable("the store cannot be reached, and the spool is full")
         self._bytes += len(text)
-        draft = self.folder / f"{time_ns():020d}-{len(messages)}-{len(text)}-{token_hex(8)}.new"
+        draft = self.folder / f"{time.time_ns():020d}-{len(messages)}-{len(text)}-{token_hex(8)}.new"
         path = draft.with_suffix(_ENDING)
         try:
             write_synced(draft, text)

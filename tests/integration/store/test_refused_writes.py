@@ -163,6 +163,7 @@ BY_ITS_CLOCK = {
     "cli/outside.py",  # the instants of services that are switched on to try a BSS
     "doctor/setup.py", "api/service/prometheus.py",  # compare the two clocks
     "config/values.py",  # today's offset of a zone
+    "adapters/spool.py",  # the order of its files: when a message came is known by the clock of the store
     "adapters/traces.py",  # begin and end of an outside call, for the collector
     "doctor/__init__.py", "adapters/signed_pdf.py",  # the validity of certificates
 }  # fmt: skip
