@@ -46,7 +46,7 @@ class Oidc(Struct, frozen=True):
 
     roles: the first rule that fits gives the role · name: the claim that names a person for ever · session: how long a
     sign-in lasts at most · agent: the claim with a person's number as an agent, '' where none has it · team: that with
-    the team whose agents a supervisor sees, '' where each sees all
+    the team an agent is of, and whose agents a supervisor sees; '' where each sees all
     """
 
     issuer: str
@@ -70,12 +70,13 @@ class Oidc(Struct, frozen=True):
         return _sound(claims, self.agent, "AGENT", "agent's number")
 
     def team_of(self, claims: Mapping[str, object], role: Role) -> str:
-        """Return the team that the claims give a supervisor; '' for any other role, and for all teams without the
-        setting. Raises ValueError for a bad name, and for none: who sees which agents must not be guessed.
+        """Return the team that the claims give a supervisor or an agent; '' for any other role, a teamless agent, and
+        without the setting. Raises ValueError for a bad name, and for a supervisor's missing one: who sees which agents
+        must not be guessed.
         """
-        if not self.team or role is not Role.SUPERVISOR:
+        if not self.team or role not in {Role.SUPERVISOR, Role.AGENT}:
             return ""
-        if team := _sound(claims, self.team, "TEAM", "team's name"):
+        if (team := _sound(claims, self.team, "TEAM", "team's name")) or role is Role.AGENT:
             return team
         raise ValueError("a supervisor has no claim that CONSENT_OIDC__TEAM names")
 

@@ -323,6 +323,12 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         """Return the newest instant at which sign-ins under one of these names were ended; 0: never."""
 
+    def join(self, agent: str, team: str) -> None:
+        """Note the team of an agent whom a provider signed in, in place of the one before; '': of none."""
+
+    def teams(self) -> dict[str, str]:
+        """Return the team of each agent who joined one."""
+
     # -- live workers, and the results of all processes ----------------------------------------------------------------
 
     def announce(self, worker: str, report: WorkerReport) -> None:

@@ -12,8 +12,10 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.provider import SIGNED_OUT, Provider
 from consent_engine.api.web.single_sign_on import BACK, COOKIE, UNDER_WAY_S
+from consent_engine.api.web.team import look
 from consent_engine.config.settings import Settings
 from consent_engine.config.sign_in import Oidc
 from consent_engine.engine.api_keys import Role
@@ -190,7 +192,7 @@ def test_whatever_is_done_is_done_under_a_name_that_no_key_can_have(door, fake):
 @pytest.fixture
 def bound(running, fake):
     """The door of an installation whose provider names agents' numbers and supervisors' teams."""
-    roles = "groups:hears=reviewer,groups:leads=supervisor,groups:runs=admin"
+    roles = "groups:hears=reviewer,groups:leads=supervisor,groups:runs=admin,groups:sells=agent"
     told = {"CONSENT_OIDC__ROLES": roles, "CONSENT_OIDC__AGENT": "staff.agent", "CONSENT_OIDC__TEAM": "unit"}
     made = PageDoor(*running, **(TOLD | told))
     made.app.state.provider = Provider(made.settings.oidc(), httpx2.MockTransport(fake.answer))
@@ -233,8 +235,19 @@ def test_a_supervisor_sees_the_team_that_the_provider_names_and_without_one_noth
         assert json.loads(urlsafe_b64decode(f"{holder}=="))[-1] == "north", "its board is that of a key of this team"
 
 
+def test_an_agent_is_of_the_team_that_the_provider_named_last(bound, fake):
+    made = {"from": "10085", "to": "+8613900139004", "carrier": "mobile", "agent": "A7"}
+    body = made | {"started_at": instant(bound.engine.registry.now())}
+    assert bound.call("POST", "/v1/calls", Role.AGENT, body, headers={"Idempotency-Key": "c-1"}).status_code == 201
+    for unit, sees in (("north", "north"), ("east", "east"), (None, None), ("all teams", None)):
+        fake.claims = {"sub": "u-7", "groups": ["sells"], "staff": {"agent": "A7"}, "unit": unit}
+        signed_in(bound, fake, "/desk")
+        told = {team: look(bound.engine, team, None).agents for team in ("north", "east", "")}
+        assert [team for team, agents in told.items() if agents] == [team for team in (sees, "") if team is not None]
+
+
 @pytest.mark.parametrize("unit", ["north", "all teams", ["north"], None])
-def test_a_claimed_team_is_a_supervisors_alone(bound, fake, unit):
+def test_a_claimed_team_is_that_of_a_supervisor_or_an_agent_alone(bound, fake, unit):
     fake.claims = {"sub": "u-6", "groups": ["runs"], "unit": unit}
     visitor, _ = signed_in(bound, fake, "/audit")
     assert visitor.get("https://door/audit").status_code == 200

@@ -264,6 +264,12 @@ class RedisRegistry(Registry):
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         return max(int(at or 0) for at in self._one("HMGET", f"{self._prefix}signedout", *names))
 
+    def join(self, agent: str, team: str) -> None:
+        self._one("HSET", f"{self._prefix}teams", agent, team)
+
+    def teams(self) -> dict[str, str]:
+        return dict(self._one("HGETALL", f"{self._prefix}teams"))
+
     def announce(self, worker: str, report: WorkerReport) -> None:
         self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{compact(report)}")
 

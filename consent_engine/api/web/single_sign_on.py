@@ -26,6 +26,7 @@ from consent_engine.api.web.pages import sessions_of, sign_in_page, wanted_page
 from consent_engine.config.settings import Settings
 from consent_engine.config.sign_in import Oidc
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
 
@@ -179,6 +180,8 @@ async def _person(request: Request, under_way: UnderWay) -> SignedIn:
             raise SignInFailed("this sign-in was answered before")
         ended_by = tuple(engine.keys.of_sign_in(settings.issuer, *each) for each in ways)
         by = engine.keys.signed_in_as(settings.issuer, subject, named)
+        if settings.team and agent and role is Role.AGENT:
+            engine.registry.join(agent, team)
         return SignedIn(by, role, ended_by, engine.registry.now(), agent, team)
 
     return await front.ask(signed_in)
