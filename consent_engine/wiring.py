@@ -139,14 +139,14 @@ class Installation:
         Its holder answers for the subscriber: that may switch on nothing real, and show no data of others.
         """
         settings = self.settings.of("SIMULATED")
-        outside = {*self.settings.routes().values(), self.settings.bss_name()}
+        outside = {*self.settings.gateways(), self.settings.bss_name()}
         if outside != {SIMULATED} or not self.settings.embedded or self.settings.shadow or settings.get("URL"):
             return None
         return settings.get("SECRET") or keyed(self.secret, "simulated", "SIMULATED")
 
     def environ(self) -> dict[str, str]:
         """Return the settings by which a child process finds the same servers, so that it never starts its own."""
-        routes = {f"CONSENT_GATEWAY_{carrier.upper()}": name for carrier, name in self.settings.routes().items()}
+        routes = {f"CONSENT_GATEWAY_{each.upper()}": ",".join(names) for each, names in self.settings.routes().items()}
         return {
             "CONSENT_REDIS_URL": self.redis_url,
             "CONSENT_RQ_URL": self.rq_url,
@@ -336,10 +336,11 @@ def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
 
 def terms(settings: Settings, secret: str) -> Terms:
     """Return the terms that are frozen into orders admitted now."""
-    built = _gateways(settings, secret)
-    sub_numbers = frozenset(carrier for carrier, gateway in built.items() if gateway.sub_numbers)
-    reports = frozenset(carrier for carrier, gateway in built.items() if gateway.reports)
-    carried = {carrier: gateway.segments for carrier, gateway in built.items()}
+    built = _gateways(settings, secret)  # any of a carrier's may get a question: it rests on what all of them can do
+    of = {carrier: [built[name] for name in names] for carrier, names in settings.routes().items()}
+    sub_numbers = frozenset(carrier for carrier, some in of.items() if all(each.sub_numbers for each in some))
+    reports = frozenset(carrier for carrier, some in of.items() if all(each.reports for each in some))
+    carried = {carrier: min(each.segments for each in some) for carrier, some in of.items()}
     return Terms(
         settings.policy(), settings.senders(), sub_numbers, carried, millis(settings.permit_lasts),
         settings.permits == "required", settings.calls_a_day, millis(settings.call_age),
@@ -387,12 +388,11 @@ def outside(settings: Settings, secret: str) -> Outside:
     """Make the gateways, by name and by carrier, and the BSS: of a shadow those that have no way out. Their settings
     are read all the same, and must be right.
     """
-    by_carrier = _gateways(settings, secret)
-    routes, timeout, called = settings.routes(), settings.call_timeout, settings.bss_name()
+    timeout, called = settings.call_timeout, settings.bss_name()
     made, asked = bss.build(called, settings.of, timeout), bss.look_up(called, settings.of, timeout)
     return Outside(
-        gateways={routes[carrier]: gateway for carrier, gateway in by_carrier.items()},
-        routes=routes,
+        gateways=_gateways(settings, secret),
+        routes=settings.routes(),
         senders=settings.senders(),
         bss=SimulatedBss(made.name, SHADOW) if settings.shadow else made,
         subscribers=None if settings.shadow else asked,
@@ -403,7 +403,7 @@ def outside(settings: Settings, secret: str) -> Outside:
 def rates_in(settings: Settings) -> dict[str, int]:
     """Return the rate of each gateway that has one; each cell has its share. Raises SettingsError."""
     found = {}
-    for name in set(settings.routes().values()):
+    for name in settings.gateways():
         prefix = prefix_of(name)
         found[name] = most = rate(prefix, settings.of(name.replace(":", "_").upper()))
         if 0 < most < settings.cells:
@@ -412,7 +412,7 @@ def rates_in(settings: Settings) -> dict[str, int]:
 
 
 def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
-    """Make a gateway for each name; by carrier. In a shadow it is the shadow of it. A simulated one without a secret
+    """Make a gateway for each name. In a shadow it is the shadow of it. A simulated one without a secret
     gets one made from CONSENT_SECRET.
     """
 
@@ -420,9 +420,9 @@ def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
         derived = {"SECRET": keyed(secret, "simulated", prefix)} if prefix.startswith("SIMULATED") else {}
         return {**derived, **settings.of(prefix)}
 
-    routes, timeout = settings.routes(), settings.call_timeout
-    built = {name: gateways.build(name, raw, timeout, settings.naming(name)) for name in set(routes.values())}
-    return {carrier: shadow_of(built[name]) if settings.shadow else built[name] for carrier, name in routes.items()}
+    names, timeout = sorted(settings.gateways()), settings.call_timeout
+    built = {name: gateways.build(name, raw, timeout, settings.naming(name)) for name in names}
+    return {name: shadow_of(each) for name, each in built.items()} if settings.shadow else built
 
 
 def call_bound(settings: Settings) -> timedelta:

@@ -41,9 +41,10 @@ MEANS = {
     "is the one made from `CONSENT_SECRET` ([a new key](security.md#a-new-key-for-persons))",
     "durability": "`strict`: an answer once it is on disk. `everysec`: a power loss may lose the last second",
     "replicas": "On how many replicas a write must be proven as well",
-    "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX` ([gateways.md](gateways.md)). `simulated` on the "
-    "embedded server, else required",
-    **{f"gateway_{name}": f"Another gateway, for {each.english}" for name, each in CARRIERS.items()},
+    "gateway": f"The SMS gateway: {_names(GATEWAYS)}, or `NAME:BOX` ([gateways.md](gateways.md)); or several with "
+    "commas between: each has the SMS while all before it are away or stopped. `simulated` on the embedded server, "
+    "else required",
+    **{f"gateway_{name}": f"Another gateway, or several, for {each.english}" for name, each in CARRIERS.items()},
     "bss": f"The BSS: {_names(BSS)}, or `NAME:BOX`. `templated` is any that speaks HTTP, described by a file "
     "([bss.md](bss.md)). `simulated` on the embedded server, else required",
     **{

@@ -262,6 +262,7 @@ class World:
         self.clock = clock or Clock()
         self.gateway, self.bss, self.queue = FakeGateway(), FakeBss(), FakeQueue()
         self.gateways: dict[str, FakeGateway] = {}  # further ones, each of the carrier that it is named after
+        self.lists: dict[str, tuple[str, ...]] = {}  # of carriers that have several
         self.rates: dict[str, int] = {}
         self.client = client
         self.policy = policy or Policy(retry_base=1_000)
@@ -280,7 +281,7 @@ class World:
             self.queue,
             Outside(
                 {"test": self.gateway, **self.gateways},
-                {each: each if each in self.gateways else "test" for each in SENDERS},
+                {each: self.lists.get(each, (each if each in self.gateways else "test",)) for each in SENDERS},
                 SENDERS,
                 self.bss,
                 self.subscribers,

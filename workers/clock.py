@@ -96,8 +96,7 @@ def _doubts(engine: Engine, health: Health, known: EndpointKnown) -> tuple[Endpo
 
 def _hurry(engine: Engine, gateway: str, until: Millis) -> None:
     """Let what is in doubt at a gateway wait until then at most."""
-    for carrier in [carrier for carrier, route in engine.outside.routes.items() if route == gateway]:
-        engine.lanes.bring_forward(Lane.SMS, until, until + ASKED_WITHIN_MS, doubtful=carrier, over=OVER_MS)
+    engine.lanes.bring_forward(Lane.SMS, until, until + ASKED_WITHIN_MS, doubtful=gateway, over=OVER_MS)
 
 
 def _clock(at: Millis) -> str:

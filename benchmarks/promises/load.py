@@ -116,7 +116,7 @@ class Load(Crowd):
         """Return an engine for the calling thread. ahead_ms: how far its clock is ahead."""
         wire = Wire(connect(self.url), proves=True, replicas=self.replicas)
         clock = (lambda: time.time_ns() // 1_000_000 + ahead_ms) if ahead_ms else None
-        outside = Outside({"test": self.outer}, dict.fromkeys(SENDERS, "test"), SENDERS, self.outer)  # type: ignore[arg-type, dict-item]
+        outside = Outside({"test": self.outer}, dict.fromkeys(SENDERS, ("test",)), SENDERS, self.outer)  # type: ignore[arg-type, dict-item]
         store = redis_store(wire, lease_ms=3_000, clock=clock, seal=Seal(self.secret))
         archive = archive or self.archive
         if archive is not None:

@@ -212,10 +212,11 @@ def check_gateway(
     """
     number, seconds = _number(to), _seconds(wait)
     with opened() as engine:
-        carrier = next((each for each, served in engine.outside.routes.items() if served == name), None)
-        if carrier is None:
-            raise typer.BadParameter(f"one of {', '.join(sorted(engine.outside.gateways))}", param_hint="NAME")
-        last = _checked(engine, number, carrier, seconds)
+        used = {name: carrier for carrier, name in engine.used().items()}
+        if name not in used:
+            wanted = f"one of {', '.join(sorted(used))}; is another one before it in the list: consent pause gateway"
+            raise typer.BadParameter(wanted, param_hint="NAME")
+        last = _checked(engine, number, used[name], seconds)
     table(("part", "what came"), list(_rows(last)))
     if last.pending is not None:
         tell(_hand_over(last))

@@ -67,24 +67,28 @@ def gateways() -> None:
     """List gateways: whose SMS each gets, how many a second at most, whether it answers, and how many are due.
 
     One that has not answered for three seconds is away: one call in five seconds tries it, and all else that is due
-    there waits for its first answer. One that answered 429 gets less than its rate for a while, or has one.
+    there waits for its first answer, or goes to the next one of the carrier's list; what is in doubt waits for it. One
+    that answered 429 gets less than its rate for a while, or has one.
     """
     with opened() as engine:
         outside, stopped = engine.outside, {each.target for each in engine.pauses.standing()}
+        used = engine.used()
+        served = {each.gateway: each.carriers for each in outside.named()}
         depths, rates, rows = engine.lanes.depths_of_all(), engine.rates(), list[tuple[object, ...]]()
         for each in health_of(engine.registry, targets_of(outside), engine.registry.now()):
             if each.target.to != GATEWAY:
                 continue
-            carriers = [carrier for carrier, name in outside.routes.items() if name == each.target.name]
-            depth = LaneDepth.of(depths[carrier] for carrier in carriers)
+            now = [carrier for carrier, name in used.items() if name == each.target.name]
+            depth = LaneDepth.of([LaneDepth(0, 0, 0, 0), *(depths[carrier] for carrier in now)])
             refuses, away = each.refusing and "refuses our account", each.is_away and "away"
             state = (each.target in stopped and "stopped") or refuses or away or "open"
             since = instant(each.troubled) if each.is_away else "-"
             last = instant(each.known.accepted) if each.known.accepted else "never"
             rate = _rate(rates.get(each.target.name), outside.rates.get(each.target.name))
             shown = (rate, depth.due, depth.late // 1000, depth.waiting - depth.parked, depth.parked)
-            rows.append((each.target.name, " ".join(carriers), state, since, last, f"{each.failed_share:.0%}", *shown))
-    known = ("gateway", "carriers", "state", "since", "last taken", "fail")
+            carriers = " ".join(served[each.target.name]), " ".join(now) or "-"
+            rows.append((each.target.name, *carriers, state, since, last, f"{each.failed_share:.0%}", *shown))
+    known = ("gateway", "carriers", "now for", "state", "since", "last taken", "fail")
     table((*known, "SMS/s", "due", "oldest, s", "waiting", "stuck"), rows)
 
 

@@ -279,7 +279,7 @@ def _handset(wanted: Wanted, secret: str | None) -> AbstractContextManager[Hands
 def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> list[str]:
     """Return the lines printed at the start: addresses, place of the data, first steps."""
     shown = wanted.address.replace("//0.0.0.0:", "//127.0.0.1:")
-    simulated = "simulated" in settings.routes().values() or settings.bss_name() == "simulated"
+    simulated = "simulated" in settings.gateways() or settings.bss_name() == "simulated"
     return [
         f"Consent Engine at {shown} (calls: {shown}/docs, health: {shown}/readyz)",
         f"data: {settings.data_dir}" if settings.embedded else "data: in the Redis of CONSENT_REDIS_URL",

@@ -8,6 +8,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -53,7 +54,7 @@ else:  # the fields that each row of the carriers' table adds, like `gateway_mob
     _OfEachCarrier = create_model(
         "_OfEachCarrier",
         __config__=ConfigDict(arbitrary_types_allowed=True),
-        **{f"gateway_{each}": (values.AdapterName | None, None) for each in CARRIERS},
+        **{f"gateway_{each}": (values.Gateways | None, None) for each in CARRIERS},
         **{f"sender_{each}": (values.Sender, profile.outbound) for each, profile in CARRIERS.items()},
         **{f"reward_{each}": (Reward, None) for each in CARRIERS},
     )
@@ -77,7 +78,7 @@ class Settings(_OfEachCarrier):
     person_keys: Annotated[SecretStr, AfterValidator(values.person_keys)] = SecretStr(OWN)
     durability: Literal["strict", "everysec"] = "strict"
     replicas: int = Field(0, ge=0, le=10)
-    gateway: values.AdapterName | None = None
+    gateway: values.Gateways | None = None
     bss: values.AdapterName | None = None
     shadow: bool = False
     plans: values.PlansFile | None = None
@@ -195,7 +196,7 @@ class Settings(_OfEachCarrier):
         """Check that with a Redis URL nothing is defaulted: all that is missing is named at once."""
         if self.embedded:
             return self
-        unserved = [f"CONSENT_GATEWAY_{name.upper()}" for name in CARRIERS if not self._gateway_of(name)]
+        unserved = [f"CONSENT_GATEWAY_{name.upper()}" for name in CARRIERS if not self._gateways_of(name)]
         missing = {
             "CONSENT_SECRET (a long random text)": self.secret is None,
             "CONSENT_GATEWAY" if len(unserved) > 1 else "".join(unserved): bool(unserved),
@@ -217,7 +218,7 @@ class Settings(_OfEachCarrier):
         On an embedded server, or with a simulated gateway or BSS, they are there for trying things out.
         """
         if self.plans is None:
-            return self.embedded or SIMULATED in {*self.routes().values(), self.bss_name()}
+            return self.embedded or SIMULATED in {*self.gateways(), self.bss_name()}
         return self.plans == values.SAMPLE
 
     @property
@@ -233,17 +234,21 @@ class Settings(_OfEachCarrier):
         """Return the sign-in with an OpenID provider, where it is set. Raises SettingsError."""
         return Oidc.read(self.of(sign_in.PREFIX))
 
-    def _gateway_of(self, carrier: str) -> str | None:
-        own: str | None = getattr(self, f"gateway_{carrier}")
+    def _gateways_of(self, carrier: str) -> tuple[str, ...] | None:
+        own: tuple[str, ...] | None = getattr(self, f"gateway_{carrier}")
         return own or self.gateway
 
-    def routes(self) -> dict[str, str]:
-        """Return carrier -> the gateway that serves it."""
-        return {carrier: self._gateway_of(carrier) or SIMULATED for carrier in CARRIERS}
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """Return carrier -> the gateways that serve it: each one while those before it are away."""
+        return {carrier: self._gateways_of(carrier) or (SIMULATED,) for carrier in CARRIERS}
+
+    def gateways(self) -> set[str]:
+        """Return the names of all gateways in use."""
+        return {*chain(*self.routes().values())}
 
     def naming(self, gateway: str) -> str:
         fields = ("gateway", *(f"gateway_{carrier}" for carrier in CARRIERS))
-        return ", ".join(f"CONSENT_{field.upper()}" for field in fields if getattr(self, field) == gateway)
+        return ", ".join(f"CONSENT_{field.upper()}" for field in fields if gateway in (getattr(self, field) or ()))
 
     def bss_name(self) -> str:
         """Return the name of the BSS that switches services on."""
@@ -310,7 +315,7 @@ def warnings(settings: Settings) -> list[str]:
             continue
         near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
         lines.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
-    used = {*settings.routes().values(), f"bss_{settings.bss_name()}"}
+    used = settings.gateways() | {f"bss_{settings.bss_name()}"}
     idle = settings.adapters.keys() - {sign_in.PREFIX} - {name.replace(":", "_").upper() for name in used}
     lines += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
     if not settings.embedded and settings.archive_url is None:

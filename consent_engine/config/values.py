@@ -110,6 +110,16 @@ def _adapter(name: str) -> str:
     return name
 
 
+def _listed(names: object) -> object:
+    return [each.strip() for each in names.split(",")] if isinstance(names, str) else names
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len({*names}) < len(names):
+        raise ValueError("must name each gateway once")
+    return names
+
+
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise ValueError("names a file that does not exist")
@@ -146,6 +156,7 @@ KeepPersons = Annotated[timedelta, BeforeValidator(_long), Field(ge=FIVE_MONTHS)
 KeepRecords = Annotated[timedelta, BeforeValidator(_long), Field(ge=THREE_YEARS)]
 RedisUrl = Annotated[str, AfterValidator(urls.redis_url)]
 AdapterName = Annotated[str, AfterValidator(_adapter)]
+Gateways = Annotated[tuple[AdapterName, ...], BeforeValidator(_listed), AfterValidator(_each_once)]
 Sender = Annotated[str, AfterValidator(_sender)]
 Duration = Annotated[timedelta, BeforeValidator(_parsed), Field(gt=timedelta(0))]
 DurationOrOff = Annotated[Duration | None, BeforeValidator(partial(_parsed, none="off"))]

@@ -245,7 +245,7 @@ def _rq(patient: _Patient) -> Iterator[Finding]:
 
 def _work(patient: _Patient) -> Iterator[Finding]:
     settings = patient.settings
-    targets = [Endpoint(GATEWAY, name) for name in sorted(set(settings.routes().values()))]
+    targets = [Endpoint(GATEWAY, name) for name in sorted(settings.gateways())]
     targets.append(Endpoint(BSS, settings.bss_name()))
     targets += setup.look_up(settings)
     try:

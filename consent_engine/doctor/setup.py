@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import chain
 from shlex import quote
 
 from consent_engine import DISTRIBUTION
@@ -133,14 +134,14 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
     except SettingsError as error:
         yield bad(str(error), "set it, then start again")
     routes = settings.routes()
-    outsiders = {**routes, "the BSS": settings.bss_name()}
-    is_trial = settings.embedded and {*outsiders.values()} == {SIMULATED}
-    for subject in (subject for subject, name in outsiders.items() if name == SIMULATED and not is_trial):
+    outsiders = {**routes, "the BSS": (settings.bss_name(),)}
+    is_trial = settings.embedded and {*chain(*outsiders.values())} == {SIMULATED}
+    for subject in (subject for subject, names in outsiders.items() if SIMULATED in names and not is_trial):
         yield bad(
             f"{subject} is simulated: nothing reaches subscribers", "CONSENT_GATEWAY and CONSENT_BSS: name real ones"
         )
     for carrier, sender in settings.senders().items():
-        yield good(f"{carrier}: {routes[carrier]}, from {sender}")
+        yield good(f"{carrier}: {', else '.join(routes[carrier])}, from {sender}")
     yield from _holders(settings)
     yield from _quick_yeses(settings)
     if settings.public_url is None and not settings.embedded:

@@ -3,7 +3,7 @@ messages, calls and orders for a reviewer, reports, whose calendar must know the
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 
 from consent_engine.adapters.gateways.shared_settings import prefix_of
@@ -30,7 +30,7 @@ from consent_engine.engine.undeliverable import Unreached
 from consent_engine.ports import Endpoint, LaneDepth, OpenReports, Outside, Registry, ReportFilter, Route, Store, Tally
 from consent_engine.ports.lanes import by_lane
 from consent_engine.ports.queries import NOTHING, Position
-from consent_engine.ports.registry import GATEWAY, LANE, SPOOL, Pause, WorkerReport
+from consent_engine.ports.registry import LANE, SPOOL, Pause, WorkerReport
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)
@@ -54,7 +54,6 @@ def work(
     """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages. call_ms: how long a call may last ·
     outer: has the gateways' routes and rates
     """
-    routes = outer.routes
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
         yield good(f"{len(heard)} workers were heard from")
@@ -63,11 +62,11 @@ def work(
     paused = registry.pauses.standing()
     yield from _paused(paused, registry.now())
     health = health_of(registry, targets, registry.now())
-    stopped = [each for each, name in routes.items() if Endpoint(GATEWAY, name) in paused]
-    depths = by_lane(store.lanes.depths_of_all(), latest(health, routes), stopped)
+    depths = by_lane(store.lanes.depths_of_all(), latest(health, outer.routes, paused))
     yield from _lanes(depths, heard.values(), {name for to, name in paused if to == LANE})
     yield from outside(health, registry.now())
-    yield from throttled(store.lanes.rates({outer.route(carrier) for carrier in routes}))
+    yield from elsewhere(outer, {each.target.name for each in health if each.is_away or each.target in paused})
+    yield from throttled(store.lanes.rates(outer.named()))
     yield from slow(lately(registry, targets, call_ms))
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
@@ -123,6 +122,16 @@ def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
             )
         else:
             yield good(f"{each.words} {last}")
+
+
+def elsewhere(outer: Outside, shut: Collection[str]) -> Iterator[Finding]:
+    """Warn of carriers whose SMS go to another gateway than the first of their list. shut: those away or stopped"""
+    for carrier, (first, *_) in outer.routes.items():
+        if (now := outer.tried(carrier, shut)[-1]) != first:
+            yield warn(
+                f"{carrier}: its SMS go to {now}, since {first} is away or stopped; those in doubt there wait for it",
+                "once it answers they go there again: consent gateways",
+            )
 
 
 def throttled(rates: Mapping[Route, int]) -> Iterator[Finding]:

@@ -165,7 +165,7 @@ class Pending(Struct, frozen=True, array_like=True):
     together name a lease, and are the fencing token ·
     doubts: attempts that ended in doubt (timeouts, lost leases) ·
     first_at: start of the first attempt that may have been taken, 0 once the other side was asked and knows of none ·
-    last_at: start of the last call ·
+    last_at: start of the last call · gateway: of an SMS, the one that it was leased for: one in doubt stays with it ·
     why: the reason it waits, for people · believe: the person who said that the next answer is to be believed ·
     parked: 1 on the stuck list · about: the subject of a line's SMS (carrier, then the choices it lists); of an
     activation its carrier, the last in its row: the lease script looks there · refused: the reason of a known refusal
@@ -177,6 +177,7 @@ class Pending(Struct, frozen=True, array_like=True):
     doubts: int = 0
     first_at: Millis = 0
     last_at: Millis = 0
+    gateway: str = ""
     why: str = ""
     believe: str = ""
     parked: int = 0
@@ -208,7 +209,7 @@ class Pending(Struct, frozen=True, array_like=True):
 
 
 FRESH = Pending()
-_ROWS = Rows(Pending, least=8, whole=True)  # no seal covers an effect
+_ROWS = Rows(Pending, least=9, whole=True)  # no seal covers an effect
 
 
 def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:

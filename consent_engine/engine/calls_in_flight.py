@@ -107,15 +107,14 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
         return await _deactivate(outside, record)
     if _is_worth_nothing(leased):
         return CallResult(Rejected(Hitch.CODE_OVER.of()))
-    carrier, sms = _sms(record, leased.effect) if isinstance(record, Order) else _line_sms(outside, leased)
-    name = outside.routes[carrier]
-    gateway = outside.gateways[name]
+    sms = _sms(record, leased.effect) if isinstance(record, Order) else _line_sms(outside, leased)
+    gateway = outside.gateways[pending_of(leased).gateway]
     if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, yet reported as accepted
         return CallResult(Rejected(Hitch.TOO_LONG.of(parts, gateway.segments)))
     outcome = await gateway.send(sms)
     if isinstance(record, Order) and isinstance(outcome, Accepted):  # the text is written anew where it is shown again
         outcome = replace(outcome, text=digest(sms.text))
-    return CallResult(outcome, Endpoint(GATEWAY, name))
+    return CallResult(outcome, Endpoint(GATEWAY, gateway.name))
 
 
 async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> CallResult:
@@ -158,23 +157,21 @@ async def _deactivate(outside: Outside, ending: Ending) -> CallResult:
     return CallResult(await outside.bss.deactivate(wanted), target)
 
 
-def _sms(order: Order, effect: str) -> tuple[str, Sms]:
+def _sms(order: Order, effect: str) -> Sms:
     purpose, n = sms_parts(effect)
     doc = order.doc
     ref = f"{order.id}.{purpose}.{n}"
     valid_for = doc.policy.reply_window if purpose in _ASKING else 0
     if purpose is Purpose.CONFIRMATION and doc.policy.reports:  # its reply window begins on the handset
         valid_for = UNDELIVERED_MS
-    return doc.carrier, Sms(
-        ref, doc.offer.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for
-    )
+    return Sms(ref, doc.offer.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for)
 
 
 _ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED, Purpose.PROVE})
 """Purposes whose SMS are worth nothing once the reply window is over."""
 
 
-def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
+def _line_sms(outside: Outside, leased: Leased) -> Sms:
     line = leased.of(Line)
     purpose, n = sms_parts(leased.effect)
     carrier, *choices = line.effects[leased.effect].about
@@ -184,7 +181,7 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
         else _OF_LINES[purpose](carrier, choices)
     )
     valid_for = LASTS_MS if purpose is Purpose.CODE else 0
-    return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose, valid_for)
+    return Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose, valid_for)
 
 
 def _is_worth_nothing(leased: Leased) -> bool:
@@ -271,7 +268,7 @@ class Landed(NamedTuple):
 
     @property
     def lane(self) -> Lane:
-        return Lane.ACTIVATION if self.leased.effect in {ACTIVATE, DEACTIVATE} else Lane.SMS
+        return kind_of(self.leased.work)
 
 
 class Flights:

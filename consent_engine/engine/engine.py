@@ -118,20 +118,23 @@ class Engine:
         """Return how full each lane is. SMS of a gateway that is paused are not due; those of one that is away wait for
         its first answer, and are late from then on.
         """
-        gate, routes = self._gate, {each: self.outside.route(each) for each in Carrier}
-        gate.look()
-        late = latest(health_of(self.registry, targets_of(self.outside), self.registry.now()), self.outside.routes)
-        paused = [carrier for carrier, route in routes.items() if gate.gateway(route)]
-        return by_lane(self.lanes.depths_of_all(), late, paused)
+        paused = self.registry.pauses.standing()
+        health = health_of(self.registry, targets_of(self.outside), self.registry.now())
+        return by_lane(self.lanes.depths_of_all(), latest(health, self.outside.routes, paused))
 
     def rates(self) -> dict[str, int]:
         """Return how many SMS a second each gateway gets now at most; those without a bound are left out."""
-        routes = {self.outside.route(carrier) for carrier in Carrier}
-        return {route.gateway: now for route, now in self.lanes.rates(routes).items()}
+        return {route.gateway: now for route, now in self.lanes.rates(self.outside.named()).items()}
+
+    def used(self) -> dict[str, str]:
+        """Return which gateway of its list has each carrier's SMS now."""
+        self._gate.look()
+        return {each: self.outside.tried(each, self._gate.passed_over)[-1] for each in self.outside.routes}
 
     def rated(self) -> list[tuple[int, int]]:
         """Return of each gateway with a rate how many SMS wait for it, and how many a second it may get at most."""
-        routes = {route for each in Carrier if (route := self.outside.route(each)).rate}
+        self._gate.look()
+        routes = {route for each in Carrier if (route := self.outside.route(each, self._gate.passed_over)).rate}
         depths = self.lanes.depths_of_all() if routes else {}
         parts = ((LaneDepth.of(depths[each] for each in route.carriers), route.rate) for route in routes)
         return [(depth.waiting - depth.parked, rate) for depth, rate in parts]

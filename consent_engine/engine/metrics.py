@@ -4,11 +4,11 @@ the health of gateways and BSS, to which all workers add.
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, reduce
-from itertools import product
+from itertools import chain, product
 from math import inf
 from threading import Lock
 from time import monotonic
@@ -311,21 +311,23 @@ class Health:
 
 def targets_of(outside: Outside) -> list[Endpoint]:
     """Return the targets that an engine calls."""
-    gateways = [Endpoint(GATEWAY, name) for name in sorted(set(outside.routes.values()))]
+    gateways = [Endpoint(GATEWAY, name) for name in sorted({*chain(*outside.routes.values())})]
     asked = [each.name for each in (outside.bss, outside.subscribers) if each is not None]
     return gateways + [Endpoint(BSS, name) for name in asked]
 
 
-def gateways_away(registry: Registry, outside: Outside) -> frozenset[str]:
-    """Return the names of the gateways that are away. Raises StoreUnavailable."""
+def gateways_away(registry: Registry, outside: Outside) -> dict[str, Millis]:
+    """Return the gateways that are away, by name, and for how long (ms). Raises StoreUnavailable."""
     health = health_of(registry, targets_of(outside), registry.now())
-    return frozenset(each.target.name for each in health if each.target.to == GATEWAY and each.is_away)
+    return {each.target.name: each.failing for each in health if each.target.to == GATEWAY and each.is_away}
 
 
-def latest(health: Iterable[Health], routes: Mapping[str, str]) -> dict[str, Millis]:
-    """Return how late the SMS of each carrier can be (ms). routes: each carrier's gateway"""
-    late = {each.target.name: each.late for each in health if each.target.to == GATEWAY}
-    return {carrier: late[name] for carrier, name in routes.items()}
+def latest(
+    health: Iterable[Health], routes: Mapping[str, Iterable[str]], paused: Container[Endpoint]
+) -> dict[str, Millis | None]:
+    """Return how late the SMS of each carrier can be (ms); None where all its gateways are paused. routes: these"""
+    late = {each.target.name: each.late for each in health if each.target.to == GATEWAY and each.target not in paused}
+    return {of: max((late[name] for name in names if name in late), default=None) for of, names in routes.items()}
 
 
 def health_of(registry: Registry, targets: Iterable[Endpoint], now: Millis) -> list[Health]:

@@ -18,7 +18,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.round_trips import Save, Step, T, answered, resumed
 from consent_engine.engine.slice import Pace
 from consent_engine.errors import ConsentError
-from consent_engine.ports import Change, CommitResult, How, Leased, Work, saved
+from consent_engine.ports import Change, CommitResult, How, Leased, Route, Work, saved
 from consent_engine.ports.records import EVERY_MESSAGE
 
 
@@ -93,7 +93,8 @@ class LeaseOnCommit:
         work = self._work(put.effect, order.doc.carrier)
         if self._room(work) <= self._asked_for[work]:
             return None
-        begun = structs.replace(put.pending, attempts=1, leased_at=at, first_at=at, last_at=at)
+        gateway = work.gateway if isinstance(work, Route) else ""
+        begun = structs.replace(put.pending, attempts=1, leased_at=at, first_at=at, last_at=at, gateway=gateway)
         lease = Put(put.effect, at + self._lease_ms, begun)
         change = structs.replace(change, put=tuple(lease if each is put else each for each in change.put))
         leased = Leased(put.effect, begun.attempts, lost=False, at=at, record=saved(order, change))

@@ -5,7 +5,7 @@ way end and are recorded: a lane or a gateway is drained when no slice from befo
 the longest call is over.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from time import monotonic
 
@@ -87,12 +87,15 @@ class Desk:
 class Gate:
     """What a performer knows before it begins anything: the pauses, and the gateways that are away, of which all
     processes have heard; and until when no spool can have anything. One look a second, by a clock without jumps. away:
-    returns the names of gateways · now: the store's time
+    returns the gateways, and for how long · now: the store's time
     """
+
+    passed_over: frozenset[str] = frozenset()
+    """the gateways that were paused or away as of the last look"""
 
     def __init__(
         self, look: Callable[[], Mapping[Endpoint, Pause]], watch: Callable[[], float] = monotonic,
-        away: Callable[[], Collection[str]] = tuple, now: Callable[[], Millis] = lambda: 0,
+        away: Callable[[], Mapping[str, Millis]] = dict, now: Callable[[], Millis] = lambda: 0,
     ) -> None:  # fmt: skip
         self._look = look
         self._now = now
@@ -101,7 +104,7 @@ class Gate:
         self._looked_at = -LOOK_S
         self._open_until = inf
         self._standing: Mapping[Endpoint, Pause] = {}
-        self._absent: frozenset[str] = frozenset()
+        self._absent: Mapping[str, Millis] = {}
 
     def look(self, old_s: float = LOOK_S) -> None:
         """Look again if the last look is so old. While the first cell is unavailable, that one counts: others go on.
@@ -117,7 +120,8 @@ class Gate:
                 # One that begins later than any is put was put by a clock that went back since.
                 left = min((at - now if at - now <= HOLDS_MS else 0 for at in spools), default=inf)
                 self._open_until = asked + left / 1000
-                self._absent = frozenset(self._away())
+                self._absent = self._away()
+                self.passed_over = frozenset({*self._absent, *(name for to, name in self._standing if to == GATEWAY)})
             except StoreUnavailable:
                 if self._looked_at < 0:
                     raise
@@ -130,7 +134,8 @@ class Gate:
     def is_paused(self, work: Work) -> bool:
         """Whether the lane is paused, or the gateway, or everything. Raises as `look` does."""
         self.look()
-        return self.is_shut() or Endpoint(LANE, kind_of(work).value) in self._standing or self.gateway(work)
+        of = isinstance(work, Route) and Endpoint(GATEWAY, work.gateway) in self._standing
+        return self.is_shut() or Endpoint(LANE, kind_of(work).value) in self._standing or of
 
     def is_shut(self) -> bool:
         """Whether messages may wait in a spool at this very instant, as far as was seen: nothing may begin."""
@@ -142,13 +147,9 @@ class Gate:
         if self.is_shut():
             raise StoreUnavailable("replies wait for the store, or an API is not heard from: the same later is safe")
 
-    def gateway(self, work: Work) -> bool:
-        """Whether this is a gateway that was paused as of the last look."""
-        return isinstance(work, Route) and Endpoint(GATEWAY, work.gateway) in self._standing
-
-    def is_away(self, work: Work) -> bool:
-        """Whether this is a gateway that was away as of the last look."""
-        return isinstance(work, Route) and work.gateway in self._absent
+    def away(self, work: Work) -> Millis:
+        """Return for how long a gateway had been away as of the last look; 0 for one that was not."""
+        return self._absent.get(work.gateway, 0) if isinstance(work, Route) else 0
 
 
 OPEN = Gate(dict)

@@ -9,10 +9,10 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from time import monotonic
 
 from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import NOTIFICATION, WITHOUT_CALLS, Lane, Millis, Outcome, Throttled, lane_of
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import Line
@@ -70,9 +70,7 @@ class Performer:
         self._unreported: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._under_way: Slice | None = None
         self.awake: frozenset[Lane] = frozenset()
-        self._works: Mapping[Lane, Sequence[Work]] = {
-            lane: list(dict.fromkeys(map(outside.route, Carrier))) if lane is Lane.SMS else [lane] for lane in Lane
-        }
+        self._routed, self._route = cache(outside.routed), cache(outside.route)
         self._behind: set[Work] = set()
         self._again: dict[Work, asyncio.TimerHandle] = {}
         self._missed: Counter[Work] = Counter()
@@ -117,7 +115,7 @@ class Performer:
         """
         came = self._store.lanes.lease(Lane.INBOUND, self._places(Lane.INBOUND) if Lane.INBOUND in lanes else 0)
         self._record([(Lane.INBOUND, self._reading(each, self._watch())) for each in came])
-        begun = self._begin([work for lane in lanes if lane is not Lane.INBOUND for work in self._works[lane]])
+        begun = self._begin([work for lane in lanes if lane is not Lane.INBOUND for work in self._works(lane)])
         return len(came) + begun + self._carry.begun()
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
@@ -126,15 +124,20 @@ class Performer:
 
     def _work(self, effect: str, carrier: str) -> Work:
         """Return the work that an effect is part of. carrier: of an SMS"""
-        works = self._works[lane_of(effect)]
-        return next((each for each in works if isinstance(each, Route) and carrier in each.carriers), works[0])
+        lane = lane_of(effect)
+        return self._route(carrier, self.gate.passed_over) if lane is Lane.SMS else lane
+
+    def _works(self, lane: Lane) -> Sequence[Work]:
+        """Return the parts of a lane. Raises as `Gate.look` does."""
+        self.gate.look()
+        return self._routed(self.gate.passed_over) if lane is Lane.SMS else [lane]
 
     def _full(self, lane: Lane) -> list[Work]:
-        return [work for work in self._works[lane] if self._places(work) <= 0]
+        return [work for work in self._works(lane) if self._places(work) <= 0]
 
     def _stays(self, work: Work) -> bool:
         """Whether what is due stays though there are places: it is paused, its gateway is away, or its rate used up."""
-        return self.gate.is_paused(work) or self.gate.is_away(work) or work in self._again
+        return self.gate.is_paused(work) or self.gate.away(work) > 0 or work in self._again
 
     def _places(self, work: Work) -> int:
         """Return how many more effects can be leased at once."""
@@ -146,7 +149,7 @@ class Performer:
         """Return how many more calls may begin as soon as they are due: only in a lane that is looked at anyway, and
         where no effect waits that was due before, nor the lease counts how many begin.
         """
-        counted = self.gate.is_away(work) or (isinstance(work, Route) and work.rate)
+        counted = self.gate.away(work) or (isinstance(work, Route) and work.rate)
         goes = kind_of(work) in self.awake and work not in self._behind and not counted
         return self._places(work) if goes else 0
 
@@ -204,7 +207,7 @@ class Performer:
         A slice does not stay for the sake of a gateway that is slow: `_finish` has its places filled again.
         """
         while not one.is_over:
-            works = self._works[one.lane]
+            works = self._works(one.lane)
             leased, full = self._begin(works), self._full(one.lane)
             if leased and len(full) < len(works):  # another part of the store may have more, or another gateway
                 await asyncio.sleep(0)
@@ -220,7 +223,7 @@ class Performer:
         """Lease once, in one round trip, and start the calls; return how many were leased. works: calls"""
         free = {work: places for work in works if (places := self._places(work)) > 0}
         asked = self._watch()
-        away = {work for work in free if self.gate.is_away(work)}
+        away = {work: passed for work in free if (passed := self.gate.away(work))}
         leased = self._store.lanes.lease_each(free, away)
         since = self._watch()
         self._behind -= free.keys()
@@ -239,7 +242,7 @@ class Performer:
             elif (known := known_outcome(each)) is not None:
                 self._flights.land(each, since, known)
             else:
-                self._flights.start(of, each, since, asked)
+                self._flights.start(each.work, each, since, asked)
         self._flights.begin()
         self._record(work)  # after the calls began: an unavailable store must not lose them
         return sum(map(len, leased.values()))
@@ -256,7 +259,7 @@ class Performer:
     def _refill(self, work: Work) -> None:
         del self._again[work]
         try:
-            self._begin([work])
+            self._begin([each for each in self._works(Lane.SMS) if each == work])  # of the carriers that it has now
         except StoreUnavailable as error:  # the clock finds what is due
             log.error("%s: cannot be leased now: %s", kind_of(work), error)
 
@@ -266,10 +269,10 @@ class Performer:
 
     def _finish(self, landed: Sequence[Landed]) -> Sequence[Landed]:
         for each in landed:
-            if isinstance(each.outcome, Throttled):
-                self._store.lanes.too_many(self._outside.route(each.leased.carrier).gateway)
+            if isinstance(each.outcome, Throttled) and isinstance(of := each.leased.work, Route):
+                self._store.lanes.too_many(of.gateway)
         results = self._record([(each.lane, self._finishing(*each)) for each in landed])
-        freed = {self._work(each.leased.effect, each.leased.carrier) for each in landed} & self._behind
+        freed = {each.leased.work for each in landed} & self._behind
         own = self._under_way and self._under_way.lane
         self._wake({lane: 1 for lane in map(kind_of, freed) if lane is not own})
         return [each for each, result in zip(landed, results, strict=True) if type(result) is StoreUnavailable]

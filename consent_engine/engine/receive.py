@@ -79,7 +79,7 @@ def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
     known = carrier_of_sender(to, outside.senders)
     if known:
         return (known,)
-    served = tuple(carrier for carrier, name in outside.routes.items() if name == gateway)
+    served = tuple(carrier for carrier, names in outside.routes.items() if gateway in names)
     return served if len(served) == 1 else tuple(outside.senders)
 
 

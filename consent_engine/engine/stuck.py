@@ -228,9 +228,7 @@ class Trouble:
     def _target(self, record: Order | Line, effect: str) -> Endpoint:
         if effect == ACTIVATE:
             return Endpoint(BSS, self._outside.bss.name if self._outside.bss else "")
-        about = [record.doc.carrier] if isinstance(record, Order) else record.effects[effect].about
-        carrier = next(iter(about), "")
-        return Endpoint(GATEWAY, self._outside.routes.get(carrier, ""))
+        return Endpoint(GATEWAY, record.effects[effect].gateway)
 
     def cancel(self, found: Sequence[StuckEffect], by: str, reason: str) -> Cancelling:
         """Cancel the orders of these stuck effects, up to MOST_RETRIED; an event per order. Proven before this returns.

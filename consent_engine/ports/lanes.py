@@ -3,15 +3,17 @@ server has left.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from math import inf
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line.line import Line, Unread
-from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.records import OWNERS, Held, K, Owner, Recorded
 
@@ -45,14 +47,21 @@ ASKED = ("INFO", "server", "memory", "persistence")
 """The command that asks a server for its room."""
 
 
-class Route(NamedTuple):
-    """A gateway with the carriers whose SMS are handed to it now: a part of the SMS lane. rate: how many of all
-    processes it may get in a second; 0: no matter how many
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A gateway with the carriers whose SMS are handed to it now, or are tried there now and then: a part of the SMS
+    lane, and the same part whichever carriers these are.
+
+    rate: how many of all processes it may get in a second; 0: no matter how many · others: of each of the carriers
+    its other gateways, with their rates, -1 for one that is away or paused: what is in doubt there stays there ·
+    spared: the SMS of all the carriers go to another one meanwhile
     """
 
     gateway: str
-    carriers: tuple[str, ...]
-    rate: int = 0
+    carriers: tuple[str, ...] = field(default=(), compare=False)
+    rate: int = field(default=0, compare=False)
+    others: tuple[Mapping[str, int], ...] = field(default=(), compare=False)
+    spared: bool = field(default=False, compare=False)
 
 
 Work = Lane | Route
@@ -91,11 +100,10 @@ class Leased(Struct, frozen=True):
         return OWNERS[type(self.record)]
 
     @property
-    def carrier(self) -> str:
-        """The carrier whose gateway gets an SMS; '' where none is known."""
-        if isinstance(self.record, Order):
-            return self.record.doc.carrier
-        return next(iter(self.record.effects[self.effect].about), "")
+    def work(self) -> Work:
+        """The work that it is part of: an SMS is of the gateway that it is leased for."""
+        lane = lane_of(self.effect)
+        return Route(self.record.effects[self.effect].gateway) if lane is Lane.SMS else lane
 
     @property
     def held(self) -> Held:
@@ -138,19 +146,24 @@ class LaneDepth(Struct, frozen=True):
 
 
 def by_lane(
-    parts: Mapping[str, LaneDepth], latest: Mapping[str, Millis] | None = None, paused: Collection[str] = ()
+    parts: Mapping[str, LaneDepth], latest: Mapping[str, Millis | None] = MappingProxyType({})
 ) -> dict[Lane, LaneDepth]:
-    """Return how full each lane is, from its parts. latest: how late SMS of a carrier can be at most (ms), of all where
-    it is left out · paused: carriers whose SMS are not due
-    """
-    late = {each: min(parts[each].late, most) for each, most in (latest or {}).items()}
-    shown = {**parts, **{each: replace(parts[each], late=most) for each, most in late.items()}}
-    sms = LaneDepth.of(replace(parts[each], due=0, late=0) if each in paused else shown[each] for each in Carrier)
+    """Return how full each lane is, from its parts. latest: how late SMS of a carrier can be at most (ms), None where
+    they are not due at all"""
+
+    def bounded(part: LaneDepth, most: float | None) -> LaneDepth:
+        return replace(part, due=0, late=0) if most is None else replace(part, late=int(min(part.late, most)))
+
+    sms = LaneDepth.of(bounded(parts[each], latest.get(each, inf)) for each in Carrier)
     return {lane: sms if lane is Lane.SMS else parts[lane] for lane in Lane}
 
 
-PROBE_MS = 5_000
-"""How long after an SMS to a gateway that is away the next one goes there: any of them may be in doubt."""
+PROBE_MS, LONGEST_PROBE_MS = 5_000, 600_000
+"""How long after an SMS to a gateway that is away the next one goes there: any of them may be in doubt. While another
+gateway has its SMS, a quarter of the time that it has been away, between these bounds."""
+
+
+NONE: Mapping[Work, Millis] = MappingProxyType({})
 
 
 class Lanes(Protocol):
@@ -160,9 +173,9 @@ class Lanes(Protocol):
         """Lease up to n due effects of a lane. Never sent again automatically: a lost answer is a lost lease."""
         return self.lease_each({lane: n})[lane]
 
-    def lease_each(self, wanted: Mapping[Work, int], away: Collection[Work] = ()) -> Leases:
-        """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway · away: gateways
-        that get one SMS each PROBE_MS, of all processes
+    def lease_each(self, wanted: Mapping[Work, int], away: Mapping[Work, Millis] = NONE) -> Leases:
+        """Lease in one round trip. wanted: how many effects of each lane at most, or for each gateway · away: for how
+        long gateways have been away: of all processes they get one SMS now and then (PROBE_MS)
         """
 
     def too_many(self, gateway: str) -> None:
@@ -179,8 +192,8 @@ class Lanes(Protocol):
     def bring_forward(self, work: Work, due: Millis, until: Millis, *, doubtful: str = "", over: Millis = 0) -> int:
         """Make effects that are due by `until` due at `due`; return how many moved.
 
-        SMS of the carrier `doubtful` that are in doubt; without one, those that were tried and surely not taken. over:
-        they are spread over so long (ms) before `due`
+        SMS in doubt at the gateway `doubtful`; without one, those that were tried and surely not taken. over: they are
+        spread over so long (ms) before `due`
         """
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:

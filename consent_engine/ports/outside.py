@@ -1,7 +1,8 @@
 """The ports to the outside: gateways, BSS, look-up, review command, tariff pages, and the queue of wake-ups."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
+from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct, field
@@ -181,11 +182,11 @@ class Queue(Protocol):
 
 
 class Outside(Struct, frozen=True):
-    """All outside services: gateways by name, each carrier's gateway and sender number, and the BSS."""
+    """All outside services: gateways by name, each carrier's gateways and sender number, and the BSS."""
 
     gateways: Mapping[str, Gateway]
-    routes: Mapping[str, str] = field(default_factory=dict)
-    """carrier -> gateway name"""
+    routes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """carrier -> names of its gateways: its SMS go to the first of them that is not shut"""
     senders: Mapping[str, str] = field(default_factory=dict)
     """carrier -> the number our SMS come from"""
     bss: Bss | None = None
@@ -196,11 +197,36 @@ class Outside(Struct, frozen=True):
     code_of: Callable[[str, str], str] | None = None
     """makes the code that is sent to a line's reporter, from the line and the seed that is kept of the code"""
 
-    def route(self, carrier: str) -> Route:
-        """Return the gateway of a carrier, with all carriers that it serves; one without a route has the gateway ''."""
-        gateway = self.routes.get(carrier, "")
-        carriers = tuple(each for each in Carrier if self.routes.get(each, "") == gateway)
-        return Route(gateway, carriers, self.rates.get(gateway, 0))
+    def tried(self, carrier: str, shut: Collection[str] = ()) -> Sequence[str]:
+        """Return the gateways to which SMS of a carrier go, of which the last one has them, and those before, which are
+        shut, are tried. One without a gateway has the gateway ''. shut: gateways that are away or paused
+        """
+        names = self.routes.get(carrier, ("",))
+        return names[: next((n for n, name in enumerate(names, 1) if name not in shut), len(names))]
+
+    def routed(self, shut: Collection[str] = ()) -> list[Route]:
+        """Return every gateway that SMS go to, with the carriers whose they are. shut: as in `tried`"""
+        tried = {each: self.tried(each, shut) for each in Carrier}
+        rates = {name: -1 if name in shut else self.rates.get(name, 0) for name in chain(*self.routes.values())}
+
+        def route(gateway: str) -> Route:
+            carriers = tuple(each for each in Carrier if gateway in tried[each])
+            others = tuple(
+                {name: rates[name] for name in self.routes.get(each, ()) if name != gateway} for each in carriers
+            )
+            spared = all(tried[each][-1] not in shut for each in carriers)
+            return Route(gateway, carriers, self.rates.get(gateway, 0), others, spared)
+
+        # Those that are shut first: else the others would leave nothing that they can be tried with.
+        return [route(name) for name in sorted({*chain(*tried.values())}, key=lambda name: (name not in shut, name))]
+
+    def named(self) -> list[Route]:
+        """Return every gateway with all carriers whose SMS may go there."""
+        return self.routed({*chain(*self.routes.values())})
+
+    def route(self, carrier: str, shut: Collection[str] = ()) -> Route:
+        """Return the gateway that has a carrier's SMS. shut: as in `tried`"""
+        return next(each for each in self.routed(shut) if each.gateway == self.tried(carrier, shut)[-1])
 
 
 class CommandFailed(ConsentError, code="command_failed"):

@@ -54,7 +54,7 @@ class Town(World):
             listed(replace(inner, archive=self.archive, log=log), self.client, [self.cell], SEAL),
             RedisRegistry(wire, clock=self.clock, prefix=Cell().shared),
             self.queue,
-            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, ("test",)), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age, permits_required=self.permits_required),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000, rest=self.rest),

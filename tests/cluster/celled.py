@@ -61,7 +61,7 @@ class Celled(World):
             listed(replace(store, archive=self.archive), self.client, self.names),
             Registry(self.wire(0), clock=self.clock, prefix=self.names[0].shared),
             self.queue,
-            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, ("test",)), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000, rest=self.rest),

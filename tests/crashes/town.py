@@ -190,7 +190,7 @@ class Town(Judge, World):
             listed(redis_store(wire, lease_ms=60_000, clock=self.clock), self.client),
             RedisRegistry(wire, clock=self.clock),
             queue,
-            Outside({"test": hands}, dict.fromkeys(SENDERS, "test"), SENDERS, hands),
+            Outside({"test": hands}, dict.fromkeys(SENDERS, ("test",)), SENDERS, hands),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age, review_first=self.op.review_first),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000, rest=self.rest),

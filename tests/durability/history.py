@@ -67,7 +67,7 @@ class Durable(World):
             listed(redis_store(wire, lease_ms=60_000, clock=self.clock), self.clients[-1]),
             RedisRegistry(wire, clock=self.clock),
             self.queue,
-            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
+            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, ("test",)), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000, rest=self.rest),

@@ -60,7 +60,7 @@ interface Board extends AsOf {
   lanes: { lane: string; due: number; late_ms: number; waiting: number; parked: number }[];
   workers: WorkerRow[];
   defects: Record<string, number>;
-  outside: { to: string; name: string; last_success: string | null; failed_share: number; failing_ms: number; refusing: boolean; down: boolean; rate: number | null; most: number }[];
+  outside: { to: string; name: string; last_success: string | null; failed_share: number; failing_ms: number; refusing: boolean; down: boolean; rate: number | null; most: number; may: string[]; has: string[] }[];
   paused: Api.PauseRow[];
   retrying: { to: "bss" | "gateway"; name: string; reason: string; count: number; more: boolean; since: string; recovered: boolean }[];
   dead: Api.UndeliverableRow[];

@@ -190,7 +190,11 @@ def test_a_record_nobody_can_read_is_said_to_be_broken(broken):
 
 
 def test_a_pending_effect_reads_back_as_kept():
-    for pending in (FRESH, Pending(2, NOW, 1, NOW, NOW, 'why "/"', "ops", 1), Pending(about=("mobile", "234 包/月"))):
+    for pending in (
+        FRESH,
+        Pending(2, NOW, 1, NOW, NOW, "kannel:a", 'why "/"', "ops", 1),
+        Pending(about=("mobile", "234 包/月")),
+    ):
         assert Pending.decode(pending.encode()) == pending
     assert FRESH.encode() == "[]"
 

@@ -18,7 +18,7 @@ from consent_engine.config.values import RedisUrl, duration
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.address import PLAIN
 from consent_engine.errors import SettingsError
-from consent_engine.wiring import installation, outside
+from consent_engine.wiring import installation, outside, terms
 from tests.waiting import HANGS_S
 
 SECRET = "a-secret-nobody-may-see-0123456789"
@@ -52,7 +52,7 @@ def test_nothing_set_means_the_embedded_server_and_the_contracts_defaults():
     assert settings.data_dir.is_absolute()
     assert settings.reply_window == timedelta(hours=24)
     assert settings.reminder_after == timedelta(hours=12)
-    assert settings.routes() == dict.fromkeys(CARRIERS, "simulated")
+    assert settings.routes() == dict.fromkeys(CARRIERS, ("simulated",))
     assert settings.bss_name() == "simulated"
     assert settings.senders() == {name: each.outbound for name, each in CARRIERS.items()}
     assert (settings.permits, settings.permit_lasts) == ("checked", timedelta(minutes=15))
@@ -181,10 +181,11 @@ def test_all_that_is_missing_is_named_at_once():
 
 
 def test_a_gateway_for_each_carrier_does_instead_of_one_for_all():
-    served = {carrier: f"http_json:box{n}" for n, carrier in enumerate(CARRIERS)}
-    named = {f"GATEWAY_{carrier.upper()}": gateway for carrier, gateway in served.items()}
+    served = {carrier: ("kannel", f"http_json:box{n}") for n, carrier in enumerate(CARRIERS)}
+    named = {f"GATEWAY_{carrier.upper()}": ", ".join(gateways) for carrier, gateways in served.items()}
     assert remote(GATEWAY="", **named).routes() == served
     last, _ = named.popitem()
+    assert complaint(**{last: "kannel,kannel"}) == f"CONSENT_{last} must name each gateway once"
     with pytest.raises(SettingsError, match=rf"^CONSENT_{last} is required"):
         remote(GATEWAY="", **named)
 
@@ -475,6 +476,13 @@ def test_templates_are_read_by_host(tmp_path):
     assert addresses.template_of("https://other/p") == PLAIN
     with pytest.raises(SettingsError, match="CONSENT_TARIFF_TEMPLATES"):
         Settings.load({"CONSENT_TARIFF_TEMPLATES": str(tmp_path / "none")}, env_file=None)
+
+
+def test_every_gateway_of_a_list_is_there_and_a_question_rests_on_what_all_of_them_can_do():
+    able = {"SIMULATED__SUB_NUMBERS": "true", "SIMULATED_TWO__SUB_NUMBERS": "true", "SIMULATED_TWO__SEGMENTS": "6"}
+    listed = load(GATEWAY_MOBILE="simulated,simulated:two", GATEWAY_UNICOM="simulated,simulated:three", **able)
+    assert outside(listed, SECRET).gateways.keys() == {"simulated", "simulated:two", "simulated:three"}
+    assert (terms(listed, SECRET).sub_numbers, terms(listed, SECRET).segments["mobile"]) == ({"mobile", "telecom"}, 6)
 
 
 def test_each_gateway_has_its_own_rate_and_in_a_cluster_one_that_can_be_shared_out():

@@ -15,7 +15,7 @@ from consent_engine.domain.line.restriction import BARRING
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LaneDepth, Lanes, Leases, Owner, Route, ServerMemory, Stuck, Work, kind_of
-from consent_engine.ports.lanes import ASKED, PROBE_MS
+from consent_engine.ports.lanes import ASKED, LONGEST_PROBE_MS, NONE, PROBE_MS
 
 log = logging.getLogger(__name__)
 _HEAD = ("now", "wait", "rate")
@@ -38,10 +38,10 @@ class RedisLanes(OfCell, Lanes):
     def too_many(self, gateway: str) -> None:
         self._too_many.add(gateway)
 
-    def lease_each(self, wanted: Mapping[Work, int], away: Collection[Work] = ()) -> Leases:
+    def lease_each(self, wanted: Mapping[Work, int], away: Mapping[Work, Millis] = NONE) -> Leases:
         calls, asked = Calls(), [work for work, n in wanted.items() if n > 0]
         for work in asked:
-            self._lease(calls, work, wanted[work], away=work in away)
+            self._lease(calls, work, wanted[work], away.get(work, 0))
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
         # A failed proof does not cost the other lanes their leases: these would be in doubt though nothing was called.
         proven = Lane.ACTIVATION in asked
@@ -67,20 +67,23 @@ class RedisLanes(OfCell, Lanes):
         self._wire.send(broken)
         return leased
 
-    def _lease(self, calls: Calls, work: Work, n: int, *, away: bool = False) -> None:
+    def _lease(self, calls: Calls, work: Work, n: int, away: Millis = 0) -> None:
         keys, limits = self._cell.dues(work), tuple[str | int, ...]()
         together = "" if work not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
         bounds = (n, self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING), together)
         if isinstance(work, Route):
             keys = [*keys, self._cell.rates]
             # While it is away it has another bucket: the first probe goes at once, and a rate that was learnt stays.
-            probed = f"{AWAY}{work.gateway}", f"{1000 / PROBE_MS / self._cell.share:f}", 0
+            every = min(max(PROBE_MS, away // 4), LONGEST_PROBE_MS) if work.spared else PROBE_MS
+            probed = f"{AWAY}{work.gateway}", f"{1000 / every / self._cell.share:f}", 0
             limits = (
                 probed
                 if away
                 else (work.gateway, work.rate // self._cell.share, int(n > 0 and work.gateway in self._too_many))
             )
-            limits = *limits, self._cell.share
+            share = self._cell.share
+            others = (" ".join(f'"{of}"{rate // share}' for of, rate in each.items()) for each in work.others)
+            limits = *limits, share, *others
         calls.script("lease", keys, [self._clock.argument(), *bounds, *limits])
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:

@@ -1,7 +1,7 @@
 """A store of many cells: a record is found in the cell that its id names; a call about all records asks each cell."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from operator import itemgetter
 from typing import Any
@@ -43,6 +43,7 @@ from consent_engine.ports import (
     Wanted,
     Work,
 )
+from consent_engine.ports.lanes import NONE
 
 
 class ShardedRecords(OfCells, Records):
@@ -111,7 +112,7 @@ class ShardedLanes(OfCells, Lanes):
         super().__init__(cells)
         self._turn: Counter[tuple[Work, ...]] = Counter()
 
-    def lease_each(self, wanted: Mapping[Work, int], away: Collection[Work] = ()) -> Leases:
+    def lease_each(self, wanted: Mapping[Work, int], away: Mapping[Work, Millis] = NONE) -> Leases:
         """Lease from one cell only, a different one each time: the failure of a cell does not affect the others."""
         alike, none = tuple(wanted), Leases(wanted)
         leases = self._cells.in_turn(self._turn[alike], lambda cell: cell.lanes.lease_each(wanted, away))

@@ -119,7 +119,9 @@ function showOutside(board) {
       const failing = each.failed_share > 0.2;
       say(item.children[0], each.to === "bss" ? `BSS ${each.name}` : each.name);
       const rate = each.rate ? word(each.rate !== each.most ? "ops.outside_throttled" : "ops.outside_rate", each) : "";
-      say(item.children[1], word(each.refusing ? "ops.outside_refusing" : each.down ? "ops.outside_down" : failing ? "ops.outside_share" : fine, told) + rate);
+      const now = each.has.length < each.may.length ? word("ops.outside_has", { of: each.has.map((of) => word(`carrier.${of}`)).join(" ") || "–" }) : "";
+      const state = each.refusing ? "ops.outside_refusing" : each.down ? "ops.outside_down" : failing ? "ops.outside_share" : fine;
+      say(item.children[1], word(state, told) + rate + now);
       item.children[1].className = each.down || failing ? "bad" : "muted";
     },
   );

@@ -111,7 +111,7 @@ class Front:
     def __init__(self, engines: Callable[[], Engine], settings: Settings, bounds: Bounds, spool: Spool | None) -> None:
         self.bounds = bounds
         self.defects: Counter[str] = Counter()
-        self.posts = PostsSeen(set(settings.routes().values()))
+        self.posts = PostsSeen(settings.gateways())
         self._settings = settings
         self.shadow = settings.shadow
         self.zone = settings.time_zone

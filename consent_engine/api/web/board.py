@@ -130,7 +130,7 @@ def _of_sql(engine: Engine, midnight: Millis, days: Days) -> dict[str, Any]:
 
 
 def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
-    rates, most = engine.rates(), engine.outside.rates
+    rates, most, routes, used = engine.rates(), engine.outside.rates, engine.outside.routes, engine.used()
     return [
         {
             "to": each.target.to,
@@ -142,6 +142,8 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
             "last_success": instant(each.known.accepted) if each.known.accepted else None,
             "rate": rates.get(each.target.name) if each.target.to == GATEWAY else None,
             "most": most.get(each.target.name) if each.target.to == GATEWAY else None,
+            "may": [of for of, names in routes.items() if each.target.to == GATEWAY and each.target.name in names],
+            "has": [of for of, name in used.items() if each.target == (GATEWAY, name)],
         }
         for each in health_of(engine.registry, targets_of(engine.outside), now)
     ]

@@ -103,7 +103,7 @@ MOST_SHOWN = 3
 def secret_of(settings: Settings) -> str:
     """Return the secret that proves the handset; '' if a gateway or the BSS is real, or no handset is set."""
     simulated = settings.of("SIMULATED")
-    outside = {*settings.routes().values(), settings.bss_name()}
+    outside = {*settings.gateways(), settings.bss_name()}
     return simulated.get("SECRET", "") if outside == {SIMULATED} and simulated.get("URL") else ""
 
 

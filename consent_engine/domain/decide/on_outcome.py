@@ -130,10 +130,10 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
         return _ended_late(order, ended, now)
     if isinstance(outcome, Accepted):
         return _accepted(order, ended, outcome, pending, now)
-    if isinstance(outcome, Uncertain):
-        pending = replace(pending, about=pending.about or (order.doc.carrier,))  # a gateway that answers names no order
-        if proven := _proven_in_doubt(order, ended, doubted(pending, outcome.reason), now):
-            return proven
+    if isinstance(outcome, Uncertain) and (
+        proven := _proven_in_doubt(order, ended, doubted(pending, outcome.reason), now)
+    ):
+        return proven
     again = attempted(ended, pending, order.doc.policy, now)
     if again is None:
         return _rejected(order, ended, outcome.reason, pending, now)

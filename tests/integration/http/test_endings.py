@@ -85,7 +85,7 @@ def test_a_withdrawal_in_the_cooling_off_period_says_so(running, setting, free):
 def test_a_stuck_ending_is_named_by_its_order_wherever_people_look_and_is_done_again_by_it(door):
     order = activated(door)
     ending = end(door, order).json()["id"]
-    door.redis.hset(f"ce:{{0}}:end:{ending}", "f:deactivate", '[1,0,0,0,0,"no such service","",1]')
+    door.redis.hset(f"ce:{{0}}:end:{ending}", "f:deactivate", '[1,0,0,0,0,"","no such service","",1]')
     door.redis.zadd("ce:{0}:due:activation", {f"e:{ending}:deactivate": "inf"})
     [stuck] = board.look(door.engine, None)["stuck"]
     assert (stuck["owner"], stuck["id"], stuck["order"]) == ("e", ending, order)

@@ -63,7 +63,7 @@ from consent_engine.ports.registry import SPOOL, Pause, WorkerReport
 from consent_engine.wiring import certificates
 from tests.at_rest import rewritten
 from tests.certificates import Shown
-from tests.conftest import NUMBER, OTHER, START, World
+from tests.conftest import NUMBER, OTHER, START, FakeGateway, World
 from tests.integration.calls.reporting import decide, report
 from tests.memory import a_store
 
@@ -1175,6 +1175,17 @@ def test_a_gateway_that_answered_429_is_told_with_the_setting_until_it_gets_its_
     world.clock.forward(seconds=100)
     at_work(world)
     assert of_work(world) == []
+
+
+def test_a_carrier_whose_sms_go_to_another_gateway_of_its_list_is_told_with_the_reason(world):
+    world.gateways, world.lists = {"spare": FakeGateway("spare")}, {"mobile": ("test", "spare")}
+    world.engine = world.another()
+    at_work(world)
+    assert of_work(world) == []
+    world.engine.pauses.pause(Endpoint("gateway", "test"), "ops-1", "its operator works on it")
+    assert "mobile: its SMS go to spare, since test is away or stopped; those in doubt there wait for it" in [
+        each.what for each in of_work(world)
+    ]
 
 
 def test_a_gateway_that_refuses_our_account_is_bad_at_once_with_what_to_correct(world):

@@ -222,17 +222,17 @@ def test_gateways_are_listed_with_what_is_due_there_and_whether_they_answer(door
     trouble(door, BUSY)
     assert door.place(order(msisdn="+8613900139001"), key="another").status_code == 201
     engine, now = door.engine, door.engine.registry.now()
-    gateway = Endpoint("gateway", engine.outside.routes["mobile"])
+    gateway = Endpoint("gateway", *engine.outside.routes["mobile"])
     for ago in (9_000, 6_000, 3_000):
         engine.performer.measures.called(gateway, Uncertain("x"), 1, now - ago)
     engine.performer.measures.report(engine.registry)
     [row] = consent("gateways").stdout.splitlines()
-    name, carriers, state, since, taken, failed, rate, due, late, waiting, stuck = row.split("\t")
-    assert (name, carriers, rate) == (gateway.name, "mobile telecom unicom", "100")
+    name, carriers, now_for, state, since, taken, failed, rate, due, late, waiting, stuck = row.split("\t")
+    assert (name, carriers, now_for, rate) == (gateway.name, *2 * ("mobile telecom unicom",), "100")
     assert (state, since, taken, failed) == ("away", instant(now - 10_000), "never", "100%")
     assert (due, waiting, stuck) == ("1", "1", "1")
     assert int(late) < 60
     route = Route(gateway.name, tuple(CARRIERS), 100)
     engine.lanes.too_many(route.gateway)
     engine.lanes.lease_each({route: 1})
-    assert consent("gateways").stdout.split("\t")[6] == "50 of 100"
+    assert consent("gateways").stdout.split("\t")[7] == "50 of 100"

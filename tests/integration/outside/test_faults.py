@@ -283,7 +283,7 @@ def world(air):
     made = World(a_store(), Policy(retry_base=1_000, tell_declined=0))
     made.runner.close()
     made.runner = air.runner
-    far = Outside({"test": air.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, air.bss)
+    far = Outside({"test": air.gateway}, dict.fromkeys(SENDERS, ("test",)), SENDERS, air.bss)
     store, queue = made.engine.store, made.queue
     made.engine.performer = Performer(store, queue, far, made.policy, Pace())
     return made

@@ -6,6 +6,7 @@ import pytest
 
 from consent_engine.api.schemas.lists import PauseList
 from consent_engine.doctor.work import _paused
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import CHINA
 from consent_engine.engine.api_keys import Role
 from consent_engine.ports import Endpoint
@@ -90,12 +91,15 @@ def test_instants_are_shown_by_the_clock_of_the_business_on_every_page(running):
     door.close()
 
 
-def test_the_board_and_the_metrics_say_how_many_a_gateway_gets_since_it_got_too_many(running):
-    door = PageDoor(*running, CONSENT_SIMULATED__RATE="100")
+def test_the_board_and_the_metrics_say_how_many_a_gateway_gets_since_it_got_too_many_and_whose_sms_it_has(running):
+    door = PageDoor(*running, CONSENT_SIMULATED__RATE="100", CONSENT_GATEWAY_MOBILE="simulated,simulated:two")
     route = door.engine.outside.route("mobile")
     door.engine.lanes.too_many(route.gateway)
     door.engine.lanes.lease_each({route: 1})
-    gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
-    assert [(each["rate"], each["most"]) for each in (gateway, bss)] == [(50, 100), (None, None)]
+    door.engine.pauses.pause(Endpoint("gateway", "simulated"), "ops-1", "its operator works on it")
+    gateway, two, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
+    assert [(each["rate"], each["most"]) for each in (gateway, two, bss)] == [(50, 100), (None, None), (None, None)]
+    assert (gateway["may"], gateway["has"]) == ([*CARRIERS], ["telecom", "unicom"])
+    assert (two["may"], two["has"], bss["has"]) == (["mobile"], ["mobile"], [])
     assert 'consent_gateway_rate{gateway="simulated"} 50.0' in door.call("GET", "/metrics", Role.OPS).text
     door.close()

@@ -270,7 +270,7 @@ def test_what_is_stuck_of_a_call_is_done_again_by_its_own_id(door):
     door.place()
     [name] = door.redis.keys("ce:*:call:*")
     call = name.rpartition(":")[2]
-    door.redis.hset(name, "f:wake.archive", '[1,0,0,0,0,"the archive does not take it","",1]')
+    door.redis.hset(name, "f:wake.archive", '[1,0,0,0,0,"","the archive does not take it","",1]')
     door.redis.zadd("ce:{0}:due:timer", {f"c:{call}:wake.archive": "inf"})
     visitor = door.sign_in(Role.OPS)
     [stuck] = visitor.get("/ops/board").json()["stuck"]

@@ -126,7 +126,8 @@ def test_what_is_leased_with_a_notification_is_what_its_lease_would_have_left(wo
         reads(world, engine, 0.05)
         if not engine.performer.awake:
             world.runner.run(engine.performer.perform(Lane.ACTIVATION, 1))
-            assert [each.effect for each in engine.store.lanes.lease(Lane.SMS, 9)] == [NOTIFICATION]
+            [leased] = engine.store.lanes.lease_each({engine.outside.route("mobile"): 9}).values()
+            assert [each.effect for each in leased] == [NOTIFICATION]
         shown = world.engine.show(order.id)
         kept.append((shown.effects, shown.state, shown.version))
     assert kept[0] == kept[1]

@@ -206,7 +206,7 @@ def test_a_refusal_of_one_carrier_bars_no_activation_of_another(world):
     assert world.state(order) == "notified"
 
 
-@pytest.mark.parametrize(("read", "again_after"), [("[]", 1_000), ('[3,0,0,1,1,"cannot be read","",1]', 60_000)])
+@pytest.mark.parametrize(("read", "again_after"), [("[]", 1_000), ('[3,0,0,1,1,"","cannot be read","",1]', 60_000)])
 def test_what_is_barred_is_looked_at_every_second_only_while_somebody_may_read_what_is_unread(world, read, again_after):
     order = confirmed(world)
     world.say("TD")

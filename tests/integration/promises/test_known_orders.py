@@ -162,7 +162,7 @@ def test_an_order_is_known_for_half_a_lease_at_most(world):
     """CONSENT_LEASE may be shorter than a second: then another process may have leased its call within that time."""
     order, pace = world.place(), Pace(startable_s=0.5, call_ms=100, watch=lambda: world.clock() / 1000)
     world.gateway.hold = asyncio.Event()
-    outside = Outside({"test": world.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, world.bss)
+    outside = Outside({"test": world.gateway}, dict.fromkeys(SENDERS, ("test",)), SENDERS, world.bss)
     performer = Performer(world.engine.store, world.queue, outside, world.policy, pace)
     performer.awake = frozenset(LOOKED_AT)
 

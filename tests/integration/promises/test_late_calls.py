@@ -96,7 +96,7 @@ def test_a_stop_acknowledged_while_a_leased_activation_stood_still_comes_before_
 
 def test_a_message_set_aside_while_a_leased_activation_stood_still_comes_before_the_first_call(world, confirmed):
     line = world.cell.line(confirmed.line)
-    engine, lanes = worker(world, lambda: world.client.hset(line, "f:wake.aside", '[0,0,0,0,0,"","set_aside",1]'))
+    engine, lanes = worker(world, lambda: world.client.hset(line, "f:wake.aside", '[0,0,0,0,0,"","","set_aside",1]'))
     world.run(Lane.ACTIVATION, engine=engine)
     assert (world.bss.asked, lanes.looks) == ([], 1)
 

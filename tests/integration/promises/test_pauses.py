@@ -136,7 +136,7 @@ def test_more_than_one_script_brings_forward_are_all_due_and_what_is_in_hand_is_
     own = [world.place(f"+86138001{n:05d}").id for n in range(3)]
     for n in range(2 * BROUGHT + 7):
         world.client.zadd("ce:{0}:due:sms:mobile", {f"o:other{n:05d}:sms.confirmation.1": now + 50_000})
-    for n, kept in enumerate(('[1,0,0,7,7,"503","",0]', '[1,7,0,7,7,"503","",0]', '[0,0,0,0,0,"","",0]')):
+    for n, kept in enumerate(('[1,0,0,7,7,"","503","",0]', '[1,7,0,7,7,"","503","",0]', '[0,0,0,0,0,"","","",0]')):
         world.client.hset(f"ce:{{0}}:order:{own[n]}", "f:sms.confirmation.1", kept)
         world.client.zadd("ce:{0}:due:sms:mobile", {f"o:{own[n]}:sms.confirmation.1": now + 50_001})
     assert lanes.bring_forward(Lane.SMS, now + 1_000, now + 60_000) == 1

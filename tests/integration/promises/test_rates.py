@@ -4,6 +4,7 @@ due; and no job waits for it.
 
 import asyncio
 from bisect import bisect_left
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -136,7 +137,7 @@ def test_who_asks_for_the_rate_with_another_setting_changes_nothing(world):
     town = Town(world, 100)
     town.leases()
     kept = world.client.hgetall(world.cell.rates)
-    assert (town.lanes[0].rates([town.route._replace(rate=0)]), kept) == ({}, world.client.hgetall(world.cell.rates))
+    assert (town.lanes[0].rates([replace(town.route, rate=0)]), kept) == ({}, world.client.hgetall(world.cell.rates))
     assert kept
 
 
@@ -251,7 +252,7 @@ def test_a_gateway_that_gets_too_many_is_no_gateway_that_fails_and_gets_fewer_of
         world.clock.forward(seconds=700)
         engine.performer.measures.report(engine.registry)
         health, *_ = health_of(engine.registry, targets_of(engine.outside), world.clock())
-        assert (health.failing, health.failed_share, gateways_away(engine.registry, engine.outside)) == (0, 0.0, set())
+        assert (health.failing, health.failed_share, gateways_away(engine.registry, engine.outside)) == (0, 0.0, {})
     assert len(world.gateway.sent) == 9
     route = engine.outside.route("mobile")
     assert other.store.lanes.rates([route]) == {route: 100}, "long ago"

@@ -18,10 +18,10 @@ from tests.conftest import NUMBER, World
 ANOTHER = "+8613900139000"
 DEEP = "[" * 100_000
 ODD = [
-    '[0,0,0,0,0,"","",0,[["mobile"]]]',
-    '[0,0,0,0,0,"","",0,[{}]]',
-    '[0,0,0,0,0,{},"",0]',
-    '[0,0,0,0,0,"","",0,' + DEEP,
+    '[0,0,0,0,0,"","","",0,[["mobile"]]]',
+    '[0,0,0,0,0,"","","",0,[{}]]',
+    '[0,0,0,0,0,"",{},"",0]',
+    '[0,0,0,0,0,"","","",0,' + DEEP,
 ]
 """Garbage that the lease script takes for effects."""
 
@@ -72,7 +72,7 @@ def real(server):
 def test_bytes_that_are_no_text_stop_no_other_order(real, name):
     broken, sound = confirmed(real, NUMBER, ANOTHER)
     key = real.cell.order(broken.id)
-    told = b'[0,0,0,0,0,"\xff","",0]' if name == f"f:{ACTIVATE}" else b"\xff\xfe"
+    told = b'[0,0,0,0,0,"","\xff","",0]' if name == f"f:{ACTIVATE}" else b"\xff\xfe"
     real.client.hset(key, name, told)
     if name == "added":
         real.run(Lane.ACTIVATION)
@@ -96,8 +96,8 @@ def test_a_restriction_that_nobody_can_read_is_written_anew_and_loses_no_message
 @pytest.mark.parametrize(
     ("effect", "kept"),
     [
-        ("sms.clarification.9", '[0,0,0,0,0,"","",0,["nope","700 x"]]'),
-        ("sms.notification.1", '[0,0,0,0,0,"","",0,["mobile","700 x"]]'),
+        ("sms.clarification.9", '[0,0,0,0,0,"","","",0,["nope","700 x"]]'),
+        ("sms.notification.1", '[0,0,0,0,0,"","","",0,["mobile","700 x"]]'),
         ("sms.help.1", "[]"),
         ("wake.archive", "[]"),
         ("wake.no_such", "[]"),

@@ -227,7 +227,7 @@ def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_lea
     now, due = desk.clock.now, desk.cell.due["mobile"]
     orders = [desk.place(f"1380013{n:04}").id for n in range(2)]
     for order in orders:
-        desk.client.hset(desk.cell.order(order), f"f:{QUESTION}", '[1,0,0,7,7,"503","",0]')
+        desk.client.hset(desk.cell.order(order), f"f:{QUESTION}", '[1,0,0,7,7,"","503","",0]')
         desk.client.zadd(due, {f"o:{order}:{QUESTION}": now + 50_000})
 
     def leases_one():

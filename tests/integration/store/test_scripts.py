@@ -313,7 +313,7 @@ def test_parking_brings_back_no_effect_that_was_dropped_meanwhile(world, store, 
 
 
 def test_an_effect_that_cannot_be_read_waits_for_a_person_and_stops_nobody_else(world, store, order):
-    world.client.hset(world.cell.order(order.id), f"f:{QUESTION}", "[2,0,1,7,8,oops]")
+    world.client.hset(world.cell.order(order.id), f"f:{QUESTION}", '[2,0,1,7,8,"",oops]')
     other = world.place("13900139000")
     assert [leased.record.id for leased in store.lanes.lease(Lane.SMS, 9)] == [other.id]
     assert [each.id for each in store.lanes.stuck(9)] == [order.id]
@@ -322,7 +322,7 @@ def test_an_effect_that_cannot_be_read_waits_for_a_person_and_stops_nobody_else(
 
 
 def test_what_waits_in_an_effect_survives_every_lease(world, store, order):
-    pending = Pending(7, 0, 2, 1_764_000_000_123, 1_764_000_000_456, 'why "/" \\ é\u2028', "ops", 0)
+    pending = Pending(7, 0, 2, 1_764_000_000_123, 1_764_000_000_456, "test", 'why "/" \\ é\u2028', "ops", 0)
     about = Pending(about=("mobile", '234 5G/“套餐” 199 \\ "元"', "345 b"))
     line = Change(Owner.LINE, world.engine.line(NUMBER).id, put=(Put("sms.clarification.3", 0, about),))
     one(store, noted(order, put=(Put(QUESTION, 0, pending),), line=line))

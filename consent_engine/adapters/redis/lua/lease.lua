@@ -7,15 +7,18 @@
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>`
 --       for the order
 --       7 '' in a lane of calls; else names of the effects that are handed out together though their leases were lost
---       8 a gateway   9 its rate: SMS a second at most, 0: none is set   10 '1' if it has just answered that these are
---       too many   11 how many cells share its rate
+--       8 a gateway, after `away ` while it is away   9 its rate: SMS a second at most, 0: none is set   10 '1' if it
+--       has just answered that these are too many   11 how many cells share its rate   12 and more: for each due-set
+--       the other gateways of its carrier, each in quotes with its rate, which is -1 while it is away or paused
 -- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by
 -- key, any of them may be elsewhere, and reading it is an error. So everything of a member is read before its first
 -- write, and where one cannot be read, those before it are leased and it is left untouched; if it is the first, the
 -- error is the answer.
 -- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending, r report); the score of a leased one
 -- is set to the lease's end.
--- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
+-- An effect is kept as [attempts, leased at, doubts, first at, last at, gateway, ...]; only these six change here. An
+-- SMS in doubt stays with its gateway: whichever other one it is leased for, it is handed out for its own, whose rate
+-- counts it (what that has learnt from too many does not), or put off while that is away or paused.
 -- An effect whose stamp is still set lost its lease: its worker died or was too slow. It is handed out with the mark
 -- `lost`, and its last_at and first_at stay those of the call that may have been made. In a lane without calls it is
 -- handed out alone: if it is what its worker died of, no other effect is lost with it again.
@@ -34,7 +37,7 @@
 -- record, unread or names, last_at before this lease (none where it is barred)}, ...}
 
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
-local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
+local BARRED_FOR, UNREAD_FOR, ELSEWHERE_FOR = 60000, 1000, 5000 -- ms
 local BURST_FOR, LOOK_AFTER, HALVED_FOR, STEP_EVERY = 20, 5, 1000, 10000 -- ms
 local UNSET = 1000 -- SMS a second, of all cells
 
@@ -50,7 +53,8 @@ local at, prefix = tonumber(now), ARGV[4]
 local deadline = string.format("%d", at + tonumber(ARGV[3]))
 local NONE = 3 -- how long the answer is while nothing is leased
 local leased, sets, from = { now, 0, 0 }, {}, nil -- from: the due-set of the member at hand
-local most = tonumber(ARGV[2])
+local most, mine = tonumber(ARGV[2]), '"' .. match(ARGV[8] or "", "%S*$") .. '"'
+local taken, put_off = 0, false -- how many are for that gateway; whether any is left to another one
 local rates, set, next_at, cap, changed, space, moved = ARGV[8] and table.remove(KEYS), nil, nil, nil, nil, nil, nil
 local bucket = rates and (call("HGET", rates, ARGV[8]) or (ARGV[9] ~= "0" or ARGV[10] == "1") and "0 0 0")
 if bucket then
@@ -73,7 +77,7 @@ if bucket then
 end
 for i, key in ipairs(KEYS) do
     local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, most)
-    sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {} }
+    sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {}, others = ARGV[11 + i] or "" }
 end
 local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
     if redis.call("HEXISTS", line, "f:wake.parts") == 0 then return false end
@@ -137,6 +141,15 @@ local function barring(line, about, id)
     end
     return found
 end
+local function goes(gateway, rate) -- an SMS of another gateway
+    if rate <= 0 then return rate == 0 end
+    local apart, name = (1000 + BURST_FOR) / rate, string.sub(gateway, 2, -2)
+    local free_at, learnt = match(call("HGET", rates, name) or "0 0 0", "^(%S+)(.*)$")
+    free_at = math.max(exact, math.min(tonumber(free_at), exact + BURST_FOR + apart))
+    if free_at > exact + BURST_FOR then return false end
+    call("HSET", rates, name, string.format("%.3f%s", free_at + apart, learnt))
+    return true
+end
 local nothing = {}
 -- Lease a member; returns 'alone' for one with which nothing else is leased, 'later' for such a one that is left.
 local function take(member)
@@ -153,9 +166,9 @@ local function take(member)
     if not kept then
         from.gone[#from.gone + 1] = member -- dropped with its order: no longer wanted
     else
-        local text = record[kept] == "[]" and '[0,0,0,0,0,"","",0]' or record[kept]
-        local attempts, stamp, doubts, first_at, last_at, rest =
-            match(text, "^%[(%d+),(%d+),(%d+),(%d+),(%d+)(,.*%])$")
+        local text = record[kept] == "[]" and '[0,0,0,0,0,"","","",0]' or record[kept]
+        local attempts, stamp, doubts, first_at, last_at, gateway, rest =
+            match(text, '^%[(%d+),(%d+),(%d+),(%d+),(%d+),("[^"]*")(,.*%])$')
         local about = effect ~= "activate" and "" or match(text, ',%["([^%[%]]*)"%]%]$')
         if not (attempts and about) then
             scored("+inf", member) -- one unreadable effect must not stop its lane
@@ -164,6 +177,7 @@ local function take(member)
             local alone = lost and ARGV[7] ~= "" and not string.find(ARGV[7], " " .. effect .. " ", 1, true)
             if alone and #leased > NONE then return "later" end
             local begun = lost or doubts ~= "0" and first_at ~= "0"
+            local rate = begun and not lost and tonumber(match(from.others, gateway .. "(%-?%d+)") or "")
             local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, about, id) end
             local unread = line and (call("HGET", line, "f:wake.aside") or call("HGET", line, "f:read"))
@@ -173,14 +187,19 @@ local function take(member)
                 local soon = not parked and (unread or #more == 0)
                 scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if #more > 0 and not unread then leased[#leased + 1] = { member, text, "2", record, more } end
+            elseif rate and not goes(gateway, rate) then
+                scored(string.format("%d", at + ELSEWHERE_FOR), member)
+                put_off = true
             else
                 if effect == "read" then more = call("LRANGE", prefix .. "inbox:" .. id, 0, ARGV[5] - 1) end
                 local called_at = last_at
+                if gateway == mine or not (lost or rate) then gateway, taken = mine, taken + 1 end
                 if not lost then
                     last_at = string.sub(effect, 1, 17) == "sms.confirmation." and asked_at(record) or now
                     if doubts == "0" then first_at = last_at end
                 end
-                text = "[" .. attempts + 1 .. "," .. now .. "," .. doubts .. "," .. first_at .. "," .. last_at .. rest
+                text = "[" .. attempts + 1 .. "," .. now .. "," .. doubts .. "," .. first_at .. "," .. last_at
+                text = text .. "," .. gateway .. rest
                 record[kept] = text
                 call("HSET", key, field, text)
                 scored(deadline, member)
@@ -206,8 +225,8 @@ for _, set in ipairs(sets) do
     if #set.scores > 0 then call("ZADD", set.key, unpack(set.scores)) end
     if #set.gone > 0 then call("ZREM", set.key, unpack(set.gone)) end
 end
+if put_off and left == 0 then leased[2] = LOOK_AFTER end -- more may be due behind them
 if bucket and ARGV[2] ~= "0" then -- who asks for nothing only looks
-    local taken = #leased - NONE
     next_at = next_at + taken * space
     if set == 0 and changed == 0 then
         call("HDEL", rates, ARGV[8]) -- it is as if it had never had too many
