@@ -204,7 +204,10 @@ OIDC = {
     ),
     "TEAM": (
         "-",
-        "The claim with a supervisor's team: `/board` shows the agents whose API keys are of it; if not set, all",
+        (
+            "The claim with the team of an agent or a supervisor: a supervisor's `/board` shows the agents who signed "
+            "in as of it, or whose API keys are; if not set, all"
+        ),
     ),
     "SESSION": (
         "`8h`",
