@@ -189,7 +189,7 @@ class ReadEarly(Read):
     def before(self, town: Town) -> None:
         order = town.place(ONE, BEST)
         [leased] = town.engine.store.lanes.lease(Lane.SMS, 1)
-        assert leased.carrier
+        assert leased.record.effects[leased.effect].gateway
         town.look()
         town.clock.forward(seconds=5)
         town.hear(town.reply("是", order, "mo-early"))
