@@ -188,7 +188,7 @@ class ReadEarly(Read):
 
     def before(self, town: Town) -> None:
         order = town.place(ONE, BEST)
-        [leased] = town.engine.store.lanes.lease(Lane.SMS, 1)
+        [leased] = town.engine.store.lanes.lease(town.engine.outside.route(order.doc.carrier), 1)
         assert leased.record.effects[leased.effect].gateway
         town.look()
         town.clock.forward(seconds=5)
