@@ -316,7 +316,9 @@ class Templates:
         return lambda values: text(values).encode(charset, "xmlcharrefreplace")
 
     def json(self, at: str, body: object, names: frozenset[str]) -> Maker:
-        """Return what fills in a body of JSON, leaf by leaf; a leaf that is one expression keeps its value's type."""
+        """Return what fills in a body of JSON, leaf by leaf; a leaf that is one expression keeps its value's type.
+        Raises ValueError, which names the leaf.
+        """
         if isinstance(body, dict):
             if odd := [each for each in body if not isinstance(each, str)]:
                 raise ValueError(f"{at}: the name {odd[0]} must stand in quotes")
@@ -332,7 +334,9 @@ class Templates:
         raise ValueError(f"{at} must be a text in quotes, a number, true, false, null, a list or an object")
 
     def text(self, at: str, text: str, names: frozenset[str], put: Callable[[object], str] | None = as_text) -> Maker:
-        """Compile one template. put: writes a value as it must stand in that place; None: as it is, where it is all"""
+        """Compile one template. put: writes a value as it must stand in that place; None: as it is, where it is all.
+        Raises ValueError, which names the place.
+        """
         try:
             tree = _PARSER.parse(text)
         except TemplateError as error:

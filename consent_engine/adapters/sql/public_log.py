@@ -43,6 +43,7 @@ class SqlPublished(Published):
         self._asking = asking
 
     def size(self) -> int:
+        """Return how many entries are published. Raises BrokenRecord for a count that somebody changed."""
         with self._asking() as connection:
             kept = _said(connection, TILED)
         if not (kept.isascii() and kept.isdecimal() and len(kept) <= 15):  # noqa: PLR2004 - no log has more
