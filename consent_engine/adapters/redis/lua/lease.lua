@@ -18,7 +18,8 @@
 -- is set to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, gateway, ...]; only these six change here. An
 -- SMS in doubt stays with its gateway: whichever other one it is leased for, it is handed out for its own, whose rate
--- counts it (what that has learnt from too many does not), or put off while that is away or paused.
+-- counts it (what that has learnt from too many does not), or put off while that is away or paused. One that a gateway
+-- which is away was tried with in vain is left to another one that is there.
 -- An effect whose stamp is still set lost its lease: its worker died or was too slow. It is handed out with the mark
 -- `lost`, and its last_at and first_at stay those of the call that may have been made. In a lane without calls it is
 -- handed out alone: if it is what its worker died of, no other effect is lost with it again.
@@ -77,7 +78,9 @@ if bucket then
 end
 for i, key in ipairs(KEYS) do
     local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, most)
-    sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {}, others = ARGV[11 + i] or "" }
+    local others = ARGV[11 + i] or ""
+    local spared = string.find(ARGV[8] or "", "^away ") and string.find(others .. " ", '"%d+ ')
+    sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {}, others = others, spared = spared }
 end
 local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
     if redis.call("HEXISTS", line, "f:wake.parts") == 0 then return false end
@@ -190,7 +193,7 @@ local function take(member)
             elseif rate and not goes(gateway, rate) then
                 scored(string.format("%d", at + ELSEWHERE_FOR), member)
                 put_off = true
-            else
+            elseif not (from.spared and not begun and attempts ~= "0" and gateway == mine) then
                 if effect == "read" then more = call("LRANGE", prefix .. "inbox:" .. id, 0, ARGV[5] - 1) end
                 local called_at = last_at
                 if gateway == mine or not (lost or rate) then gateway, taken = mine, taken + 1 end
