@@ -17,7 +17,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.feed import Feed
 from consent_engine.ports.archive import BackupMade
-from consent_engine.wiring import installation
+from consent_engine.wiring import archive_of, installation
 
 PAGE = Path(__file__).with_suffix(".md")
 NOT_OURS = "process_"
@@ -35,8 +35,9 @@ def families() -> list[Metric]:
             front.posts.repeated["simulated"] += 1
             front.posts.rejected["simulated", "received_at"] += 1
             registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
-            found.archive.note(BackupMade(1, "here"))
-            SqlLog(found.archive).feeds.swap(None, Feed(name="crm", url="http://crm", made_at=1, cursor=0))
+            archive = archive_of(settings)
+            archive.note(BackupMade(1, "here"))
+            SqlLog(archive).feeds.swap(None, Feed(name="crm", url="http://crm", made_at=1, cursor=0))
             metrics = Metrics(front, certificates=lambda: {"public": 1.0})
             metrics.answered("GET", "/healthz", 200, 0.001)
             text = asyncio.run(metrics.page()).decode()
