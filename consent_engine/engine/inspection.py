@@ -137,8 +137,8 @@ class InspectionFiles:
         """
         count, exposed, last = 0, list[Exposed](), (span[1] + 1, "")
         while True:
-            places = queries.places(Owner.ORDER, Only.ACTIVATED, last, PIECE)
-            activated = [order for at, order in places if at >= span[0]]
+            places = queries.places(Owner.ORDER, Only.ACTIVATED, last, PIECE, since=span[0])
+            activated = [order for _, order in places]
             count += len(activated)
             for order, kept in queries.evidence.of(activated).items():
                 words = lacking(kept, covers) if kept else ["record"]

@@ -201,9 +201,9 @@ class Inspector:
         """Yield the ids of the calls that began in a period."""
         before, places = (until, ""), as_of_now(self._store).places
         for _ in range(MOST_PIECES):
-            rows = places(Owner.CALL, Only.ALL, before, PIECE)
-            yield from (call for at, call in rows if at >= since)
-            if len(rows) < PIECE or rows[-1][0] < since:
+            rows = places(Owner.CALL, Only.ALL, before, PIECE, since=since)
+            yield from (call for _, call in rows)
+            if len(rows) < PIECE:
                 return
             before = rows[-1]
 

@@ -301,10 +301,10 @@ class Queries(Protocol):
     evidence: EvidenceQueries
 
     def places(
-        self, of: Owner, only: Only, before: Position | None, limit: int, plan: str | None = None
+        self, of: Owner, only: Only, before: Position | None, limit: int, plan: str | None = None, since: Millis = 0
     ) -> list[Position]:
         """Return the places of all orders, calls or endings, or of those that are asked for, newest first. plan: of
-        orders, only those for it
+        orders, only those for it · since: the instant of the oldest
         """
 
     def open_endings(self) -> Tally:

@@ -6,6 +6,7 @@ from contextlib import closing
 from random import Random
 
 import pytest
+from sqlalchemy import event
 
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -149,6 +150,19 @@ def test_both_ends_of_a_period_belong_to_it(desk, file):
     at = desk.engine.store.queries.places(Owner.CALL, Only.ALL, None, 1)[0][0]
     assert inspected(desk, span=(at, at))["calls"] > 0
     assert inspected(desk, span=(at + 1, at + 1))["calls"] == 0
+
+
+def test_what_began_before_a_period_is_not_looked_through_for_it(desk, file):
+    now, steps = desk.clock(), []
+
+    @event.listens_for(desk.archive._engine, "before_cursor_execute")  # noqa: SLF001
+    def noted(connection, cursor, statement, parameters, *_):
+        if "ORDER BY orders.placed_at DESC" in statement or "ORDER BY calls.started_at DESC" in statement:
+            steps.extend(row[-1] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    assert inspected(desk, span=(now - DAY_MS, now))["activated"] == 1
+    event.remove(desk.archive._engine, "before_cursor_execute", noted)  # noqa: SLF001
+    assert (len(steps), [each for each in steps if ">?" not in each]) == (3, [])
 
 
 def test_a_call_that_was_swapped_or_left_out_of_the_sample_is_named_whoever_signs_it_again(file):

@@ -413,10 +413,11 @@ class SqlQueries(OfArchive, Queries):
         self.evidence: EvidenceQueries = SqlEvidenceQueries(archive, check)
 
     def places(
-        self, of: Owner, only: Only, before: Position | None, limit: int, plan: str | None = None
+        self, of: Owner, only: Only, before: Position | None, limit: int, plan: str | None = None, since: Millis = 0
     ) -> list[Position]:
         place, which = _PLACES[of, only]
-        return self._places(place, before, limit, *which, *(() if plan is None else (ORDERS.c.plan == plan,)))
+        for_plan = () if plan is None else (ORDERS.c.plan == plan,)
+        return self._places(place, before, limit, *which, *for_plan, *(() if not since else (place[0] >= since,)))
 
     def open_endings(self) -> Tally:
         return self._tally(_ROW.listed_at, *_OPEN_ENDING)
