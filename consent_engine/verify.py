@@ -964,6 +964,8 @@ def _unsaid(case: Case, text: str) -> list[str]:
     return [*([] if name in text else [name]), *(each for each in figures if Decimal(each) not in said)]
 
 
+OFFICIAL = {"mobile": ("10085", "10086"), "telecom": ("10001", "10000"), "unicom": ("10016", "10010")}
+"""The numbers of each carrier: the one it sells from and its hotline. Its SMS come from one that begins with either."""
 RULES = frozenset({"sub_number", "code", "only_order", "which_one"})
 """The rules by which a yes is found to mean one order."""
 
@@ -1019,7 +1021,10 @@ def _counts(before: Read, detail: Mapping[str, Any], link: str) -> None:
 def _words(case: Case, yes: Event, link: str) -> None:
     person, detail, doc = yes.person or {}, yes.detail, case.order.doc
     rule, edition, said = detail["rule"], detail.get("edition"), letters(str(person["text"]))
-    ours = re.fullmatch(rf"(?:tel)?(?:(?:00)?86)?{re.escape(case.offer['sender'])}(.+)", letters(str(person["to"])))
+    to = re.sub("^(?:tel)?(?:(?:00)?86)?(?=1)", "", letters(str(person["to"])))
+    if any(to.startswith(numbers) for carrier, numbers in OFFICIAL.items() if carrier != case.offer["carrier"]):
+        raise Broken(link, "was sent to another carrier's number")
+    ours = re.fullmatch(rf"{re.escape(case.offer['sender'])}(.+)", to)
     if (ours or rule == "sub_number") and not (doc["sub"] and ours and ours[1] == doc["sub"]):
         raise Broken(link, "was sent to another number than the order's own")
     if rule == "which_one":

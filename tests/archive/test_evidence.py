@@ -20,6 +20,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
 from consent_engine.domain.call import call as calls
 from consent_engine.domain.call import ending as endings
+from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.grammar import EDITION, Keyword, words
 from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.hashing import digest
@@ -237,6 +238,8 @@ def cut(file, *what):
         (lambda row, _: row[5].update(written_by=10**12), "said_yes", "before the question was sent"),
         (lambda row, _: row[5].update(keyword="UNKNOWN"), "said_yes", "is no yes to this order"),
         (lambda _, person: person.update(to="+8610085345"), "said_yes", "to another number than the order's own"),
+        (lambda _, person: person.update(to="10001"), "said_yes", "event 6: was sent to another carrier's number"),
+        (lambda _, person: person.update(to="+86１0010５"), "said_yes", "was sent to another carrier's number"),
         (lambda _, person: person.update(text="不要"), "said_yes", "not in the closed list of what is consent"),
         (lambda _, person: person.update(text="是?"), "said_yes", "not in the closed list of what is consent"),
         (lambda _, person: person.update(msisdn="+8613900139000"), "said_yes", "came from another number"),
@@ -666,6 +669,10 @@ def test_the_verifiers_moves_of_an_order_are_those_of_its_lifecycle():
 
 def test_the_verifiers_rules_are_those_by_which_one_order_is_meant():
     assert set(Rule) - {Rule.AMBIGUOUS, Rule.EVERY_OPEN} == verify.RULES
+
+
+def test_the_verifiers_numbers_of_the_carriers_are_theirs():
+    assert {each.carrier: (each.outbound, each.hotline) for each in CARRIERS.values()} == verify.OFFICIAL
 
 
 def test_the_verifiers_list_of_what_is_consent_is_that_of_the_grammar():
