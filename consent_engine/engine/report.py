@@ -39,7 +39,7 @@ from consent_engine.domain.offer.offer import LATE_MARGIN
 from consent_engine.domain.order.order import Evidence, Retention
 from consent_engine.engine.recall import AWAY, changing, proven, recalled
 from consent_engine.engine.round_trips import Stale, Step, load, post, prove, save, saving, transact
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.errors import ArchiveUnavailable, Malformed
 from consent_engine.ports import Change, Commit, Leased, Posted
 
 log = logging.getLogger(__name__)
@@ -67,17 +67,19 @@ class Reports(Struct, frozen=True):
 
 
 def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
-    """Take a report; its refusal is in force before this returns. A repeat gives the same report.
+    """Take a report; its refusal is in force before this returns, and before anything else of it is judged. A repeat
+    gives the same report.
 
-    Raises Malformed for impossible instants, ArchiveUnavailable where the calls to the number, or its earlier reports,
-    cannot be searched, StoreUnavailable.
+    Raises Malformed for impossible instants, which says that the refusal was kept, ArchiveUnavailable where the calls
+    to the number, or its earlier reports, cannot be searched, StoreUnavailable.
     """
     about, line_key = made.about, line_id(by.secret, made.msisdn)
     own_id = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
     loaded = yield from load({Report: [own_id]})
-    made.check(loaded.now)
     if own_id not in loaded.of(Report):
         yield from post(_refusal(made, own_id, line_key, by.secret))
+    if wrong := made.request.late_errors(loaded.now):
+        raise Malformed(wrong).beside(1)
 
     @transact
     def taken() -> Step[ReportTaken]:

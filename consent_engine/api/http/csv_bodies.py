@@ -12,11 +12,12 @@ from starlette.requests import Request
 from consent_engine.api.http.bodies import KIB, is_packed, read_body
 from consent_engine.api.http.problems import NotOurMediaType
 from consent_engine.api.schemas.forms import ImportedNumber, read
-from consent_engine.domain.admission.report_request import MakeReport, ReportMade
+from consent_engine.domain.admission.report_request import Heard, MakeReport, ReportMade
 from consent_engine.domain.call.report import ReportDoor
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.report import DOOR
 from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -118,10 +119,21 @@ class _Row(MakeReport):
         return {"channel": ReportDoor.CENTRE.value, **{name: each for name, each in row.items() if each}}
 
 
-def reports_in(content: bytes, by: str) -> tuple[list[ReportMade], list[int], list[tuple[int, str]]]:
-    """Return the reports in a file, the last line of each, and an error message for each wrong line.
+def reports_in(
+    content: bytes, by: str
+) -> tuple[list[ReportMade], list[int], list[tuple[int, str]], list[RefusalAsked]]:
+    """Return the reports in a file, the last line of each, an error message for each wrong line, and the refusals in
+    wrong lines that say who refuses whose calls.
 
     Raises Malformed if the file as a whole cannot be read.
     """
     forms, wrong = forms_in(content, COLUMNS, _Row)
-    return [ReportMade(by, form) for _, form in forms], [line for line, _ in forms], wrong
+    lines = {line for line, _ in wrong}
+    heard = forms_in(content, COLUMNS, Heard)[0] if wrong else []
+    refusals = [refusal_in(form, by) for line, form in heard if line in lines]
+    return [ReportMade(by, form) for _, form in forms], [line for line, _ in forms], wrong, refusals
+
+
+def refusal_in(report: Heard, by: str) -> RefusalAsked:
+    """Return the refusal that a report is, whatever else is wrong with it."""
+    return RefusalAsked(Msisdn(report.msisdn), report.carrier.value, DOOR, by)

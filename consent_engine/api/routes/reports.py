@@ -6,17 +6,25 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import KEY, PUBLIC, Operations, answered, caller_of
 from consent_engine.api.http.bodies import is_json, read_json
-from consent_engine.api.http.csv_bodies import read_csv, reports_in
+from consent_engine.api.http.csv_bodies import read_csv, refusal_in, reports_in
 from consent_engine.api.http.queries import ListReports
+from consent_engine.api.routes.refusals import BATCH
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.lists import Imported
 from consent_engine.api.schemas.reports import CodeSent, ReportList, ReportReceipt, ReportView
 from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.brakes import send_code
 from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
-from consent_engine.api.service.service import front_of
+from consent_engine.api.service.service import Front, front_of
 from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
-from consent_engine.domain.admission.report_request import AskCode, DecideReport, MakeReport, ReportDecision, ReportMade
+from consent_engine.domain.admission.report_request import (
+    AskCode,
+    DecideReport,
+    Heard,
+    MakeReport,
+    ReportDecision,
+    ReportMade,
+)
 from consent_engine.domain.call.call import ReportDecided, ReportMismatch, RewardNotDue
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.days import Days
@@ -25,7 +33,7 @@ from consent_engine.domain.line.proof_code import MINUTES, CodeAsked, CodesUsedU
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
+from consent_engine.errors import ConsentError, Forbidden, Malformed, Unauthenticated
 from consent_engine.ports import ApiKey, ReportFilter
 
 operations = Operations("reports", "/v1/reports", ("", KEY))
@@ -38,14 +46,18 @@ public = Operations("reports", "/v1/reports")
 )  # fmt: skip
 async def make(request: Request) -> Response:
     """Report a call for a subscriber, by the hotline or another channel. A report is also a refusal, in force
-    once this is answered. The answer proposes a class for the call, with reasons. The same number, carrier, calling
-    number and instant again return the same report (200). With the code sent to the number no key is needed, and the
-    answer is a receipt. Roles: agent, ops."""
+    once this is answered; with a key also where the call is described wrongly (`refusals_kept`). The answer proposes a
+    class for the call, with reasons. The same number, carrier, calling number and instant again return the same report
+    (200). With the code sent to the number no key is needed, and the answer is a receipt. Roles: agent, ops."""
     keyless = "authorization" not in request.headers and is_json(request.headers.get("content-type", ""))
     body = await read_json(request) if keyless else None
     is_public = isinstance(body, dict) and "code" in body
     caller = None if is_public else await caller_of(request, AGENT_OR_OPS)
-    form = read(MakeReport, await read_json(request) if body is None else body)
+    body = await read_json(request) if body is None else body
+    try:
+        form = read(MakeReport, body)
+    except Malformed as wrong:
+        raise wrong.beside(0 if caller is None else await _refusal_kept(front_of(request), body, caller.name)) from None
     made = ReportMade(PUBLIC_DOOR if caller is None else caller.name, form, proven=caller is None)
 
     def record(engine: Engine) -> tuple[Report, bool]:
@@ -59,6 +71,16 @@ async def make(request: Request) -> Response:
         return answered(ReportReceipt.of(report, front_of(request).days), 201 if is_new else 200)
     view = _view(report, front_of(request).days, report.received.received_at, caller)
     return answered(view, 201 if is_new else 200, {"Location": f"/v1/reports/{report.id}"})
+
+
+async def _refusal_kept(front: Front, body: object, by: str) -> int:
+    """Keep the refusal in a report whose call cannot be read; 0 where it does not say who refuses whose calls."""
+    try:
+        refused = refusal_in(read(Heard, body), by)
+    except Malformed:
+        return 0
+    await front.refuse(refused)
+    return 1
 
 
 @public.add(
@@ -88,12 +110,14 @@ def list_(engine: Engine, caller: ApiKey, form: ListReports, as_of: AsOf) -> Rep
 @operations.add("POST", "/import", OPS, "Import reports", body=openapi.CSV_OF_REPORTS)
 async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV of reports that 12321 forwards: `msisdn,carrier,caller_number,called_at` and optionally `what`, `channel`,
-    `ref`, `reported_at`. Up to 10000 rows and 2 MiB. Wrong lines are reported, the others are stored; sending the same
-    file again is safe. Role: ops."""
+    `ref`, `reported_at`. Up to 10000 rows and 2 MiB. Wrong lines are reported, and their refusals kept; the others are
+    stored; sending the same file again is safe. Role: ops."""
     content = await read_csv(request)
 
     def stored(engine: Engine) -> Imported:
-        made, lines, wrong = reports_in(content, f"{caller.name}/import")
+        made, lines, wrong, refusals = reports_in(content, f"{caller.name}/import")
+        for first in range(0, len(refusals), BATCH):
+            engine.receive(refusals[first : first + BATCH])
         done = engine.reports.record_many(made)
         refused = [
             (line, f"line {line}: {each.code}: {each}")

@@ -45,11 +45,20 @@ _Note = Annotated[
 ]
 
 
-class MakeReport(StrictForm):
-    """A call that a subscriber reports."""
+class Reporter(StrictForm):
+    """The number that reports a call, and whose call it was: enough to keep its refusal."""
 
     msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
     carrier: Carrier = Field(description="the carrier that called, as the subscriber says")
+
+
+class Heard(Reporter, extra="ignore"):
+    """A report that is wrong otherwise."""
+
+
+class MakeReport(Reporter):
+    """A call that a subscriber reports."""
+
     caller_number: Annotated[str, Field(max_length=40, examples=["10085"]), AfterValidator(_caller)] = Field(
         description="the number that was shown"
     )
@@ -77,11 +86,9 @@ class MakeReport(StrictForm):
         return [wrong for name, at in given if at for wrong in untimely(name, "report_time_invalid", millis(at), now)]
 
 
-class AskCode(StrictForm):
+class AskCode(Reporter):
     """A request for a code to the number that a subscriber wants to report from; the carrier sends the code."""
 
-    msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
-    carrier: Carrier
     language: Language = Field("zh", description="language of the SMS")
 
 

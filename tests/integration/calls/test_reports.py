@@ -93,14 +93,19 @@ def test_a_call_to_another_number_or_hours_away_is_not_the_reported_one(desk):
     assert seems(report(desk)) == ("ours_unrecorded", ["no_call_known"])
 
 
-def test_a_report_of_tomorrow_and_one_of_years_ago_store_nothing(desk):
-    before = desk.names()
-    for ago in (-2 * 60_000, 4 * 366 * DAY):
-        with pytest.raises(Malformed):
-            report(desk, ago=ago)
-    with pytest.raises(Malformed):
-        report(desk, channel="12321", reported_at="0001-01-01T00:00:00Z")
-    assert desk.names() == before
+def test_a_report_of_tomorrow_and_one_of_years_ago_store_no_report_and_are_a_refusal_all_the_same(desk):
+    impossible = (
+        {"ago": -2 * 60_000},
+        {"ago": 4 * 366 * DAY},
+        {"channel": "12321", "reported_at": "0001-01-01T00:00:00Z"},
+    )
+    for n, wrong in enumerate(impossible):
+        to = f"+861380000000{n}"
+        with pytest.raises(Malformed) as raised:
+            report(desk, to=to, **wrong)
+        assert raised.value.refusals_kept == 1
+        assert not desk.engine.dial(to, "mobile").callable
+    assert not desk.names("report")
 
 
 def test_our_own_doors_have_fifteen_days_and_12321_fifteen_working_days(desk):

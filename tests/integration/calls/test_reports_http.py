@@ -98,6 +98,59 @@ def test_a_wrong_field_is_named_and_not_repeated(door, change, code, field):
     assert not door.redis.keys("ce:*report*")
 
 
+def may_be_called(door, number=NUMBER, carrier="mobile"):
+    asked = {"msisdn": number, "carrier": carrier}
+    return door.call("POST", "/v1/callable", Role.AGENT, asked).json()["callable"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"called_at": "2999-01-01T00:00:00Z"}, {"reported_at": "2999-01-01T00:00:00Z"}, {"called_at": "yesterday"},
+        {"caller_number": "nobody"}, {"what": "x" * 501}, {"channel": "fax"}, {"note": "x"}, {"caller_number": None},
+    ],
+)  # fmt: skip
+def test_the_refusal_in_a_report_is_kept_whatever_is_wrong_with_the_call_and_the_answer_says_both(door, wrong):
+    for _ in range(2):
+        said = make(door, **wrong)
+        assert (said.status_code, said.json()["refusals_kept"]) == (422, 1)
+    assert (may_be_called(door), may_be_called(door, carrier="telecom")) == (False, True)
+    assert not door.redis.keys("ce:*report*")
+    assert make(door).status_code == 201
+
+
+@pytest.mark.parametrize("wrong", [{"msisdn": "1"}, {"carrier": "none"}, {"carrier": None}])
+def test_a_report_that_does_not_say_who_refuses_whose_calls_refuses_nothing(door, wrong):
+    before = door.kept()
+    said = make(door, **wrong)
+    assert (said.status_code, said.json().get("refusals_kept")) == (422, None)
+    assert door.kept() == before
+
+
+def test_nobody_refuses_for_another_by_a_report_whose_number_was_not_proven(door):
+    body = told(door, code="123456", what="x" * 501)
+    said = door.call("POST", PATH, None, body, headers={})
+    assert (said.status_code, said.json().get("refusals_kept")) == (422, None)
+    assert may_be_called(door)
+
+
+def test_the_refusals_in_wrong_lines_of_a_file_are_kept(door):
+    at = instant(door.engine.registry.now() - 3_600_000)
+    rows = ["msisdn,carrier,caller_number,called_at", f"{NUMBER},mobile,nobody,{at}", f"{OTHER},mobile,10085,soon",
+            f"13700137000,none,10085,{at}", f"13600136000,mobile,10085,{at},more"]  # fmt: skip
+    for _ in range(2):
+        said = door.call(
+            "POST", f"{PATH}/import", Role.OPS, content="\n".join(rows).encode(), headers={"Content-Type": "text/csv"}
+        ).json()
+        assert (said["accepted"], [text.partition(":")[0] for text in said["rejected"]]) == (
+            0, ["line 2", "line 3", "line 4", "line 5"],
+        )  # fmt: skip
+    assert [may_be_called(door, number) for number in (NUMBER, OTHER, "13700137000", "13600136000")] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert not door.redis.keys("ce:*report*")
+
+
 def test_of_a_file_the_lines_that_are_wrong_are_named_and_the_rest_is_in(door, caplog):
     at = instant(door.engine.registry.now() - 3_600_000)
     rows = [
