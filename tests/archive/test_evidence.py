@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -20,13 +21,16 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
 from consent_engine.domain.call import call as calls
 from consent_engine.domain.call import ending as endings
+from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Lane
 from consent_engine.domain.grammar import EDITION, Keyword, words
 from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import TRANSITIONS, Trigger
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, Witness
 from consent_engine.domain.order.facts import Rule
+from consent_engine.domain.sms import Delivery
 from consent_engine.engine.evidence import EvidenceFiles, Hands, encoded, file_of
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.scribe import as_of_now
@@ -36,7 +40,8 @@ from consent_engine.verify import verify as checked
 from tests.archive.press import cosigned_by
 from tests.conftest import NUMBER
 from tests.evidence import LOG, OLDER, WITNESS, broken, conversations, erased, hand, lived, logged, places, read, signed
-from tests.integration.calls.desk import Desk
+from tests.integration.calls.desk import Desk, instant
+from tests.integration.calls.reviewing import PLAN, ordered
 from tests.memory import a_store
 from tests.tiers import DEEP
 from tests.waiting import HANGS_S
@@ -245,7 +250,7 @@ def cut(file, *what):
         (lambda _, person: person.update(msisdn="+8613900139000"), "said_yes", "came from another number"),
         (lambda row, _: row[5].update(rule="code"), "said_yes", "has another code than the order's"),
         (lambda row, _: row[5].update(rule="which_one"), "said_yes", "is not the code of a yes that was asked for"),
-        (lambda row, _: row.__setitem__(1, row[1] - 10**8), "service_activated", "is earlier than the one before it"),
+        (lambda row, _: row.__setitem__(1, row[1] - 10**8), "service_activated", "takes back another activation"),
         (lambda row, _: row.__setitem__(3, "another"), "service_activated", "takes back another activation"),
     ],
 )  # fmt: skip
@@ -411,12 +416,37 @@ def before_the_yes(file, kind, *rows):
         ("call", lambda rows: [*rows, rows[-2]], "reviewed does not happen to a call that is reviewed_twice"),
         ("ending", lambda rows: [*rows, rows[1]], "switched_off does not happen to an ending that is told"),
         ("ending", without("switched_off"), "told does not happen to an ending that is ending"),
-        ("ending", lambda rows: [([*rows[0][0][:2], 1, *rows[0][0][3:]], None), *rows[1:]], "was asked for before"),
     ],
 )  # fmt: skip
 def test_events_of_a_call_and_of_an_ending_happen_in_their_order(whole, kind, change, why):
     with pytest.raises(Broken, match=why):
         checked(chained(whole, kind, change))
+
+
+@pytest.mark.parametrize("at", ["after the question", "after the activation"])
+def test_a_lawful_order_is_sound_though_the_stores_clock_was_set_back_by_an_hour(tmp_path, at):
+    with closing(SqlArchive(empty_at(tmp_path))) as archive:
+        desk = Desk(a_store(), archive)
+        call = desk.start()
+        order = ordered(desk, call)
+        desk.run(Lane.SMS)
+        desk.clock.forward(seconds=300)
+        desk.end(call, "agreed", plan=PLAN, ended_at=instant(desk.clock()))
+        desk.clock.forward(hours=-1 if at == "after the question" else 0)
+        desk.report(order, Delivery.DELIVERED, segments=2, segment=1)
+        desk.report(order, Delivery.DELIVERED, segments=2, segment=2)
+        desk.clock.forward(seconds=60)
+        desk.say("是")
+        desk.run()
+        desk.clock.forward(hours=-1 if at == "after the activation" else 0)
+        desk.engine.endings.ask(desk.engine.show(order.id), Why(Cause.WITHDRAWN, "hotline", "ops-1", "no more"))
+        as_of_now(desk.engine.store)
+        file = logged(read(encoded(desk.engine.evidence.file(order.id, "auditor-1"))))
+        desk.runner.close()
+    said = [each for each in checked(file) if "a clock went back" in each]
+    assert (file["account"]["activated"] is not None, len(said)) == (True, at == "after the question")
+    with pytest.raises(Broken, match="had not ended, with a recording"):
+        checked(chained(file, "call", lambda rows: rows[:1]))
 
 
 def test_a_call_that_was_not_in_order_is_said_by_name(tmp_path, whole):
