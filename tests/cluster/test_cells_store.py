@@ -176,6 +176,18 @@ def test_lists_are_whole_or_refused(world):
         store.lanes.stuck(10)
 
 
+def test_a_list_of_effects_has_as_many_as_are_asked_for_and_some_of_every_cell(world):
+    people = [p for group in people_of(0, 1, 2, 3, count=5).values() for p in group]
+    world.engine.place_many(placings(world, people))
+    lanes = world.engine.store.lanes
+    due = [lanes.next(Lane.SMS, most) for most in (6, 100)]
+    for key in world.client.keys("*:due:sms:mobile"):
+        world.client.zadd(key, dict.fromkeys(world.client.zrange(key, 0, -1), float("inf")))  # they wait for a person
+    for six, every in (due, [lanes.stuck(most) for most in (6, 100)]):
+        assert [cell_of(each.id, CELLS) for each in six] == [0, 1, 2, 3, 0, 1]
+        assert [cell_of(each.id, CELLS) for each in every] == [0, 1, 2, 3] * 5
+
+
 def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
     store = world.engine.store
     keys = [f"{n * 0x400:04x}hash" for n in range(16)]

@@ -14,7 +14,6 @@ from consent_engine.adapters.redis.cells import (
     each,
     every,
     first,
-    joined,
     one,
     reached,
 )
@@ -95,6 +94,11 @@ def _depths(answers: Sequence[Mapping[str, LaneDepth]]) -> dict[str, LaneDepth]:
     return {part: LaneDepth.of(depths[part] for depths in answers) for part in answers[0]}
 
 
+def _mixed(answers: Sequence[Sequence[Stuck]], limit: int) -> list[Stuck]:
+    """Return the first rows of all cells, one of each in turn: a cell with many leaves room for the others."""
+    return [row for rows in zip_longest(*answers) for row in rows if row is not None][:limit]
+
+
 class ShardedLanes(OfCells, Lanes):
     """The Lanes of many cells, as far as these can be reached; the stuck list needs all of them. Each cell has a share
     of the rate of a gateway.
@@ -106,7 +110,6 @@ class ShardedLanes(OfCells, Lanes):
     bring_forward = reached(lambda store: store.lanes.bring_forward, sum)
     dues = one(lambda store: store.lanes.dues, lambda cells, owner, record, _: cells.number(record))
     depths_of_all = reached(lambda store: store.lanes.depths_of_all, _depths)
-    stuck = every(lambda store: store.lanes.stuck)
 
     def __init__(self, cells: Cells) -> None:
         super().__init__(cells)
@@ -127,7 +130,10 @@ class ShardedLanes(OfCells, Lanes):
         return none
 
     def next(self, lane: Lane, limit: int) -> list[Stuck]:
-        return joined(self._cells.reached(lambda cell: cell.lanes.next(lane, limit)))[:limit]
+        return _mixed(self._cells.reached(lambda cell: cell.lanes.next(lane, limit)), limit)
+
+    def stuck(self, limit: int) -> list[Stuck]:
+        return _mixed([cell.lanes.stuck(limit) for cell in self._cells.stores], limit)
 
     def rooms(self) -> dict[str, ServerMemory]:
         """Return the room of the masters that can be reached, each named by the first of its cells."""
