@@ -1,6 +1,7 @@
 """An order's stream: one server-sent event per timeline entry, from the first, then live until the order settles."""
 
 import re
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -57,15 +58,17 @@ class _Timeline(Teller):
         super().__init__(bounds, caller, lambda: caller_of(request, AGENT_OR_OPS), every_s)
         self._now, self._seen = front_of(request).now, seen
 
-    async def news(self, order: Order | None) -> tuple[bytes, bool]:
-        """Return the entries not sent yet; they are the last once the order has settled and `linger_s` seconds have
-        passed since its last entry, or it is no longer there.
+    async def news(self, order: Order | None) -> AsyncIterator[tuple[bytes, bool]]:
+        """Yield the entries not sent yet, before the store is asked anything; and the end once the order settled and
+        `linger_s` seconds have passed since its last entry, or it is no longer there.
         """
         if order is None:
-            return b"", True
-        settled = order.state.settled
-        last = settled and await self._now() >= order.events[-1].at + self._bounds.linger_s * 1000
+            yield b"", True
+            return
         entries = timeline(order, whole=is_own(order, self._caller), after=self._seen)
         events = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
         self._seen += len(entries)
-        return b"".join([*events, f'event: end\ndata: {{"state":"{order.state}"}}\n\n'.encode() * last]), last
+        if events:
+            yield b"".join(events), False
+        if order.state.settled and await self._now() >= order.events[-1].at + self._bounds.linger_s * 1000:
+            yield f'event: end\ndata: {{"state":"{order.state}"}}\n\n'.encode(), True

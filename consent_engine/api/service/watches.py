@@ -16,7 +16,7 @@ from consent_engine.api.coalescing.group_commit import EnginePool
 from consent_engine.api.http.bodies import Bounds
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import ConsentError, Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated, place_of
+from consent_engine.errors import Forbidden, OrderNotFound, StoreUnavailable, Unauthenticated, place_of
 from consent_engine.ports import ApiKey
 
 log = logging.getLogger(__name__)
@@ -174,8 +174,8 @@ class Teller:
         self._every_s, self._over = every_s, over
         self._checked_at = self._sent_at = monotonic()
 
-    async def news(self, order: Order | None) -> tuple[bytes, bool]:
-        """Return the events not sent yet, and whether they are the last. order: as the watch has it"""
+    def news(self, order: Order | None) -> AsyncIterator[tuple[bytes, bool]]:
+        """Yield the events not sent yet, and whether they are the last. order: as the watch has it"""
         raise NotImplementedError
 
     async def events(self, streams: Streams, order: Order | None) -> AsyncIterator[bytes]:
@@ -186,15 +186,14 @@ class Teller:
                 try:
                     if not await self._may_go_on():
                         break
-                    news, last = await self.news(watch.order)
-                    if news:
+                    async for news, last in self.news(watch.order):
                         self._sent_at = monotonic()
                         yield news
-                    if last:
-                        return
+                        if last:
+                            return
                 except (Unauthenticated, Forbidden, OrderNotFound):
                     break
-                except ConsentError:
+                except StoreUnavailable:
                     pass  # the store is away: the next round reads it again
                 if monotonic() - self._sent_at >= self._bounds.heartbeat_s:
                     self._sent_at = monotonic()

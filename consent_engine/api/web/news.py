@@ -3,7 +3,7 @@ since when, and what it means; the page of an order hears of the order as well.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from time import monotonic
@@ -153,8 +153,8 @@ class _Told(Teller):
         self._sent: dict[str, bytes] = {}
         self._read_at, self._version = -inf, -1
 
-    async def news(self, order: Order | None) -> tuple[bytes, bool]:
-        """Return what changed since it was sent."""
+    async def news(self, order: Order | None) -> AsyncIterator[tuple[bytes, bool]]:
+        """Yield what changed since it was sent."""
         news = {"banner": json.dumps([each._asdict() for each in await banner(self._request)]).encode()}
         version = order.version if order else 0
         if self._life and (version != self._version or monotonic() - self._read_at >= LIFE_S):
@@ -164,4 +164,5 @@ class _Told(Teller):
         changed = {name: data for name, data in news.items() if self._sent.get(name) != data}
         self._sent |= changed
         events = (b"event: " + name.encode() + b"\ndata: " + data + b"\n\n" for name, data in changed.items())
-        return b"".join(events), False
+        if changed:
+            yield b"".join(events), False

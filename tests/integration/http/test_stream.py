@@ -13,10 +13,12 @@ from starlette.requests import ClientDisconnect
 
 from consent_engine.api.http.bodies import USUAL, Bounds
 from consent_engine.api.routes.order_stream import EventStream
+from consent_engine.api.service.watches import Teller
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import BrokenRecord, StoreUnavailable
+from consent_engine.ports import ApiKey
 from tests.integration.api_door import NUMBER, Door, is_problem, live, order, reply
 from tests.waiting import HANGS_S, until
 
@@ -243,6 +245,45 @@ def test_without_the_store_a_stream_waits_and_goes_on(door):
             kinds.append(reader.next())
         assert kinds[-1][2]["trigger"] == "confirmation_accepted"
     assert not door.app.state.front.defects
+
+
+def test_the_last_entry_of_an_order_is_told_though_the_clock_of_the_store_cannot_be_asked(door):
+    away = threading.Event()
+
+    def engines():
+        engine = door.installation.engine()
+        now = engine.registry.now
+
+        def asked():
+            if away.is_set():
+                raise StoreUnavailable("gone")
+            return now()
+
+        engine.registry.now = asked
+        return engine
+
+    door.serve(engines)
+    placed = door.place().json()["id"]
+    with live(door.app) as url, reading(url, door, placed) as reader:
+        assert reader.next()[1] == "message"
+        away.set()
+        door.installation.engine().cancel(placed, "ops", "changed his mind")
+        assert reader.next()[2]["trigger"] == "cancelled"
+
+
+def test_an_error_that_is_no_absence_of_the_store_ends_a_stream(door):
+    class Broken(Teller):
+        async def news(self, order):
+            raise BrokenRecord("it cannot be read")
+            yield
+
+    async def told():
+        teller = Broken(USUAL, ApiKey("a-key", Role.OPS, 0), door.app.state.front.now, HANGS_S)
+        async with asyncio.timeout(HANGS_S):
+            return [each async for each in teller.events(door.app.state.front.streams, None)]
+
+    with pytest.raises(BrokenRecord):
+        door.runner.run(told())
 
 
 def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door):
