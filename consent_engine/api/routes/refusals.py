@@ -62,7 +62,7 @@ async def refuse(request: Request, caller: ApiKey) -> Response:
     """This number is not called again, and its open orders are cancelled; with a plan, only for that plan; with
     `until`, only until then. 200 if the refusal existed already. It is kept also where only other fields are wrong: the
     answer says both (`refusals_kept`). Roles: agent, ops."""
-    form, wrong = forms.read_refusal(await read_json(request))
+    form, wrong = forms.read_refusal(forms.Refuse, await read_json(request))
     by = f"{caller.name}/{form.agent}" if form.agent else caller.name
     front, named = front_of(request), form.carrier.value if form.carrier else None
     if form.plan:
@@ -198,14 +198,19 @@ def _dial(engine: Engine, dial: forms.Dial) -> DialView:
 registrations = Operations("registrations", "/v1/registrations")
 
 
-@registrations.add("POST", "", AGENT_OR_OPS, "Add a marketing-free number", {201: RefusalView, 200: RefusalView})
-async def register(request: Request, caller: ApiKey, form: forms.Register) -> Response:
-    """This number gets no sales calls and no new orders; open orders continue. 200 if it was registered already. Roles:
-    agent, ops."""
+@registrations.add(
+    "POST", "", AGENT_OR_OPS, "Add a marketing-free number", {201: RefusalView, 200: RefusalView}, body=forms.Register
+)
+async def register(request: Request, caller: ApiKey) -> Response:
+    """This number gets no sales calls and no new orders; open orders continue. 200 if it was registered already. It is
+    kept also where only other fields are wrong: the answer says both (`refusals_kept`). Roles: agent, ops."""
+    form, wrong = forms.read_refusal(forms.Register, await read_json(request))
     named = form.carrier.value if form.carrier else None
     whose, kind = Msisdn(form.msisdn), Kind.MARKETING_FREE
     asked = RefusalAsked(whose, named or EVERY_CARRIER, form.channel, caller.name, kind=kind)
     recorded = await front_of(request).refuse(asked)
+    if wrong:
+        raise wrong.beside(1)
     view = RefusalView(carrier=named, since=instant(recorded.at))
     return answered(view, 201 if recorded.is_new else 200)
 

@@ -250,21 +250,22 @@ def read(form: type[Form], body: object, *, whole: str = "body") -> Form:
         raise Malformed(field_errors(form, found, lambda each: _field_error(form, each, whole))) from None
 
 
-def read_refusal(body: object) -> tuple[Refuse, Malformed | None]:
-    """Read a refusal, and what is wrong with it. Raises Malformed where it cannot be read what is refused, and by whom:
-    where its number, carrier, plan or end is wrong.
+def read_refusal(form: type[Form], body: object) -> tuple[Form, Malformed | None]:
+    """Read a refusal or a registration, and what is wrong with it. Raises Malformed where it cannot be read what is
+    refused, and by whom: where its number, carrier, kind, plan or end is wrong.
     """
     try:
-        return read(Refuse, body), None
+        return read(form, body), None
     except Malformed as wrong:
-        said = {name: body[name] for name in _REFUSED & body.keys()} if isinstance(body, dict) else {}
+        named = _REFUSED & form.model_fields.keys()
+        said = {name: body[name] for name in named & body.keys()} if isinstance(body, dict) else {}
         try:
-            return read(Refuse, {**said, "channel": "other"}), wrong
+            return read(form, {**said, "channel": "other"}), wrong
         except Malformed:
             raise wrong from None
 
 
-_REFUSED = {"msisdn", "carrier", "plan", "until"}
+_REFUSED = {"msisdn", "carrier", "kind", "plan", "until"}
 
 
 def read_dials(body: list[object]) -> list[Dial]:

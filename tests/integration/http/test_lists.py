@@ -419,6 +419,25 @@ def test_a_refusal_is_kept_where_it_is_clear_who_refuses_what_and_the_answer_say
     assert [each["callable"] for each in told] == [False, True]
 
 
+@pytest.mark.parametrize("wrong", [{"channel": "pigeon"}, {"note": "x"}, {"channel": None}])
+def test_a_registration_is_kept_where_it_is_clear_whose_it_is_and_the_answer_says_what_is_wrong(door, wrong):
+    body = {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice", **wrong}
+    for _ in range(2):
+        said = door.call("POST", "/v1/registrations", Role.AGENT, body)
+        assert (said.status_code, said.json()["refusals_kept"]) == (422, 1)
+    dials = [{"msisdn": NUMBER, "carrier": "mobile"}, {"msisdn": NUMBER, "carrier": "telecom"}]
+    told = door.call("POST", "/v1/callable", Role.OPS, dials).json()
+    assert [each.get("reason") for each in told] == ["marketing_free", None]
+
+
+@pytest.mark.parametrize("wrong", [{"msisdn": "1"}, {"carrier": "x"}, {"kind": "vip"}])
+def test_nobody_is_registered_by_a_request_that_does_not_say_who_and_as_what(door, wrong):
+    before = door.kept()
+    said = door.call("POST", "/v1/registrations", Role.AGENT, {"msisdn": NUMBER, "channel": "voice", **wrong})
+    assert (said.status_code, said.json().get("refusals_kept")) == (422, None)
+    assert door.kept() == before
+
+
 @pytest.mark.parametrize("wrong", [{"msisdn": "1"}, {"carrier": "x"}, {"plan": "-"}, {"until": "soon"}])
 def test_nothing_is_refused_by_a_request_that_does_not_say_who_refuses_what(door, wrong):
     before = door.kept()
