@@ -196,7 +196,8 @@ class Catalogue:
 
         A proposal replaces an earlier one, but what was proposed and replaced does not come back by itself: the same
         plan by the same admin may be a request that is sent again. over: the hashes of standing proposals that it may
-        replace all the same. Raises ProposalReplaced. Taking a plan from sale needs no approval: see `set_sale`.
+        replace all the same. Raises ProposalReplaced, and ProposalChanged where another came meanwhile. Taking a plan
+        from sale needs no approval: see `set_sale`.
         """
         now = self._look()
         if not self._approval or _repeats(self._plans.get(plan.code), plan, now):
@@ -225,7 +226,7 @@ class Catalogue:
     def approve(self, code: str, by: str, seen: str = "") -> Plan:
         """Put on sale another admin's proposal: known from now on. seen: the hash of the proposal that was read; '':
         not named. Raises as `publish` does, NothingProposed, SameAdmin for the admin who proposed it, and
-        ProposalChanged for another proposal than the one that was read.
+        ProposalChanged for another proposal than the one that was read, or that stood as this began.
         """
         now, proposal = self._look(), self.proposed(code)
         if proposal.by == by:

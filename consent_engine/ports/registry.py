@@ -256,7 +256,7 @@ class Plans(Protocol):
 
         over: the version it replaces, as it was read · known_at, seen: as in a Version; known_at None: the store's
         instant · approved: its proposal, which is deleted, and the admin who approves it: both names are kept with it.
-        Raises StoreUnavailable when another caller changed the plan, or the proposal, meanwhile.
+        Raises StoreUnavailable when another caller changed the plan meanwhile, and ProposalChanged for the proposal.
         """
 
     def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, changed: bool) -> None:
@@ -268,7 +268,7 @@ class Plans(Protocol):
     def propose(self, new: Proposal | None, over: Proposal | None = None) -> None:
         """Keep a proposal in the place of `over`, as it was read; None: none stood, or none is to stand any more.
 
-        Raises StoreUnavailable where another one stands by now.
+        Raises ProposalChanged where another one stands by now.
         """
 
     def proposals(self) -> dict[str, Proposal]:

@@ -21,7 +21,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version, versions_of
-from consent_engine.errors import SettingsError, StoreUnavailable
+from consent_engine.errors import ProposalChanged, SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, Registry
 from consent_engine.ports.registry import (
     NOTHING,
@@ -127,6 +127,7 @@ FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long (ms) a silent worker is remembered."""
 _HOUR_S = 3600
+REPLACED = "another version of this plan was proposed just now: read it, then try again"
 CHANGED = "this plan was changed by somebody else just now: look at it, then try again"
 _NAME = "name:"
 """The beginning of the fields that keep which key was given a name; it is never given again."""
@@ -174,7 +175,9 @@ class RedisRegistry(Registry):
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
         seen: Mapping[int, PageSeen] = NOTHING, approved: tuple[Proposal, str] | None = None,
     ) -> None:  # fmt: skip
-        """Publish as the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
+        """Publish as the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile, and
+        ProposalChanged.
+        """
         before = ("", "") if over is None else (str(over.number), over.sale.value)
         if known_at is None and self._clock is not None:
             known_at = self._clock()
@@ -187,6 +190,8 @@ class RedisRegistry(Registry):
         calls = Calls()
         calls.script("publish_plan", keys, kept)
         [word] = self._wire.send(calls, prove=True, repeat=True)
+        if word == "replaced":
+            raise ProposalChanged(REPLACED)
         if word != "ok":
             raise StoreUnavailable(CHANGED)
 
@@ -228,11 +233,11 @@ class RedisRegistry(Registry):
         return f"{self._prefix}codes:{self.now() // 1000 // _HOUR_S}"
 
     def propose(self, new: Proposal | None, over: Proposal | None = None) -> None:
-        """Propose as the port says. Raises StoreUnavailable, also where another one was proposed meanwhile."""
+        """Propose as the port says. Raises ProposalChanged."""
         [code, *_] = [each.plan.code for each in (new, over) if each is not None]
         before, after = ("" if each is None else proposed_of(each) for each in (over, new))
         if not self._swapped(f"{self._prefix}plans:proposed", code, before, after):
-            raise StoreUnavailable(CHANGED)
+            raise ProposalChanged(REPLACED)
 
     def proposals(self) -> dict[str, Proposal]:
         rows = sorted(self._one("HGETALL", f"{self._prefix}plans:proposed").items())

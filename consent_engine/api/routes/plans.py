@@ -39,8 +39,8 @@ def plan(engine: Engine, _caller: ApiKey, form: WhichVersion, code: str) -> Plan
 
 @operations.add(
     "PUT", "/{code}", ADMIN, "Publish a plan", {200: PlanView, 201: PlanView, 202: ProposalView},
-    problems=(errors.DisclosureMissing, errors.Backdated, errors.ProposalReplaced), body=PlanForm,
-    headers=(openapi.REPLACES,),
+    problems=(errors.DisclosureMissing, errors.Backdated, errors.ProposalChanged, errors.ProposalReplaced),
+    body=PlanForm, headers=(openapi.REPLACES,),
 )  # fmt: skip
 async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     """A changed plan is a new version (201), on sale from now on, or from the later instant it gives as `since`; an
@@ -48,7 +48,8 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     plan keeps its version (200). Orders under way keep the version they were asked with. With CONSENT_PLAN_APPROVAL the
     plan becomes a proposal (202), on sale once another admin approves it. What the same admin proposed before a newer
     proposal took its place is 409 `proposal_replaced`: a request that was sent again changes nothing; name the `hash`
-    of the newer one in the header to replace it. Role: admin."""
+    of the newer one in the header to replace it. 409 `proposal_changed` if another one came at the same moment. Role:
+    admin."""
     wanted = _wanted(await read_json(request), code)
     if lacks := tariffs.not_shown(wanted):
         raise errors.Malformed(

@@ -6,9 +6,9 @@ from msgspec import structs
 from consent_engine.api.schemas.plan_views import ProposalView
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Role
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import ProposalChanged
 from tests.integration.api_door import OTHER, Door, is_problem, order
-from tests.plans import PLAN
+from tests.plans import PLAN, priced
 
 CODE = "5g-smart-199"
 DEARER = PLAN | {"price": {"monthly": "399.00"}}
@@ -97,10 +97,38 @@ def test_a_proposal_that_another_replaces_while_it_is_approved_is_not_approved(d
     seen = door.engine.catalogue.proposed(CODE)
     put(door, PLAN | {"price": {"monthly": "399.00"}})
     read, second = door.engine.plan(CODE).newest, structs.replace(seen.plan, version=2)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(ProposalChanged):
         door.engine.registry.publish(second, Sale.ON_SALE, read, approved=(seen, "second-admin"))
     assert shown(door)["version"] == 1
     assert approve(door).json()["price"]["monthly"] == "399.00"
+
+
+@pytest.mark.parametrize("on_sale", [False, True], ids=["not on sale", "on sale by now"])
+def test_whoever_approves_or_proposes_as_another_replaces_the_proposal_is_told_so(door, on_sale):
+    put(door)
+    if on_sale:
+        door.engine.catalogue.publish(door.engine.catalogue.proposed(CODE).plan)
+    meanwhile = []
+
+    def engines():
+        engine = door.installation.engine()
+        proposals = engine.registry.proposals
+
+        def read():
+            found = proposals()
+            if meanwhile:
+                door.engine.catalogue.offer(structs.replace(found[CODE].plan, tariff=meanwhile.pop()), "third")
+            return found
+
+        engine.registry.proposals = read
+        return engine
+
+    door.serve(engines)
+    for tell, price in ((approve, "399.00"), (lambda door: put(door, PLAN), "499.00")):
+        meanwhile.append(priced(door.engine.plan(CODE).plan, price).tariff)
+        is_problem(tell(door), 409, "proposal_changed")
+        assert door.engine.catalogue.proposed(CODE).by == "third"
+        assert shown(door)["version"] == 1 + on_sale
 
 
 def test_a_proposal_that_is_sent_again_replaces_nothing_that_came_later(door):

@@ -21,7 +21,7 @@ from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import ProposalChanged, StoreUnavailable
 from consent_engine.ports import ApiKey, Change, Commit, CommitResult, Endpoint, Owner
 from consent_engine.ports.registry import PauseEvent, Reveal
 from tests.archive.house import SEAL, append, standing
@@ -128,7 +128,7 @@ def test_a_proposal_that_took_the_place_of_one_that_is_forgotten_stays(desk):
     old, new = Proposal(plan, "first", 1), Proposal(priced(plan, "20.00"), "second", 2)
     desk.registry.propose(old)
     desk.wire.meanwhile = lambda: desk.engine.registry.propose(new)
-    with pytest.raises(StoreUnavailable, match="changed by somebody else"):
+    with pytest.raises(ProposalChanged):
         desk.registry.propose(None, old)
     assert desk.registry.proposals() == {plan.code: new}
 
@@ -141,7 +141,7 @@ def test_a_proposal_that_another_replaced_meanwhile_stays_replaced(desk):
     assert desk.registry.proposals() == {plan.code: old}
     desk.engine.registry.propose(None, old)
     desk.wire.meanwhile = lambda: desk.engine.registry.propose(new.over(old), old)
-    with pytest.raises(StoreUnavailable, match="changed by somebody else"):
+    with pytest.raises(ProposalChanged):
         desk.registry.propose(old)
     assert desk.registry.proposals() == {plan.code: new.over(old)}
 

@@ -6,7 +6,7 @@
 --       7 when it became known, in ms; '' = now
 --       8 the proposal that is approved, as it was read, '' for none   9 the names of its proposer and its approver
 --       10... the last look at each of its addresses: a field and its value
--- Returns 'ok', or 'stale' when another caller changed the plan meanwhile. A repeat is recognised; one that arrives
+-- Returns 'ok', 'stale' when another caller changed the plan meanwhile, or 'replaced' for its proposal. A repeat is recognised; one that arrives
 -- late changes nothing. A version that was current once is never overwritten.
 
 local stands = redis.call("HMGET", KEYS[1], "current", "sale", ARGV[2])
@@ -15,7 +15,7 @@ local said_before = current == ARGV[2] and sale == ARGV[4] and kept == ARGV[3]
 if not said_before then
     if current ~= ARGV[5] or sale ~= ARGV[6] then return "stale" end
     if current == ARGV[2] and kept ~= ARGV[3] then return "stale" end
-    if ARGV[8] ~= "" and redis.call("HGET", KEYS[4], ARGV[1]) ~= ARGV[8] then return "stale" end
+    if ARGV[8] ~= "" and redis.call("HGET", KEYS[4], ARGV[1]) ~= ARGV[8] then return "replaced" end
 end
 redis.call("HSET", KEYS[1], ARGV[2], ARGV[3], "current", ARGV[2], "sale", ARGV[4])
 if not said_before then
