@@ -28,10 +28,12 @@ from consent_engine.doctor import Level, records
 from consent_engine.doctor.records import Wanted
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.decide.put_again import put_again
-from consent_engine.domain.effects import ACTIVATE, WITHOUT_CALLS, Lane, Uncertain, lane_of
+from consent_engine.domain.effects import ACTIVATE, WITHOUT_CALLS, Accepted, Lane, Uncertain, lane_of
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.rebuild import rebuild
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
@@ -138,12 +140,53 @@ def test_a_call_outside_that_may_have_been_begun_is_never_made_blindly(small):
     assert len({each.order_id for each in small.bss.asked}) == 1
 
 
+def confirmed(town):
+    """Return an order whose activation waits."""
+    order = town.place()
+    town.run(Lane.SMS)
+    assert town.say("是")
+    town.run(Lane.INBOUND)
+    assert ACTIVATE in town.engine.show(order.id).effects
+    return order
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda town: town.say("TD"),
+        lambda town: town.say("否"),
+        lambda town: town.engine.refuse(RefusalAsked(NUMBER, "mobile", "ops", "cli:me")),
+        lambda town: town.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, town.clock.now, "ops", "")),
+    ],
+    ids=["STOP", "no", "refusal", "another holder"],
+)  # fmt: skip
+def test_an_activation_that_the_bss_knows_nothing_of_passes_the_gate_like_a_new_one(small, happens, doubtful):
+    small.bss.can_ask = True
+    order = confirmed(small)
+    lost_and_rebuilt(small)
+    if doubtful:
+        small.run(Lane.ACTIVATION)
+        assert small.engine.show(order.id).effects[ACTIVATE].in_doubt
+    happens(small)
+    to_the_end(small)
+    assert (small.bss.asked, small.engine.show(order.id).state.settled) == ([], True)
+
+
+def test_an_activation_that_was_begun_before_a_refusal_is_asked_about(small):
+    """SQL had the order from before its activation was leased, as a lease is no new version of it."""
+    order = confirmed(small)
+    written_out(small)
+    assert len(small.engine.store.lanes.lease(Lane.ACTIVATION, 1)) == 1
+    small.bss.knows[order.id] = Accepted("act-1", "2025-11-25")
+    small.engine.refuse(RefusalAsked(NUMBER, "mobile", "ops", "cli:me"))
+    lost_and_rebuilt(small)
+    to_the_end(small)
+    assert (small.bss.asked, small.engine.show(order.id).state) == ([], State.NOTIFIED)
+
+
 def test_an_activation_that_a_refusal_barred_stays_barred(small):
-    order = small.place()
-    small.run(Lane.SMS)
-    assert small.say("是")
-    small.run(Lane.INBOUND)
-    assert ACTIVATE in small.engine.show(order.id).effects
+    order = confirmed(small)
     small.engine.refuse(RefusalAsked(NUMBER, "mobile", "ops", "cli:me"))
     lost_and_rebuilt(small)
     assert not small.engine.dial(NUMBER, "mobile").callable, "before anything is dialled"

@@ -130,7 +130,7 @@ class SqlKept(Generic[K]):
         standing = self._standing(connection, _comparable(records))
         for name in sorted(records):
             here, fields = standing.get(name), records[name]
-            if here and not gone and (fields.get("v"), fields.get("head")) == (str(here.version), here.head):
+            if here and not gone and _stays(here, fields):
                 known.add(name)
                 continue
             try:
@@ -147,7 +147,7 @@ class SqlKept(Generic[K]):
     def _standing(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Any]:
         """Return what says how a record fits its row, of those of these records that are here."""
         kept, found = self.table.c, dict[str, Any]()
-        wanted = select(kept.id, kept.version, kept.links, kept.head, kept.gone)
+        wanted = select(kept.id, kept.version, kept.links, kept.head, kept.gone, kept.effects)
         for piece in (ids[n : n + PIECE] for n in range(0, len(ids), PIECE)):
             found |= {row.id: row for row in connection.execute(wanted.where(among(connection, kept.id, piece))).all()}
         return found
@@ -181,8 +181,9 @@ class SqlKept(Generic[K]):
         if stands.links <= len(here):
             if stands.head != row["head"] and chain("", here[: stands.links]) != stands.head:
                 return Fit.ANOTHER
-            newer = (row["links"], row["version"]) > (stands.links, stands.version)
-            return Fit.NEWER if newer or (row["gone"] and not stands.gone) else Fit.KNOWN
+            version, known = (row["links"], row["version"]), (stands.links, stands.version)
+            leased = version == known and row["effects"] != stands.effects  # by a lease, which is no new version
+            return Fit.NEWER if version > known or ((leased or row["gone"]) and not stands.gone) else Fit.KNOWN
         # From a backup of the store: an earlier state of this record.
         record = select(self.table.c.record).where(self.table.c.id == row["id"])
         there = _links(connection.execute(record).scalar_one())
@@ -307,17 +308,27 @@ def _links(record: str) -> list[str]:
 _FIELDS = Reader(dict[str, str])
 
 
+def _stays(here: Any, fields: Mapping[str, str]) -> bool:  # noqa: ANN401 - a row
+    """Whether a record is here as it is. A lease changes its effects alone: SQL has to know of one that was begun."""
+    if (fields.get("v"), fields.get("head")) != (str(here.version), here.head):
+        return False
+    return bool(here.gone) or _effects(fields) == here.effects
+
+
+def _effects(fields: Mapping[str, str]) -> str | None:
+    found = {name: value for name, value in fields.items() if name[:2] == "f:"}
+    return compact(found) if found else None
+
+
 def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[str, Any]:
     """Return the columns that a record of any kind has, from its fields; and `publics`, the links of its chain, which
     are no column. gone: the store lets it go, and its pending effects with it: there is but the one that moves it
     """
-    kept, person, effects = dict[str, str](), dict[str, str](), dict[str, str]()
+    kept, person = dict[str, str](), dict[str, str]()
     for name, value in fields.items():
-        if name[:2] == "f:":
-            effects[name] = value
-        elif is_person(name):
+        if is_person(name):
             person[name] = value
-        elif name != "offer":  # it has a table of its own
+        elif name != "offer" and name[:2] != "f:":  # an offer has a table of its own
             kept[name] = value
     return {
         "id": record.id,
@@ -329,7 +340,7 @@ def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[s
         "head": record.head,
         "record": compact(kept),
         "person": compact(person) if person else None,
-        "effects": compact(effects) if effects and not gone else None,
+        "effects": None if gone else _effects(fields),
         "publics": record.publics,
     }
 
