@@ -206,7 +206,7 @@ OIDC = {
         "-",
         (
             "The claim with the team of an agent or a supervisor: a supervisor's `/board` shows the agents who signed "
-            "in as of it, or whose API keys are; if not set, all"
+            "in as of it, or else whose newest API key is; if not set, all"
         ),
     ),
     "SESSION": (

@@ -327,7 +327,7 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
         """Note the team of an agent whom a provider signed in, in place of the one before; '': of none."""
 
     def teams(self) -> dict[str, str]:
-        """Return the team of each agent who joined one."""
+        """Return the team that each agent joined last; '': of none."""
 
     # -- live workers, and the results of all processes ----------------------------------------------------------------
 

@@ -52,7 +52,7 @@ others with cell 0):
     ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> the
                                   hash of the key that was given this name, which is never given again
     ce:signedout          hash    <keyed hash of a sign-in> -> when sign-ins under it were ended
-    ce:teams              hash    <agent's number> -> the team that the provider named at the newest sign-in
+    ce:teams              hash    <agent's number> -> the team that the provider named at the newest sign-in as an agent
     ce:workers            hash    <worker> -> instant and its report of itself
     ce:clocks             zset    <gateway>|<period>|<allowed> -> ms: the smallest difference seen between its stamps
                                   and our clock

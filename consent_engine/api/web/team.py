@@ -32,7 +32,7 @@ async def board(request: Request) -> Response:
 @operations.add("GET", "/board/news", MAY_OPEN["/board"])
 async def news(request: Request, caller: ApiKey) -> Response:
     """Server-sent events: `life`, a TeamBoard, whenever a figure changes; and `banner`, as on every page. A supervisor
-    with a team sees the agents whose keys are of that team, or whom a provider signed in as of it.
+    with a team sees the agents of that team: the one that a provider named, or else that of the agent's newest key.
     """
     front = front_of(request)
 
@@ -49,9 +49,8 @@ def look(engine: Engine, team: str, as_of: AsOf) -> TeamBoard:
     """Count the day of each agent of a team; '': of all. Raises StoreUnavailable and ArchiveUnavailable."""
     days = engine.calls.workdays(engine.registry.now())
     if team:
-        joined = engine.registry.teams().items()
-        members = {key.agent for key in engine.keys.all() if key.team == team} | {
-            agent for agent, of in joined if of == team
-        }
-        days = [each for each in days if each.agent in members]
+        keys = sorted(engine.keys.all(), key=lambda key: key.created_at)
+        team_of = {key.agent: key.team for key in keys if key.team}
+        team_of |= {agent: of for agent, of in engine.registry.teams().items() if of}
+        days = [each for each in days if team_of.get(each.agent) == team]
     return TeamBoard(agents=[WorkdayView.shown(each, agent=hidden(each.agent)) for each in days], as_of=as_of)

@@ -8,6 +8,7 @@ from consent_engine.api.schemas.views import instant
 from consent_engine.api.web.team import look
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
+from consent_engine.ports import ApiKey
 from tests.integration.api_door import NUMBER, OTHER, order
 from tests.integration.page_door import MAY
 
@@ -90,6 +91,16 @@ def test_a_supervisor_of_a_team_sees_the_agents_whose_keys_are_of_it(door):
     }  # fmt: skip
     with pytest.raises(Malformed):
         door.engine.keys.add("wang", Role.AGENT, "A3", "the north")
+
+
+def test_an_agent_is_on_the_board_of_one_team_the_one_that_a_provider_named_or_else_of_the_newest_key(door):
+    begin(door, "A1", "c-1")
+    for name, made_at, team in (("zhang-1", 2, "south"), ("zhang-2", 1, "north")):
+        assert door.engine.registry.add_key(f"hash of {name}", ApiKey(name, Role.AGENT, made_at, "A1", team))
+    assert (set(board(door, "north")), set(board(door, "south"))) == (set(), {"A1"})
+    for named, teams in (("east", ["east"]), ("", ["south"])):
+        door.engine.registry.join("A1", named)
+        assert [each for each in ("north", "south", "east") if board(door, each)] == teams
 
 
 def test_an_agent_sees_their_own_day_whatever_number_they_name(door):
