@@ -308,7 +308,7 @@ class Templates:
                 raise ValueError(f"{at} must be the form's fields: names with their texts")
             form = self.json(at, body, names)
             return lambda values: urlencode(
-                [(name, as_text(each)) for name, each in form(values).items() if each is not None]
+                [(name, as_text(each)) for name, each in form(values).items() if each is not None], encoding=charset
             ).encode()
         if not isinstance(body, str):
             raise ValueError(f"{at} must be a text of XML: `body: |`")  # noqa: TRY004 - as all that is wrong here

@@ -237,6 +237,12 @@ def test_an_instant_is_read_in_the_form_that_the_file_names(tmp_path, form, said
     assert [reply.stamp for _, reply in parsed.messages] == ([] if read_as is None else [read_as])
 
 
+def test_a_form_is_written_in_the_charset_of_its_file(tmp_path):
+    file = PAGE_FILE.replace("format: json\n", "format: form\ncharset: gb18030\n", 1)
+    _, request = sent(lambda url: described(tmp_path, file, URL=url + "/api/"), answers(200, {"code": 0}))
+    assert TEXT in parse_qs(request.body.decode(), encoding="gb18030")["content"]
+
+
 WRONG = {
     ("{{ text }}", "{% for a in text %}{{ a }}{% endfor %}"): "send.body.content: For is not allowed",
     ("{{ text }}", "{{ text * 9999999 }}"): "send.body.content: Mul is not allowed",

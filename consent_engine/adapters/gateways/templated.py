@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from consent_engine.adapters import outbound
@@ -310,12 +311,12 @@ class TemplatedWebhooks(Webhooks):
         text = next(
             filter(shared.refuses, _each(pairs, "text", lambda item: _string(item, "text", 0, sys.maxsize))), None
         )
-        if text is None:
+        senders, to = [*dict.fromkeys(_each(pairs, "from", _msisdn))], _each(pairs, "to", _to)
+        if text is None or not senders:
             return []
-        to = _each(pairs, "to", _to)
-        known, senders = to[0] if len(to) == 1 else "", dict.fromkeys(_each(pairs, "from", _msisdn))
-        everything = sorted(found, key=repr)
-        return [shared.refusal(self.gateway, self.secret, everything, each, known, text) for each in senders]
+        everything, known = sorted(found, key=repr), to[0] if len(to) == 1 else ""
+        first = shared.refusal(self.gateway, self.secret, everything, senders[0], known, text)
+        return [replace(first, msisdn=each) for each in senders]
 
     def _report(self, item: Item) -> DeliveryReport:
         segment, segments = _count(item, "segment"), _count(item, "segments")
