@@ -210,7 +210,7 @@ def test_too_many_as_the_answer_of_one_that_was_away_halves_its_rate_once_it_is_
     mobile.answers = [Throttled("gateway:429")]
     slices(apart, 12, told=False)  # another try begins before it is known to be back
     assert not mobile.answers
-    slices(apart, 2)
+    slices(apart, 6)  # a try may just have begun: the next lease is five seconds later
     assert apart.engine.lanes.rates([route]) == {route: 50}
 
 
