@@ -150,7 +150,7 @@ type Queue = "pending" | "contested";
 interface Verdict { verdict?: "pass" | "fail"; uphold?: boolean; reasons?: string[]; note?: string; heard?: number; unplayed?: boolean }
 interface Given { id: string; ref: string; path: string; body: Verdict; timer: number }
 /** Reads a piece of a list. */
-type Ask = (cursor: string, limit: number) => Promise<Answer<any>>;
+type Ask = (cursor: string, limit: number, isWaitedFor: boolean) => Promise<Answer<any>>;
 type RowsOf = (body: any) => any[];
 type Show = (answer: Answer<any>, rows: any[], cursor: string) => void;
 

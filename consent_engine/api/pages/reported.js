@@ -36,13 +36,14 @@ function mark(row, isCurrent) {
   else row.removeAttribute("aria-current");
 }
 
-/** Part of a tab's lists, with all that was told and decided by now; its cursor begins with the list that it goes on in.
+/** Part of a tab's lists, with all that was told and decided by now if that is waited for; its cursor begins with the
+ * list that it goes on in.
  * @type {Ask} */
-async function ask(cursor, limit) {
+async function ask(cursor, limit, wait) {
   const lists = SHOWN[shown];
-  if (!lists.length) return call("GET", "/reports/due?wait=true");
+  if (!lists.length) return call("GET", `/reports/due?wait=${wait}`);
   const [n, within = ""] = cursor.split(" ");
-  const answer = await call("GET", `/v1/reports?state=decided${lists[Number(n)]}&limit=${limit}&cursor=${within}&wait=true`);
+  const answer = await call("GET", `/v1/reports?state=decided${lists[Number(n)]}&limit=${limit}&cursor=${within}&wait=${wait}`);
   const { cursor: next } = answer.body;
   answer.body.cursor = next ? `${Number(n)} ${next}` : Number(n) + 1 < lists.length ? `${Number(n) + 1}` : "";
   return answer;

@@ -8,7 +8,7 @@ const A_PIECE = 500; // the server's largest
 const MOST_PIECES = 50; // of one look: a piece may be short or empty and still not be the last
 
 /** A list that is read in pieces, without end. What came before a piece that failed stays.
- * ask: (cursor, limit) => answer · of: the rows of an answer's body
+ * ask: (cursor, limit, isWaitedFor) => answer; it is not, where a list is read again by itself · of: the rows of its body
  * @param {Ask} ask
  * @param {RowsOf} of
  * @param {Show} show */
@@ -20,8 +20,9 @@ export function endless(ask, of, show) {
   let busy = false;
   /**
    * @param {string} from
-   * @param {number} least */
-  async function read(from, least) {
+   * @param {number} least
+   * @param {boolean} isWaitedFor */
+  async function read(from, least, isWaitedFor = true) {
     turn += 1;
     const mine = turn;
     const found = from ? [...rows] : [];
@@ -31,7 +32,7 @@ export function endless(ask, of, show) {
     let answer;
     busy = true;
     for (let n = 0; n < MOST_PIECES && (n === 0 || (next && found.length < least)); n += 1) {
-      answer = await ask(next, Math.min(A_PIECE, least - found.length));
+      answer = await ask(next, Math.min(A_PIECE, least - found.length), isWaitedFor);
       if (mine !== turn) return;
       if (!answer.ok) break;
       first ??= answer;
@@ -43,10 +44,10 @@ export function endless(ask, of, show) {
     if (answer.ok || from) [rows, cursor] = [found, next];
     show((answer.ok && !from && first) || answer, rows, cursor);
   }
-  const reread = () => read("", Math.max(A_PAGE, rows.length));
+  const reread = (isWaitedFor = true) => read("", Math.max(A_PAGE, rows.length), isWaitedFor);
   return {
-    reread,
-    again: () => (busy || rows.length > FRESH ? null : reread()),
+    reread: () => reread(),
+    again: () => (busy || rows.length > FRESH ? null : reread(false)),
     more: () => read(cursor, rows.length + Math.max(A_STEP, rows.length)),
     anew: () => {
       rows = [];
