@@ -5,6 +5,7 @@ connection, a head and a body made beforehand, and one answer. The costs of the 
 """
 
 import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from time import monotonic
 from typing import cast
 
 import httptools
+from aiohappyeyeballs import start_connection
 from yarl import URL
 
 from consent_engine.ports.outside import NotSent
@@ -230,9 +232,9 @@ async def _connected(target: Target, tls: ssl.SSLContext | None, make: Callable[
             _known.pop((target.host, target.port), None)
             if address == target.host:
                 raise
-    transport, wire = await loop.create_connection(
-        make, target.host, target.port, ssl=tls, server_hostname=name, happy_eyeballs_delay=RACE_S, interleave=1
-    )
+    found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    sock = await start_connection(found, happy_eyeballs_delay=RACE_S)  # asyncio's own leaves a socket open if cancelled
+    transport, wire = await loop.create_connection(make, sock=sock, ssl=tls, server_hostname=name)
     if peer := transport.get_extra_info("peername"):
         _known[target.host, target.port] = peer[0], monotonic() + NAMES_KEPT_S
     return wire

@@ -1,6 +1,9 @@
 """Calls, each on a connection of its own: the part of an answer that is read, and the request that is written."""
 
 import asyncio
+import gc
+import socket
+import warnings
 
 import pytest
 
@@ -65,6 +68,27 @@ def test_what_is_wanted_no_more_when_its_connection_stands_is_not_sent(host):
             return far.requests
 
     assert asyncio.run(conversation()) == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_call_that_is_given_up_at_whatever_moment_leaves_no_connection_open(host):
+    async def given_up(port, turns):
+        target = target_of(f"http://{host}:{port}/sms")
+        asked = asyncio.ensure_future(call(target, request("POST", target, {}, b"{}"), lambda: None))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait([asked])
+        return asked.cancelled()
+
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        for turns in range(60):
+            http_exchange.known_addresses().clear()
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                assert asyncio.run(given_up(silent.getsockname()[1], turns))
+        gc.collect(1)
+    assert [str(each.message) for each in left] == []
 
 
 def test_an_answer_that_says_another_follows_is_not_the_answer():
