@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from consent_engine.api.schemas.forms import ImportedNumber, read
+from consent_engine.api.schemas.forms import ImportedNumber, read_refusal
 from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened, typed
 from consent_engine.cli.tables import Slowly, line, record, tell
 from consent_engine.domain.csv_file import FileRefused, RefusedLine, columns_of, lines_in, rows_in
@@ -61,9 +61,10 @@ def import_list(
     """Import numbers that may not be called, or that are marketing-free. Each is in force at once; open orders of a
     do-not-call number are cancelled.
 
-    The file is read whole first: a line that cannot be read is named, with its column and the reason, and the others
-    are taken; a file that is no list is refused as a whole. Only msisdn is needed. Where an import broke off,
-    the same command again goes on: no number counts twice. Exit status 1: lines were refused.
+    The file is read whole first: a line that cannot be read is named, with its column and the reason. The others, and
+    those whose number and carrier are right, are taken; a file that is no list is refused as a whole. Only msisdn is
+    needed. Where an import broke off, the same command again goes on: no number counts twice. Exit status 1: lines
+    were refused.
     """
     with typed("--columns"):
         taken = _List(file, kind, columns_of(columns, Column), carrier_named(carrier) or "")
@@ -90,7 +91,9 @@ class _List(NamedTuple):
     carrier: str
 
     def rows(self) -> Iterator[ImportedNumber | RefusedLine]:
-        """Yield its rows, each as it comes. Raises FileRefused as `rows_in` does."""
+        """Yield its rows, each as it comes: a line that is refused although its number and its carrier are right is
+        both. Raises FileRefused as `rows_in` does.
+        """
         usual = {Column.CARRIER: self.carrier, Column.CHANNEL: "import"}
         with self.file.open(encoding="utf-8-sig", newline="") as text:
             for found in rows_in(lines_in(text), self.named, _MAY_LACK):
@@ -99,8 +102,12 @@ class _List(NamedTuple):
                     continue
                 n, cells = found
                 try:
-                    yield read(ImportedNumber, usual | {column: cell for column, cell in cells.items() if cell})
-                except Malformed as error:
+                    row = usual | {column: cell for column, cell in cells.items() if cell}
+                    form, error = read_refusal(ImportedNumber, row)
+                    yield form
+                except Malformed as unread:
+                    error = unread
+                if error:
                     wrong = (f"{self.named[Column(each.field)]}: {each.message}" for each in error.errors)
                     yield RefusedLine(n, "; ".join(wrong))
 
@@ -111,7 +118,7 @@ def _digest(file: Path) -> str:
 
 
 def _looked_at(taken: _List) -> tuple[int, int]:
-    """Name the lines of a list that are refused; return how many are not, and how many are."""
+    """Name the lines of a list that are refused; return how many are taken, and how many are named."""
     lines = refused = 0
     for found in Slowly().counted(taken.rows()):
         if isinstance(found, RefusedLine):

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import NamedTuple, TypeVar
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from consent_engine.api.http.bodies import KIB, is_packed, read_body
 from consent_engine.api.http.problems import NotOurMediaType
-from consent_engine.api.schemas.forms import ImportedNumber, read
+from consent_engine.api.schemas.forms import ImportedNumber, read, read_refusal
 from consent_engine.domain.admission.report_request import Heard, MakeReport, ReportMade
 from consent_engine.domain.call.report import ReportDoor
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
@@ -45,12 +45,12 @@ async def read_csv(request: Request) -> bytes:
 
 
 def numbers_in(content: bytes, by: str, kind: Kind, digest: str) -> tuple[list[RefusalAsked], list[str]]:
-    """Return the restrictions of this kind in a file of numbers, and an error message for each wrong line. digest:
-    SHA-256 of the file
+    """Return the restrictions of this kind in a file of numbers, and an error message for each wrong line: where its
+    number and its carrier are right, it is a restriction nevertheless. digest: SHA-256 of the file
 
     Raises Malformed if the file as a whole cannot be read.
     """
-    forms, wrong = forms_in(content, OF_NUMBERS, ImportedNumber)
+    forms, wrong = forms_in(content, OF_NUMBERS, ImportedNumber, read_refusal)
     return [number_asked(form, by, kind, digest) for _, form in forms], [text for _, text in wrong]
 
 
@@ -60,10 +60,18 @@ def number_asked(form: ImportedNumber, by: str, kind: Kind, digest: str) -> Refu
     return RefusalAsked(Msisdn(form.msisdn), form.carrier or EVERY_CARRIER, form.channel, by, ref, kind=kind)
 
 
+def _faultless(form: type[Form], row: object) -> tuple[Form, None]:
+    return read(form, row), None
+
+
 def forms_in(
-    content: bytes, columns: Columns, form: type[Form]
+    content: bytes,
+    columns: Columns,
+    form: type[Form],
+    reading: Callable[[type[Form], object], tuple[Form, Malformed | None]] = _faultless,
 ) -> tuple[list[tuple[int, Form]], list[tuple[int, str]]]:
-    """Return the forms in a file and an error message for each wrong line, both with the number of the line.
+    """Return the forms in a file and an error message for each wrong line, both with the number of the line. reading:
+    may return the form of a wrong line, too
 
     The messages never repeat the content of a line. Raises Malformed if the file as a whole cannot be read.
     """
@@ -73,8 +81,11 @@ def forms_in(
             wrong.append((line, f"line {line}: must have {len(names)} columns like the header"))
             continue
         try:
-            forms.append((line, read(form, dict(zip(names, map(str.strip, cells), strict=True)))))
-        except Malformed as error:
+            found, error = reading(form, dict(zip(names, map(str.strip, cells), strict=True)))
+            forms.append((line, found))
+        except Malformed as unread:
+            error = unread
+        if error:
             wrong.append((line, f"line {line}: {', '.join(f'{each.field}: {each.message}' for each in error.errors)}"))
     return forms, wrong
 

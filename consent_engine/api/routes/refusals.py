@@ -114,7 +114,8 @@ def decide_held(engine: Engine, caller: ApiKey, form: forms.DecideHeld) -> lists
 @operations.add("POST", "/refusals/import", OPS, "Import refusals", body=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> lists.Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
-    MiB. Wrong lines are reported, the others stored; the same file again is safe. Role: ops."""
+    MiB. Wrong lines are reported; the others, and those whose number and carrier are right, are stored; the same file
+    again is safe. Role: ops."""
     return await _imported(request, caller, Kind.REFUSED)
 
 
@@ -218,7 +219,8 @@ async def register(request: Request, caller: ApiKey) -> Response:
 @registrations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", body=openapi.CSV)
 async def registrations_import(request: Request, caller: ApiKey) -> lists.Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
-    MiB. Wrong lines are reported, the others stored; the same file again is safe. Roles: agent, ops."""
+    MiB. Wrong lines are reported; the others, and those whose number and carrier are right, are stored; the same file
+    again is safe. Roles: agent, ops."""
     return await _imported(request, caller, Kind.MARKETING_FREE)
 
 

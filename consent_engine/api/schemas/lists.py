@@ -259,7 +259,7 @@ class Imported(View):
     accepted: Annotated[int, Eg(2)] = Field(description="new rows")
     already: Annotated[int, Eg(0)] = Field(description="rows stored before")
     rejected: Annotated[list[str], Eg([])] = Field(
-        description="the rejected lines, with their errors; the others are stored"
+        description="the wrong lines, with their errors; the others, and those that say whom not to call, are stored"
     )
 
 

@@ -68,7 +68,7 @@ def reasons(door, *numbers, carrier="mobile"):
     return [each.get("reason") for each in door.call("POST", "/v1/callable", Role.OPS, asked).json()]
 
 
-def test_lines_that_are_wrong_are_named_with_their_column_and_the_others_are_in_force(door, imported):
+def test_wrong_lines_are_named_with_their_column_and_all_that_say_whom_not_to_call_are_in_force(door, imported):
     tried = imported(LIST, *NAMED, "--dry-run")
     named = [each.split("\t")[1:] for each in tried.stdout.splitlines() if each.startswith("refused\tline")]
     assert named == [
@@ -80,13 +80,13 @@ def test_lines_that_are_wrong_are_named_with_their_column_and_the_others_are_in_
     five = [f"1380013800{n}" for n in range(5)]
     assert reasons(door, *five) == [None] * 5
     digest = hashlib.sha256(LIST.encode()).hexdigest()
-    for new in (3, 0):
+    for new in (4, 0):
         done = imported(LIST, *NAMED, "--carrier", "mobile", "--json")
-        counts = {"file": digest, "kind": "refusals", "lines": 4, "refused": 3, "new": new, "already": 4 - new}
+        counts = {"file": digest, "kind": "refusals", "lines": 5, "refused": 3, "new": new, "already": 5 - new}
         assert json.loads(done.stdout.splitlines()[-1]) == counts, done.stderr
         assert done.returncode == 1
         assert not [each for each in ("138001380", "139001390", "0013-8") if each in done.stdout + done.stderr]
-    assert reasons(door, *five) == ["refused", "refused", None, None, None]
+    assert reasons(door, *five) == ["refused", "refused", None, "refused", None]
     assert reasons(door, five[2], carrier="unicom") == ["refused"]
     found = [door.engine.line(Msisdn(f"+86{each}")).restrictions[0] for each in five[:2]]
     assert [(each.door, each.ref) for each in found] == [("import", "list-7"), ("import", f"file {digest[:32]}")]
