@@ -52,16 +52,16 @@ class Route:
     """A gateway with the carriers whose SMS are handed to it now, or are tried there now and then: a part of the SMS
     lane, and the same part whichever carriers these are.
 
-    rate: how many of all processes it may get in a second; 0: no matter how many · others: of each of the carriers
-    its other gateways, with their rates, -1 for one that is away or paused: what is in doubt there stays there ·
-    spared: the SMS of all the carriers go to another one meanwhile
+    rate: how many of all processes it may get in a second; 0: no matter how many · others: all other gateways in use,
+    whichever carrier's, with their rates, -1 for one that is away or paused: what is in doubt there stays there ·
+    spared: of each of the carriers, whether its SMS go to another one meanwhile
     """
 
     gateway: str
     carriers: tuple[str, ...] = field(default=(), compare=False)
     rate: int = field(default=0, compare=False)
-    others: tuple[Mapping[str, int], ...] = field(default=(), compare=False)
-    spared: bool = field(default=False, compare=False)
+    others: Mapping[str, int] = field(default_factory=dict, compare=False)
+    spared: tuple[bool, ...] = field(default=(), compare=False)
 
 
 Work = Lane | Route

@@ -211,10 +211,8 @@ class Outside(Struct, frozen=True):
 
         def route(gateway: str) -> Route:
             carriers = tuple(each for each in Carrier if gateway in tried[each])
-            others = tuple(
-                {name: rates[name] for name in self.routes.get(each, ()) if name != gateway} for each in carriers
-            )
-            spared = all(tried[each][-1] not in shut for each in carriers)
+            others = {name: rate for name, rate in rates.items() if name != gateway}
+            spared = tuple(tried[each][-1] not in shut for each in carriers)
             return Route(gateway, carriers, self.rates.get(gateway, 0), others, spared)
 
         # Those that are shut first: else the others would leave nothing that they can be tried with.

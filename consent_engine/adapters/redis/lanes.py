@@ -74,7 +74,7 @@ class RedisLanes(OfCell, Lanes):
         if isinstance(work, Route):
             keys = [*keys, self._cell.rates]
             # While it is away it has another bucket: the first probe goes at once, and a rate that was learnt stays.
-            every = min(max(PROBE_MS, away // 4), LONGEST_PROBE_MS) if work.spared else PROBE_MS
+            every = min(max(PROBE_MS, away // 4), LONGEST_PROBE_MS) if all(work.spared) else PROBE_MS
             probed = f"{AWAY}{work.gateway}", f"{1000 / every / self._cell.share:f}", 0
             limits = (
                 probed
@@ -82,8 +82,8 @@ class RedisLanes(OfCell, Lanes):
                 else (work.gateway, work.rate // self._cell.share, int(n > 0 and work.gateway in self._too_many))
             )
             share = self._cell.share
-            others = (" ".join(f'"{of}"{rate // share}' for of, rate in each.items()) for each in work.others)
-            limits = *limits, share, *others
+            others = " ".join(f'"{of}"{rate // share}' for of, rate in work.others.items())
+            limits = *limits, share, others, *(int(away > 0 and each) for each in work.spared)
         calls.script("lease", keys, [self._clock.argument(), *bounds, *limits])
 
     def rates(self, routes: Collection[Route]) -> dict[Route, int]:

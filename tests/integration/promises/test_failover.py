@@ -193,11 +193,20 @@ def test_a_gateway_that_is_paused_is_passed_over_and_keeps_its_doubts_until_it_g
     assert not asked_by(listed.gateways["spare"], [doubtful, stays])
 
 
+def test_what_is_in_doubt_at_a_gateway_that_only_other_carriers_have_by_now_is_asked_again_there(listed):
+    listed.gateway.answers = [Uncertain("no_answer:")]
+    [order] = crowd(listed, 1)
+    seconds(listed)
+    with_lists(listed, mobile=("spare",))  # the others' is still "test"
+    seconds(listed, HOLD_S + 10, step=10)
+    assert (listed.state(order), len(asked_by(listed.gateways["spare"], [order]))) == ("awaiting_reply", 0)
+
+
 def test_what_is_in_doubt_at_a_gateway_that_nobody_has_any_more_goes_to_the_next(listed):
     listed.gateway.answers = [Uncertain("no_answer:")]
     [order] = crowd(listed, 1)
     seconds(listed)
-    with_lists(listed, mobile=("spare",))
+    with_lists(listed, **dict.fromkeys(CARRIERS, ("spare",)))
     seconds(listed, HOLD_S + 10, step=10)
     assert listed.state(order) == "awaiting_reply"
     assert asked_by(listed.gateways["spare"], [order])

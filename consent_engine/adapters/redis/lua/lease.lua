@@ -8,8 +8,9 @@
 --       for the order
 --       7 '' in a lane of calls; else names of the effects that are handed out together though their leases were lost
 --       8 a gateway, after `away ` while it is away   9 its rate: SMS a second at most, 0: none is set   10 '1' if it
---       has just answered that these are too many   11 how many cells share its rate   12 and more: for each due-set
---       the other gateways of its carrier, each in quotes with its rate, which is -1 while it is away or paused
+--       has just answered that these are too many   11 how many cells share its rate   12 the other gateways, each in
+--       quotes with its rate, which is -1 while it is away or paused   13 and more: '1' for a due-set whose SMS go to
+--       another one while it is away
 -- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by
 -- key, any of them may be elsewhere, and reading it is an error. So everything of a member is read before its first
 -- write, and where one cannot be read, those before it are leased and it is left untouched; if it is the first, the
@@ -78,9 +79,7 @@ if bucket then
 end
 for i, key in ipairs(KEYS) do
     local rows = call("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, most)
-    local others = ARGV[11 + i] or ""
-    local spared = string.find(ARGV[8] or "", "^away ") and string.find(others .. " ", '"%d+ ')
-    sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {}, others = others, spared = spared }
+    sets[i] = { key = key, rows = rows, at = 1, scores = {}, gone = {}, spared = ARGV[12 + i] == "1" }
 end
 local function awaits_parts(line) -- of a reply; one that is whole, or was given up, is only known for a day
     if redis.call("HEXISTS", line, "f:wake.parts") == 0 then return false end
@@ -180,7 +179,7 @@ local function take(member)
             local alone = lost and ARGV[7] ~= "" and not string.find(ARGV[7], " " .. effect .. " ", 1, true)
             if alone and #leased > NONE then return "later" end
             local begun = lost or doubts ~= "0" and first_at ~= "0"
-            local rate = begun and not lost and tonumber(match(from.others, gateway .. "(%-?%d+)") or "")
+            local rate = begun and not lost and tonumber(match(ARGV[12] or "", gateway .. "(%-?%d+)") or "")
             local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, about, id) end
             local unread = line and (call("HGET", line, "f:wake.aside") or call("HGET", line, "f:read"))
