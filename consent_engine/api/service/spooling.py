@@ -23,6 +23,7 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.receive import Incoming
 from consent_engine.errors import StoreUnavailable, place_of
 from consent_engine.ports import Endpoint, Stored
+from consent_engine.ports.records import CLOCKS_APART_MS
 from consent_engine.ports.registry import HOLDS_MS, SPOOL, Pause
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,9 @@ class Spooling:
         if messages:
             path = self.spool.add(messages)
             # The pause was put for HOLDS_MS at most when nothing waited: before the oldest of our files that is there.
+            # Since then another server may have taken over, whose clock is behind.
             if self._first is None or not self._first.exists():
-                self._first, self.in_force = path, monotonic() + HOLDS_MS / 1000
+                self._first, self.in_force = path, monotonic() + (HOLDS_MS + CLOCKS_APART_MS) / 1000
         return [Stored(is_new=True, at=0)] * len(messages)
 
     @asynccontextmanager

@@ -1,5 +1,7 @@
 """Replies that come while the store is away: kept on disk, and in force before anything begins once it is back."""
 
+from time import monotonic
+
 import pytest
 
 from consent_engine.adapters.spool import Spool
@@ -11,6 +13,7 @@ from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.engine.pausing import LOOK_S, LOST_MS, Gate, NotPaused
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Endpoint
+from consent_engine.ports.records import CLOCKS_APART_MS
 from consent_engine.ports.registry import HOLDS_MS, SPOOL, Pause
 from tests.conftest import NUMBER
 
@@ -126,6 +129,23 @@ def test_the_last_process_that_has_a_spool_ends_its_pause(world, tmp_path, spool
     assert kept(), "one has it"
     spooling.leave(world.engine)
     assert not kept()
+
+
+def test_a_post_is_acknowledged_only_when_a_worker_has_stopped_whose_redis_took_over_with_a_clock_behind(
+    world, spooling
+):
+    at = [0.0]
+    gate = Gate(world.engine.registry.pauses.standing, lambda: at[0], now=world.engine.registry.now)
+    before = monotonic()
+    spooling.turn(world.engine)
+    spooling.keep(world.engine, [mo(world, "TD")])
+    world.clock.forward(seconds=LOOK_S)
+    world.clock.forward(-CLOCKS_APART_MS)
+    at[0] = LOOK_S
+    gate.look()
+    assert not gate.is_shut()
+    at[0] = spooling.in_force - before
+    assert gate.is_shut()
 
 
 def test_a_person_ends_the_pause_of_a_spool_only_where_its_api_is_lost(world, spooling):
