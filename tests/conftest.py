@@ -279,14 +279,7 @@ class World:
             listed(store, self.client, [self.cell], seal),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
-            Outside(
-                {"test": self.gateway, **self.gateways},
-                {each: self.lists.get(each, (each if each in self.gateways else "test",)) for each in SENDERS},
-                SENDERS,
-                self.bss,
-                self.subscribers,
-                rates=self.rates,
-            ),
+            self.outside(),
             Terms(
                 self.policy,
                 SENDERS,
@@ -297,6 +290,16 @@ class World:
             ),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
+        )
+
+    def outside(self) -> Outside:
+        return Outside(
+            {"test": self.gateway, **self.gateways},
+            {each: self.lists.get(each, (each if each in self.gateways else "test",)) for each in SENDERS},
+            SENDERS,
+            self.bss,
+            self.subscribers,
+            rates=self.rates,
         )
 
     def rest(self, seconds: float) -> None:

@@ -18,7 +18,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.slice import Pace
-from consent_engine.ports import Archive, Endpoint, Outside, Store
+from consent_engine.ports import Archive, Endpoint, Store
 from consent_engine.ports.registry import EndpointKnown, WorkerReport
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World
@@ -61,7 +61,7 @@ class Celled(World):
             listed(replace(store, archive=self.archive), self.client, self.names),
             Registry(self.wire(0), clock=self.clock, prefix=self.names[0].shared),
             self.queue,
-            Outside({"test": self.gateway}, dict.fromkeys(SENDERS, ("test",)), SENDERS, self.bss),
+            self.outside(),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             "test-secret",
             Pace(watch=lambda: self.clock() / 1000, rest=self.rest),

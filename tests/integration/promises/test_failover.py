@@ -9,10 +9,15 @@ import pytest
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Unavailable, Uncertain
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import Reply
 from consent_engine.engine.metrics import gateways_away
 from consent_engine.ports import Endpoint
 from consent_engine.ports.registry import GATEWAY
-from tests.conftest import FakeGateway
+from tests.cluster.celled import Celled
+from tests.conftest import NUMBER, FakeGateway
+from tests.memory import a_store
 
 HOLD_S = 600
 """How long what is in doubt is held."""
@@ -212,6 +217,55 @@ def test_what_is_in_doubt_at_a_gateway_that_nobody_has_any_more_goes_to_the_next
     assert asked_by(listed.gateways["spare"], [order])
 
 
+@pytest.fixture
+def cells():
+    made = Celled(a_store(), 3)
+    yield made
+    made.runner.close()
+
+
+def test_every_cell_passes_a_gateway_over_that_is_paused_or_of_which_another_cells_calls_say_that_it_is_away(cells):
+    cells.gateways = {"spare": FakeGateway("spare")}
+    with_lists(cells, mobile=("test", "spare"))
+    spare = cells.gateways["spare"]
+    cells.engine.pauses.pause(Endpoint(GATEWAY, "test"), "ops", "its operator works on it")
+    orders = crowd(cells, 12)
+    assert len({cells.engine.records.part(each.id) for each in orders}) == 3
+    seconds(cells, 3)
+    assert (len(asked_by(spare, orders)), cells.gateway.sent) == (12, [])
+    cells.engine.pauses.resume(Endpoint(GATEWAY, "test"), "ops", "it is done")
+    cells.gateway.answers = [Unavailable("connection refused")] * 1_000
+    numbers = [f"+8613800{n:06}" for n in range(60)]
+    part_of = {each: cells.engine.records.part(cells.engine.line(Msisdn(each)).id) for each in numbers}
+    for number in [each for each in numbers if part_of[each] == 2][:3]:
+        cells.place(number)
+    seconds(cells, 6)
+    others = [cells.place(each) for each in numbers if part_of[each] < 2]
+    seconds(cells, 2)
+    assert len(asked_by(spare, others)) >= len(others) - 3, "all but one of each cell that tries the first"
+
+
+@pytest.mark.parametrize("text", ["是", "TD", "否", "好像不要", "什么"])
+def test_a_reply_that_two_gateways_of_a_carrier_post_under_ids_of_their_own_does_nothing_twice(listed, text):
+    order = listed.place()
+    listed.run(Lane.SMS)
+    listed.clock.forward(seconds=20)
+    asked = len(listed.gateway.sent)
+    for name in ("test", "spare"):
+        listed.engine.receive([Reply(name, f"of-{name}", Msisdn(NUMBER), "10085", text)])
+        listed.run()
+    said = [
+        event
+        for event in listed.engine.show(order.id).events
+        if event.trigger in {Trigger.SAID_YES, Trigger.SAID_NO, Trigger.OPTED_OUT}
+    ]
+    assert (len(listed.gateway.sent) - asked, len(listed.bss.asked), len(said)) == (
+        1,
+        text == "是",
+        text in {"是", "否", "TD"},
+    )
+
+
 class Moody(FakeGateway):
     """A gateway that is up, refuses, or hangs, as drawn; it knows a ref again, and the handsets that it reached."""
 
@@ -239,26 +293,39 @@ def killed_in_a_call(engine, moody):
             gateway.reached.add(f"{each.record.id}.{each.effect.removeprefix('sms.')}")
 
 
+def some_happens(world, draw, moody):
+    """Gateways come and go; strangers are answered, by SMS of their lines; workers are killed in a call, and restarted
+    with another list of the carrier, while others have all its gateways.
+    """
+    for gateway in moody.values():
+        if draw.random() < 0.1:
+            gateway.mood = draw.choice(["up", "refuses", "hangs"])
+    if draw.random() < 0.5:
+        world.say(draw.choice(["TD", "帮助"]), f"+861390{world.keys:07}")
+        world.run(Lane.INBOUND)
+    if draw.random() < 0.1:
+        killed_in_a_call(world.engine, moody)
+    if draw.random() < 0.1:
+        world.lists = {"unicom": tuple(moody), "mobile": tuple(draw.sample(tuple(moody), 2))}
+        world.engine = world.another()
+
+
 def played(world, draw, count):
-    """Have questions asked while gateways come and go and workers are killed in a call; return these gateways."""
-    moody = [Moody(name, draw) for name in ("test", "spare", "third")]
-    world.gateway, world.gateways = moody[0], {each.name: each for each in moody[1:]}
-    with_lists(world, mobile=tuple(each.name for each in moody))
-    engines, placed = [world.engine, world.another()], []
+    """Have questions asked by two processes whatever happens; return the orders and the gateways."""
+    moody = {name: Moody(name, draw) for name in ("test", "spare", "third")}
+    world.gateway, world.gateways = moody["test"], {name: each for name, each in moody.items() if name != "test"}
+    with_lists(world, unicom=tuple(moody), mobile=tuple(moody))
+    first, placed = world.engine, []
     while len(placed) < count or world.due()[Lane.SMS]:
-        for gateway in moody:
-            if draw.random() < 0.1:
-                gateway.mood = draw.choice(["up", "refuses", "hangs"])
+        some_happens(world, draw, moody)
         for _ in range(draw.randint(0, 4) if len(placed) < count else 0):
             placed.append(world.place(f"+861380{len(placed):07}"))
-        if draw.random() < 0.1:
-            killed_in_a_call(draw.choice(engines), {each.name: each for each in moody})
-        seconds(world, engine=draw.choice(engines))
-    for gateway in moody:
+        seconds(world, engine=draw.choice([first, world.engine]))
+    for gateway in moody.values():
         gateway.mood = "up"
     for _ in range(8):
         seconds(world, 300, step=20)
-    return placed, moody
+    return placed, moody.values()
 
 
 def test_nobody_is_asked_by_two_gateways_whatever_happens(world):
