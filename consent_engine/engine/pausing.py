@@ -111,9 +111,9 @@ class Gate:
 
         Raises StoreUnavailable where nothing was seen yet.
         """
-        if self._watch() - self._looked_at >= old_s:
+        if (asked := self._watch()) - self._looked_at >= old_s:
             try:
-                asked, found = self._watch(), self._look()
+                found = self._look()
                 self._standing = {target: pause for target, pause in found.items() if target.to != SPOOL}
                 spools = [pause.at for target, pause in found.items() if target.to == SPOOL]
                 now = self._now() if spools else 0
@@ -122,10 +122,11 @@ class Gate:
                 self._open_until = asked + left / 1000
                 self._absent = self._away()
                 self.passed_over = frozenset({*self._absent, *(name for to, name in self._standing if to == GATEWAY)})
+                self._looked_at = asked
             except StoreUnavailable:
                 if self._looked_at < 0:
                     raise
-            self._looked_at = self._watch()
+                self._looked_at = self._watch()
 
     def begin(self) -> None:
         """Look before a slice; at once where something is paused: the job that a resume wakes must see that."""

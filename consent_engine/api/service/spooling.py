@@ -9,7 +9,7 @@ every process, also for one that reaches the store. It stays while anything wait
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from math import inf
 from pathlib import Path
@@ -35,8 +35,8 @@ class Spooling:
     the spool, and nothing begins before all that was kept is stored · offset: the store's time less that (ms), or 0
     """
 
-    def __init__(self, spool: Spool, pool: EnginePool) -> None:
-        self.spool, self._pool = spool, pool
+    def __init__(self, spool: Spool, pool: EnginePool, watch: Callable[[], float] = monotonic) -> None:
+        self.spool, self._pool, self._watch = spool, pool, watch
         self.offset = self.in_force = 0.0
         self._target = Endpoint(SPOOL, spool.name)
         self.usable_from = inf
@@ -45,14 +45,14 @@ class Spooling:
 
     def keep(self, _engine: Engine, messages: Sequence[Incoming]) -> Sequence[Stored]:
         """Keep messages, on disk when this returns. Raises StoreUnavailable where they cannot be kept."""
-        if monotonic() < self.usable_from:
+        if self._watch() < self.usable_from:
             raise StoreUnavailable("the store cannot be reached, and not every worker knows of the spool yet")
         if messages:
             path = self.spool.add(messages)
             # The pause was put for HOLDS_MS at most when nothing waited: before the oldest of our files that is there.
             # Since then another server may have taken over, whose clock is behind.
             if self._first is None or not self._first.exists():
-                self._first, self.in_force = path, monotonic() + (HOLDS_MS + CLOCKS_APART_MS) / 1000
+                self._first, self.in_force = path, self._watch() + (HOLDS_MS + CLOCKS_APART_MS) / 1000
         return [Stored(is_new=True, at=0)] * len(messages)
 
     @asynccontextmanager
@@ -85,13 +85,15 @@ class Spooling:
     def turn(self, engine: Engine) -> None:
         """Store what waits, then move the pause on. Raises StoreUnavailable, and what reading a file raises."""
         while True:
-            before, now = monotonic(), engine.registry.now()  # first: what is kept from here on waits
-            self.offset = now - (before + monotonic()) / 2 * 1000
+            before, now = self._watch(), engine.registry.now()  # first: what is kept from here on waits
+            self.offset = now - (before + self._watch()) / 2 * 1000
             files = self.spool.files()
             waits = f"{self.spool.waiting} messages wait" if files else "no API is heard from: messages may wait"
-            pause = Pause(now + (0 if files else HOLDS_MS), SPOOL, f"{waits} in {self.spool.folder} of {HOST}")
+            # In force, it stays so where another server takes over.
+            begins = now + (-CLOCKS_APART_MS if files else HOLDS_MS)
+            pause = Pause(begins, SPOOL, f"{waits} in {self.spool.folder} of {HOST}")
             engine.registry.pauses.announce(self._target, pause)
-            self.usable_from = min(self.usable_from, monotonic() + HOLDS_MS / 1000)
+            self.usable_from = min(self.usable_from, self._watch() + HOLDS_MS / 1000)
             if not files:
                 return
             for path in files:

@@ -100,7 +100,7 @@ def test_a_file_is_private_and_encrypted_and_one_that_cannot_be_read_stays_and_s
     file.write_text(file.read_text()[:-9])
     with pytest.raises(BrokenRecord):
         spooling.turn(world.engine)
-    world.clock.forward(seconds=LOOK_S)
+    world.clock.forward(-CLOCKS_APART_MS)  # another server has taken over
     [stands] = world.engine.pauses.standing()
     assert stands.pause.reason.startswith("2 messages wait in ")
     assert spooling.spool.files() == [file]
@@ -158,6 +158,23 @@ def test_a_person_ends_the_pause_of_a_spool_only_where_its_api_is_lost(world, sp
     world.clock.forward(1)
     world.engine.pauses.resume(target, "ops-1", "the machine burnt")
     assert world.engine.pauses.standing() == []
+
+
+def test_what_a_look_found_that_took_long_is_as_old_as_its_beginning():
+    at, takes = [0.0], [LOOK_S]
+    found = {}
+
+    def look():
+        seen = dict(found)
+        at[0] += takes.pop() if takes else 0
+        found[Endpoint(SPOOL, "a")] = Pause(1, SPOOL, "")
+        return seen
+
+    gate = Gate(look, lambda: at[0], now=lambda: 1)
+    gate.look()
+    assert not gate.is_shut()
+    gate.look()
+    assert gate.is_shut()
 
 
 def test_what_a_worker_saw_of_spools_lasts_no_longer_than_their_lead():
