@@ -11,7 +11,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Unavailable, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.sms import Reply
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.metrics import gateways_away
 from consent_engine.ports import Endpoint
 from consent_engine.ports.registry import GATEWAY
@@ -215,6 +215,24 @@ def test_what_is_in_doubt_at_a_gateway_that_nobody_has_any_more_goes_to_the_next
     seconds(listed, HOLD_S + 10, step=10)
     assert listed.state(order) == "awaiting_reply"
     assert asked_by(listed.gateways["spare"], [order])
+
+
+@pytest.mark.parametrize("late", [Delivery.FAILED, Delivery.DELIVERED])
+def test_reports_of_a_gateway_that_is_gone_under_the_id_that_the_next_one_gave_are_of_another_attempt(listed, late):
+    listed.gateway.answers = [Uncertain("no_answer:")]
+    [order] = crowd(listed, 1)
+    seconds(listed)
+    with_lists(listed, **dict.fromkeys(CARRIERS, ("spare",)))
+    seconds(listed, HOLD_S + 10, step=10)
+    ref = f"{order.id}.confirmation.1"
+    for name, status in (("test", late), ("test", late), ("spare", Delivery.FAILED)):
+        listed.engine.receive([DeliveryReport(name, ref, "m1", status)])
+        listed.run(Lane.INBOUND, Lane.TIMER)
+        seconds(listed, 3)
+    assert listed.state(order) == "awaiting_reply", "one of two may be on the handset, or both were one"
+    listed.engine.receive([DeliveryReport("spare", ref, "m2", Delivery.FAILED)])
+    listed.run(Lane.INBOUND, Lane.TIMER)
+    assert listed.state(order) == ("undeliverable" if late is Delivery.FAILED else "awaiting_reply")
 
 
 @pytest.fixture
