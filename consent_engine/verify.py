@@ -718,6 +718,7 @@ MISSING = {
     "call": "the record of the call",
     "review": "a review of the call",
     "permit": "a permit to dial",
+    "post": "the gateway's post of the reply",
     "plan": "the plan in the catalogue",
     "checkpoint": "a checkpoint of the log",
     "token": "a time-stamp of the checkpoint",
@@ -734,6 +735,9 @@ def _missing(case: Case) -> Iterator[str]:
             yield f"entry {chain.kind}"
         elif int(kept["leaf"]["entry"].split(" ")[2]) < len(chain.events) - 1:
             yield f"entries {chain.kind}"
+    yes = case.order.last("said_yes")
+    if yes and yes.person and "posted" not in yes.person:
+        yield f"post order {yes.n}"
     told = {each["event"] for each in case.file["texts"] if each["text"] is not None}
     sms = [e for e in case.order.events if _purpose(e) not in {"", "confirmation"} and e.n not in told]
     notices = [e for e in case.ending.all("told") if e.row["effect"]] if case.ending else []
@@ -1007,6 +1011,47 @@ def _answered(case: Case) -> Iterator[str]:
     if asker is not None and yes.person.get("msisdn") != asker:
         raise Broken(link, "came from another number than the one that was asked")
     _words(case, yes, link)
+    check_post(yes.person, link)
+
+
+def check_post(person: Mapping[str, Any], link: str) -> None:
+    """A gateway's post, where it is kept, has the number and the words that were read of it. Raises Broken.
+
+    person: `msisdn`, `text`, and `posted`: JSON, of a reply in parts the list of their posts, each with the number
+    """
+    if "posted" not in person:
+        return
+    try:
+        post = json.loads(person["posted"])
+    except (ValueError, RecursionError, TypeError):
+        raise Broken(link, "the gateway's post cannot be read") from None
+    begun, text = {""}, str(person["text"])
+    for part in post if isinstance(post, list) else [post]:
+        said = list(_strings(part))
+        if not any(_digits(each).endswith(person["msisdn"].removeprefix("+86")) for each in said):
+            raise Broken(link, "the gateway's post has another number")
+        begun = {start + each for start in begun for each in said if text.startswith(start + each)}
+    if text not in begun:
+        raise Broken(link, "the gateway's post has other words")
+
+
+def _digits(text: str) -> str:
+    return re.sub("[^0-9]", "", unicodedata.normalize("NFKC", text))
+
+
+def _strings(said: object) -> Iterator[str]:
+    """The strings and whole numbers in a post, and the texts that hex digits among them can stand for."""
+    left = [said]
+    while left:
+        match left.pop():
+            case dict() as fields:
+                left += fields.values()
+            case list() as items:
+                left += items
+            case str() | int() as each:
+                yield str(each)
+                for charset in ("utf-8", "utf-16-be") if re.fullmatch("(?:[0-9a-fA-F]{2})+", str(each)) else ():
+                    yield bytes.fromhex(str(each)).decode(charset, "replace")
 
 
 def _counts(before: Read, detail: Mapping[str, Any], link: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from msgspec.structs import replace
 
+from consent_engine.adapters.gateways.shared_settings import as_posted
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
@@ -349,7 +350,9 @@ class World:
     def say(self, text: str, msisdn: str = NUMBER, to: str = "10085", message_id: str = "", **more: Any) -> bool:
         """Deliver a subscriber's message to the engine; False when it is a repeat."""
         self.keys += 1
-        reply = Reply("test", message_id or f"mo-{self.keys}", Msisdn(msisdn), to, text, **more)
+        named = message_id or f"mo-{self.keys}"
+        post = as_posted({"message_id": named, "from": msisdn, "to": to, "text": text})
+        reply = Reply("test", named, Msisdn(msisdn), to, text, **{"posted": post, **more})
         return self.engine.receive([reply])[0].is_new
 
     def report(self, order: Order, status: Delivery, effect: str = "confirmation.1", **more: Any) -> bool:

@@ -29,8 +29,8 @@ class UnreadReply(_Scoped, Struct, frozen=True, tag_field="kind", tag="reply"):
 
     id: the gateway's · sender, to: the numbers · written_at: the latest instant it can have been written · carriers:
     those it may be meant for, blank-separated · sub: the digits after our own number · keyword, code, reason,
-    marketing_free (1 or 0), edition: how the door read it · came: when it came,
-    where the store's clock had gone back and `at` orders it by another instant
+    marketing_free (1 or 0), edition: how the door read it · posted: as of a Reply, for one in parts a list of theirs ·
+    came: when it came, where the store's clock had gone back and `at` orders it by another instant
     """
 
     gateway: str
@@ -46,7 +46,14 @@ class UnreadReply(_Scoped, Struct, frozen=True, tag_field="kind", tag="reply"):
     reason: Reason | None
     marketing_free: int
     edition: int
+    posted: str = ""
     came: Millis | UnsetType = UNSET
+
+    @property
+    def person(self) -> dict[str, str]:
+        """The person part of an event that this reply makes; `posted` where it is kept."""
+        post = {"posted": self.posted} if self.posted else {}
+        return {"msisdn": self.sender, "to": self.to, "text": self.text, **post}
 
     def meaning(self) -> Read:
         """Return the door's reading of the text."""
@@ -259,6 +266,7 @@ class Piece(Struct, frozen=True, array_like=True):
     text: str
     written_at: Millis | None = None
     handed_on: int = 0
+    posted: str = ""
 
 
 class Gathered(Struct, frozen=True, array_like=True):

@@ -14,6 +14,8 @@ LONGEST = 2_000
 """The most characters kept of a reply: as many as thirty SMS have."""
 MOST_SAID = 20_000
 """The most characters of an SMS, of however many parts: a longer text is no reply."""
+MOST_POSTED = 2 * LONGEST
+"""The most characters kept of a gateway's post about one reply: a longer one is kept as its reply alone."""
 _CUT = " … "
 _END = LONGEST // 2
 """Characters kept of the end of a text that is cut: people write a refusal below the text they forward."""
@@ -57,7 +59,8 @@ class Reply(Struct, frozen=True):
     written_at: the latest instant it can have been written, by the gateway's clock with its resolution and skew
     added; None when the gateway does not say · part: its place in a longer text, None for a whole one · data: whether
     it is no text, or not for a person · stamp: when it was written, by the gateway's clock alone · came: when it
-    reached us, of one that waited until the store could take it; 0: now
+    reached us, of one that waited until the store could take it; 0: now · posted: the post about it as JSON, without
+    proofs of the gateway; '' where it is longer than MOST_POSTED
     """
 
     gateway: str
@@ -70,6 +73,7 @@ class Reply(Struct, frozen=True):
     data: bool = False
     stamp: Millis | None = None
     came: Millis = 0
+    posted: str = ""
 
     @property
     def whole(self) -> bool:

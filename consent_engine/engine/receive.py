@@ -58,6 +58,7 @@ def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read
         reason=said.reason,
         marketing_free=int(said.marketing_free),
         edition=said.edition,
+        posted=storable(reply.posted),
     )
     kinds = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}
     kind = kinds.get(counted(said.keyword)) if said.restricts else None
@@ -120,7 +121,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
             known = Gathered(now, part.of, reply.gateway, reply.to, ())
             if line.awaited >= MOST_REPLIES:
                 return (yield from _alone(outside, line, key, reply))
-        piece = Piece(part.n, key, "", reply.text, reply.written_at)
+        piece = Piece(part.n, key, "", reply.text, reply.written_at, posted=reply.posted)
         known = yield from _added(outside, line, known, piece, reply, now)
         line = yield from _as_posted(line)
         yield from saving(Commit("", (_line_with_parts(line, reply.msisdn, name, known, now),)), prove=True)
@@ -218,10 +219,15 @@ def _handed_on(
     whether it refuses.
     """
     written = [piece.written_at for piece in pieces if piece.written_at is not None]
-    text = storable("".join(piece.text for piece in pieces))
+    text, posts = storable("".join(piece.text for piece in pieces)), [piece.posted for piece in pieces]
+    # A character that was cut in two by the end of a part is none in either post.
+    shown = all(posts) and text == "".join(storable(piece.text) for piece in pieces)
     said = yield from _meaning(line, text, yes_of(outside, known.gateway, known.to))
     said = said if known.whole and not known.mixed else of_a_fragment(said)
-    reply = Reply(known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None), came=came)
+    reply = Reply(
+        known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None), came=came,
+        posted=f"[{','.join(posts)}]" if shown else "",
+    )  # fmt: skip
     key = digest(compact(["parts", *(piece.key for piece in pieces)]))[:24]
     yield from post(posted_reply(outside, line.id, key, reply, said))
     return said.restricts

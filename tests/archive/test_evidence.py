@@ -274,6 +274,42 @@ def test_a_yes_by_words_of_an_edition_that_the_verifier_lacks_is_not_said_to_be_
         checked(forged(whole, lambda row, _: row[5].update(edition=edition), "said_yes"))
 
 
+def post(text, number=NUMBER):
+    return json.dumps({"from": number, "text": text, "id": 7}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("posted", "why"),
+    [
+        ("", "cannot be read"), ("{", "cannot be read"), ("[" * 100_000, "cannot be read"), (7, "cannot be read"),
+        (post("是", "+8613900139000"), "has another number"), ("[7]", "has another number"),
+        (post("不要"), "has other words"), (post("是?"), "has other words"), (post("是的"), "has other words"),
+        ("[]", "has other words"), (f"[{post('是')},{post('不')}]", "has other words"),
+        (f"[{post('不')},{post('是')}]", "has other words"),
+    ],
+)  # fmt: skip
+def test_a_yes_of_which_the_gateways_post_says_otherwise_is_none(whole, posted, why):
+    with pytest.raises(Broken, match=re.escape(f"the gateway's post {why}")):
+        checked(forged(whole, lambda _, person: person.update(text="是", posted=posted), "said_yes"))
+
+
+@pytest.mark.parametrize(
+    ("text", "posted"),
+    [
+        ("是", post("是", "tel:+86-138-0013-8000")), ("是", post("是", 13800138000)), ("是", post("662F")),
+        ("yes", post("796573")), ("是的", f"[{post('是')},{post('的')}]"), ("是 ", f"[{post('是')},{post(' ')}]"),
+        ("是", json.dumps({"message": [{"body": "是"}, {"sender": "１３８００１３８０００"}]})),
+    ],
+)  # fmt: skip
+def test_a_yes_is_found_in_the_gateways_post_however_that_writes_it(whole, text, posted):
+    assert link_of(forged(whole, lambda _, person: person.update(text=text, posted=posted), "said_yes")) == ""
+
+
+def test_a_file_without_the_gateways_post_is_sound_and_says_so(whole):
+    bare = forged(whole, lambda _, person: person.pop("posted"), "said_yes")
+    assert "not in this file: order 6: the gateway's post of the reply" in checked(bare)
+
+
 def noted(file, what, **detail):
     """Return a file in which something else happens just before the yes."""
     made = json.loads(json.dumps(file))
@@ -315,7 +351,7 @@ def test_a_bare_code_answers_the_newest_question_which_one(whole):
 
     def answered(row, person):
         row[5].update(rule="which_one")
-        person.update(text=code)
+        person.update(text=code, posted=post(code))
 
     asked = forged(noted(whole, "unclear", which="YES", clarified=1), answered, "said_yes")
     assert link_of(asked) == ""
@@ -336,7 +372,8 @@ def test_a_yes_to_another_number_than_the_orders_own_is_none(whole):
 def test_a_yes_with_the_code_of_another_order_is_none_by_whatever_rule_it_is_said_to_count(whole):
     code = json.loads(whole["chains"][0]["links"][0]["public"])[3][1]
     for other, link in ((code, ""), (str(201 + int(code) % 700), "order, event 6")):
-        assert link_of(forged(whole, lambda _, person, said=other: person.update(text=f"是{said}"), "said_yes")) == link
+        said = {"text": f"是{other}", "posted": post(f"是{other}")}
+        assert link_of(forged(whole, lambda _, person, said=said: person.update(said), "said_yes")) == link
 
 
 @pytest.mark.parametrize("kind", ["call", "ending"])

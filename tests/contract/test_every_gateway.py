@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consent_engine import verify
 from consent_engine.domain.effects import Accepted, Purpose, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import Unauthenticated
@@ -89,6 +90,8 @@ def test_a_reply_is_read_and_a_repeat_of_it_is_the_same(peer):
     ((index, reply),) = hooks.replies(peer.reply(MO)).messages
     assert (index, reply.message_id, reply.msisdn, reply.to, reply.text) == (0, "mo-7", MSISDN, "10085", TEXT)
     assert reply.whole
+    verify.check_post({"msisdn": MSISDN, "text": TEXT, "posted": reply.posted}, "")
+    assert [each for each in (SECRET, PASSWORD) if each in reply.posted] == []
     assert hooks.replies(peer.reply(MO)).messages == ((0, reply),)
     assert hooks.acknowledge(1, ()) == peer.stored
 

@@ -221,9 +221,14 @@ def reply(call, **raw):
 
 
 def test_a_reply_is_read():
+    post = {
+        "?id": UUID, "?time": str(NOW_S), "x-kannel-from": MSISDN, "x-kannel-to": "10085",
+        "type": 'text/plain; charset="UTF-8"', "text": TEXT,
+    }  # fmt: skip
     assert reply(mo()) == Reply(
-        "kannel:box", UUID, MSISDN, "10085", TEXT, NOW_S * 1000 + 1_000 + 5_000, stamp=NOW_S * 1000
-    )
+        "kannel:box", UUID, MSISDN, "10085", TEXT, NOW_S * 1000 + 1_000 + 5_000, stamp=NOW_S * 1000,
+        posted=json.dumps(post, ensure_ascii=False, separators=(",", ":")),
+    )  # fmt: skip
     assert reply(mo()) == reply(mo())
     assert reply(mo(), SKEW="2m").written_at == NOW_S * 1000 + 121_000
 

@@ -43,7 +43,14 @@ def test_a_reply_is_read(gateway):
     second = 1000
     assert index == 0
     assert reply == Reply(
-        gateway.name, "m-1", MSISDN, "10085", TEXT, NOW_S * 1000 + second + 5 * second, stamp=NOW_S * 1000
+        gateway.name,
+        "m-1",
+        MSISDN,
+        "10085",
+        TEXT,
+        NOW_S * 1000 + second + 5 * second,
+        stamp=NOW_S * 1000,
+        posted=json.dumps(MO, ensure_ascii=False, separators=(",", ":")),
     )
 
 

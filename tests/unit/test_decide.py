@@ -98,8 +98,11 @@ def ends(order, effect, outcome, at, *, lease_at=None):
     return stands(decide(order, Ended(effect, token, outcome), at), effect)
 
 
+PERSON = {"msisdn": "+8613800138000", "to": "10085", "text": "words"}
+
+
 def reply(keyword, at, op="mo", rule=Rule.ONLY_ORDER, **more):
-    return Replied(op, at, keyword, rule, ("0ce7o",), "g", op, "words", "+8613800138000", "10085", **more)
+    return Replied(op, at, keyword, rule, ("0ce7o",), "g", op, PERSON, **more)
 
 
 def report(status, message_id="m1", op="dlr", effect=QUESTION, error=""):

@@ -20,6 +20,7 @@ from consent_engine.domain.sms import Delivery
 REPLY = UnreadReply(
     gateway="kannel", id="mo-1", sender="+8613800138000", to="1008512", text="是 123", written_at=None,
     carriers="mobile telecom", sub="12", keyword=Keyword.YES, code="123", reason=None, marketing_free=0, edition=2,
+    posted='{"text":"是 123"}',
 )  # fmt: skip
 REPORT = UnreadReport("order-1", "sms.confirmation.1", "kannel", "m-1", Delivery.FAILED, 1, 2, "x", None)
 MESSAGES = [
@@ -62,7 +63,8 @@ def test_a_report_that_speaks_of_one_segment_alone_is_kept_as_that():
 
 
 PARTS = (
-    '[1764000000000,2,"kannel","10085",[[1,"k1","mo-1","不要给我",1764000005000,0],[2,"k2","mo-2","打",null,1]],0,0]'
+    '[1764000000000,2,"kannel","10085",'
+    '[[1,"k1","mo-1","不要给我",1764000005000,0,"[1]"],[2,"k2","mo-2","打",null,1,""]],0,0]'
 )
 
 
@@ -74,6 +76,7 @@ def test_parts_that_wait_are_kept_in_the_same_bytes_and_whether_they_refused_beh
         True,
         [1],
     )
+    assert Gathered.decode(PARTS.replace(',""', "").replace(',"[1]"', "")).pieces[0].posted == "", "as once written"
 
 
 def test_half_a_character_at_the_end_of_a_part_is_kept_and_read():

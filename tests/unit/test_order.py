@@ -215,7 +215,7 @@ def test_a_settled_order_says_when_it_settled():
     assert order.settled_at == 0
     gone = decide(order, CancelAsked("c", "A1024", "why"), NOW + 50)
     assert gone.order.settled_at == NOW + 50
-    late = Replied("l", NOW + 60, Keyword.YES, Rule.ONLY_ORDER, (), "g", "r", "是", "n", "10085")
+    late = Replied("l", NOW + 60, Keyword.YES, Rule.ONLY_ORDER, (), "g", "r", {"text": "是"})
     assert decide(gone.order, late, NOW + 60).order.settled_at == NOW + 50
     assert fields["line"] == "0ce7"
 

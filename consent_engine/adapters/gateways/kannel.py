@@ -78,10 +78,9 @@ class KannelWebhooks(Webhooks):
         to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
         number = _number(sender)
         kept: tuple[tuple[int, Reply], ...] = ()
+        post = _post(call, said)  # Kannel repeats a call as it is
         if number and shared.refuses(text):
-            # Kannel repeats a call as it is.
-            of = (sorted(call.query.items()), sender, call.body)
-            kept = ((0, shared.refusal(self._gateway, self._secret, of, number, to[1] if to else "", text)),)
+            kept = ((0, shared.refusal(self._gateway, self._secret, post, number, to[1] if to else "", text)),)
         try:
             message_id, written = _envelope(call)
         except Malformed as wrong:
@@ -96,7 +95,10 @@ class KannelWebhooks(Webhooks):
         written_at = None if written is None else written + self._behind
         udh = sms_parts.Header.read(call.headers.get("x-kannel-udh", ""))
         data = udh.to_a_program or not may_answer or call.headers.get("x-kannel-coding", "") == EIGHT_BIT
-        reply = Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at, udh.part, data, written)
+        reply = Reply(
+            self._gateway, message_id, number, to[1] if to else "", text, written_at, udh.part, data, written,
+            posted=shared.as_posted(post),
+        )  # fmt: skip
         return Parsed(((0, reply),))
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
@@ -236,6 +238,13 @@ def _envelope(call: WebhookCall) -> tuple[str, int | None]:
     if wrong:
         raise Malformed(wrong)
     return opaque(message_id), int(sent) * 1000 if sent else None
+
+
+def _post(call: WebhookCall, text: str) -> dict[str, str]:
+    """Return what a call says of its message, without our credentials."""
+    asked = {f"?{name}": value for name, value in sorted(call.query.items())}
+    headers = {name: value for name, value in sorted(call.headers.items()) if name.startswith("x-kannel-")}
+    return {**asked, **headers, "type": call.headers.get("content-type", ""), "text": text}
 
 
 def _text(call: WebhookCall) -> tuple[str, bool]:

@@ -2,10 +2,12 @@
 text may be.
 """
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from yarl import URL
 
@@ -16,7 +18,7 @@ from consent_engine.domain.grammar import of_a_fragment, read
 from consent_engine.domain.grammar.meaning import RESTRICTING
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.sms import MOST_SEGMENTS, Reply
+from consent_engine.domain.sms import MOST_POSTED, MOST_SEGMENTS, Reply
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Webhooks
 
@@ -143,6 +145,20 @@ def refuses(text: str) -> bool:
     return of_a_fragment(read(text)).keyword in RESTRICTING
 
 
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=attrgetter("pairs")).encode
+
+
+def as_posted(said: object) -> str:
+    """Return a post about one reply as JSON, an object that repeats a field as its pairs; '' where it is longer than
+    MOST_POSTED, or too deep.
+    """
+    try:
+        text = _write(said)
+    except RecursionError:
+        return ""
+    return text if len(text) <= MOST_POSTED else ""
+
+
 def refusal(gateway: str, secret: str, message: object, msisdn: Msisdn, to: str, text: str) -> Reply:
     """Return a refusal as a message of its own.
 
@@ -150,4 +166,5 @@ def refusal(gateway: str, secret: str, message: object, msisdn: Msisdn, to: str,
     the gateway's carriers decide
     """
     said = repr(message).encode("utf-8", "surrogatepass")
-    return Reply(gateway, f"unnamed-{mac(secret.encode(), said).hex()[:32]}", msisdn, to, text, data=True)
+    name = f"unnamed-{mac(secret.encode(), said).hex()[:32]}"
+    return Reply(gateway, name, msisdn, to, text, data=True, posted=as_posted(message))

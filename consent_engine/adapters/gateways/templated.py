@@ -220,12 +220,16 @@ class TemplatedWebhooks(Webhooks):
         )
 
     def _read(
-        self, call: WebhookCall, places: Mapping[Any, str], read: Callable[[Item], Message],
+        self, call: WebhookCall, places: Mapping[Any, str], read: Callable[[Item, object], Message],
         refusals: Callable[[object], list[Message]],
     ) -> Parsed[Message]:  # fmt: skip
-        """Read a post item by item. refusals: finds those of an item that cannot be read; no gateway posts it again."""
+        """Read a post item by item.
+
+        read: makes a message of an item's translation and the item · refusals: finds those of an item that cannot be
+        read; no gateway posts it again.
+        """
         self._verify(call)
-        asked = {f"?{name}": value for name, value in call.query.items()}
+        asked = {place: call.query.get(place[1:]) for place in places.values() if place[0] == "?"}
         try:
             items = _items(self.hooks, call.body)
         except Malformed as wrong:
@@ -235,7 +239,8 @@ class TemplatedWebhooks(Webhooks):
         rejected: list[tuple[int, str]] = []
         for index, item in enumerate(items):
             try:
-                messages.append((index, read(self._translated(places, item, asked))))
+                whole = item | asked if isinstance(item, dict) else item
+                messages.append((index, read(self._translated(places, whole), whole)))
             except _Poison as poison:
                 kept = refusals(item)
                 messages += ((index, each) for each in kept)
@@ -262,12 +267,12 @@ class TemplatedWebhooks(Webhooks):
         if not any(fits):
             raise Unauthenticated("the proof does not fit")
 
-    def _translated(self, places: Mapping[Any, str], item: object, asked: Item) -> dict[str, object]:
+    def _translated(self, places: Mapping[Any, str], item: object) -> dict[str, object]:
         """Return an item's fields as the generic gateway names and writes them; what cannot be written so, as it is."""
         if not isinstance(item, dict):
             raise _Poison("not an object, or one that repeats a field")
         hooks = self.hooks
-        said = {name: found_at(asked if place[0] == "?" else item, place) for name, place in places.items()}
+        said = {name: item.get(place) if place[0] == "?" else found_at(item, place) for name, place in places.items()}
         if hooks.time:
             said |= {name: _rfc3339(said[name], hooks.time) for name in ("received_at", "at") if name in said}
         if hooks.statuses and "status" in said:
@@ -278,7 +283,7 @@ class TemplatedWebhooks(Webhooks):
                 said["text"], said["answers"] = text_of(bytes.fromhex(as_text(said["text"])), charset)
         return said
 
-    def _reply(self, item: Item) -> Reply:
+    def _reply(self, item: Item, posted: object) -> Reply:
         at, to = _instant(item, "received_at"), _to(item) if "to" in self.hooks.inbound else ""
         sender, text = _msisdn(item), _string(item, "text", 0, MOST_SAID)
         named = _id(item) if "message_id" in self.hooks.inbound else ""
@@ -295,6 +300,7 @@ class TemplatedWebhooks(Webhooks):
             part=_part(item),
             data=self.hooks.hex is not None and not item.get("answers"),
             stamp=at,
+            posted=shared.as_posted(posted),
         )
 
     def _refusals(self, item: object) -> list[Reply]:
@@ -303,7 +309,7 @@ class TemplatedWebhooks(Webhooks):
         coding = self.hooks.hex.coding if self.hooks.hex else ""
         rest = {coding: dict(found).get(coding)}
         pairs = [
-            (name, self._translated({name: place}, {**rest, first: value}, {})[name])
+            (name, self._translated({name: place}, {**rest, first: value})[name])
             for first, value in found
             for name, place in self.hooks.inbound.items()
             if place.partition(".")[0] == first
@@ -318,7 +324,7 @@ class TemplatedWebhooks(Webhooks):
         first = shared.refusal(self.gateway, self.secret, everything, senders[0], known, text)
         return [replace(first, msisdn=each) for each in senders]
 
-    def _report(self, item: Item) -> DeliveryReport:
+    def _report(self, item: Item, _: object) -> DeliveryReport:
         segment, segments = _count(item, "segment"), _count(item, "segments")
         if segment > segments:
             raise _Poison("segment: more than segments")

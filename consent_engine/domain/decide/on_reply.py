@@ -189,8 +189,7 @@ def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str
         keyword=reply.keyword, rule=reply.rule, candidates=reply.candidates, received_at=reply.received_at,
         gateway=reply.gateway, edition=reply.edition, reason=reply.reason, written_by=reply.written_at, **more,
     )  # fmt: skip
-    person = {"msisdn": reply.msisdn, "to": reply.to, "text": reply.text}
-    return Event.of(detail, now, reply.op, reply.ref, "subscriber", person)
+    return Event.of(detail, now, reply.op, reply.ref, "subscriber", reply.person)
 
 
 def _yes(order: Order, reply: Replied, now: Millis) -> Decision:

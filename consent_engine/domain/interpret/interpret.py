@@ -292,9 +292,8 @@ def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: 
         return None
     if not (refusal.since <= message.came if refusal.plan else refusal.name in message.barred):
         return None
-    person = {"msisdn": body.sender, "to": body.to, "text": body.text}
     limited = bool(refusal.plan or refusal.until)
-    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=body.id, person=person, limited=limited)
+    return CancelAsked(message.key, "engine", "refused", refusal.door, ref=body.id, person=body.person, limited=limited)
 
 
 def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
@@ -336,9 +335,7 @@ def replied(
         candidates=meaning.candidates,
         gateway=body.gateway,
         ref=body.id,
-        text=body.text,
-        msisdn=body.sender,
-        to=body.to,
+        person=body.person,
         written_at=body.written_at,
         answer=answer,
         barred=barred,

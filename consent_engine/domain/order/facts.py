@@ -30,12 +30,13 @@ class Rule(StrEnum):
 class Replied(Struct, frozen=True):
     """A subscriber's message that means this order, or (AMBIGUOUS) might.
 
-    at: its place among all records of its number · came: when it reached us, where that is not `at` · written_at: the
-    latest instant it can have been written, if the gateway knows · candidates: the orders it might have meant · answer:
-    whether an SMS answers it (one a message, not one an order) · edition: of the words that read it · reason: why a
-    person must read it · barred: a restriction stood against the carrier when it reached us: it is no consent · coded:
-    it contains the order's code · in_call: the call in which the service was sold is not over · seen: for a yes that is
-    held, why no person can have written it · cadence: the one it shares with other numbers, where one was found
+    at: its place among all records of its number · person: its numbers, its words, its post · came: when it reached us,
+    where that is not `at` · written_at: the latest instant it can have been written, if the gateway knows ·
+    candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order)
+    · edition: of the words that read it · reason: why a person must read it · barred: a restriction stood against
+    the carrier when it reached us: it is no consent · coded: it contains the order's code · in_call: the call in
+    which the service was sold is not over · seen: for a yes that is held, why no person can have written it ·
+    cadence: the one it shares with other numbers, where one was found
     """
 
     op: str
@@ -45,9 +46,7 @@ class Replied(Struct, frozen=True):
     candidates: tuple[str, ...]
     gateway: str
     ref: str
-    text: str
-    msisdn: str
-    to: str
+    person: Mapping[str, str]
     written_at: Millis | None = None
     answer: bool = True
     barred: bool = False

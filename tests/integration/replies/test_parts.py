@@ -329,6 +329,27 @@ def test_a_character_that_was_cut_in_two_is_whole_again(world, order):
     assert said(world, order) == [LONG + "😀"]
 
 
+@pytest.mark.parametrize(
+    ("texts", "posts", "kept"),
+    [
+        (("是", "的"), ("[2]", "{}"), "[[2],{}]"),
+        (("是", "的"), ("[2]", ""), None),
+        (("是 \ud83d", "\ude00"), ("[2]", "{}"), None),
+    ],
+)
+def test_the_posts_of_a_replys_parts_are_kept_in_their_order_where_the_words_stand_in_them(
+    world, order, texts, posts, kept
+):
+    for n in (2, 1):
+        part(world, texts[n - 1], n, posted=posts[n - 1])
+    world.run()
+    [person] = [e.person for e in world.engine.show(order.id).events if e.person and "to" in e.person]
+    assert (person["text"], person.get("posted")) == (
+        "".join(texts).encode("utf-16", "surrogatepass").decode("utf-16"),
+        kept,
+    )
+
+
 def test_any_number_of_parts_of_one_number_may_come_at_once_and_fail_nobody(world, order):
     texts = [(f"第{n}条很长的回复", Part(f"r{n}", part, 3)) for n in range(30) for part in (3, 1, 2)]
     posted = [
